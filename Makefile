@@ -1,0 +1,68 @@
+# Everything on a fresh Linux machine with Python >= 3.11 and make:
+#   make demo    the main job: scribbles -> trained U-Net -> prediction
+#   make test    all checks that CI makes
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DATA ?=
+
+.PHONY: help demo test test-fast test-gui lint format install system bench docs screenshots sample-data constraints clean
+
+help:
+	@echo "make demo | test | test-fast | test-gui | lint | format | install | bench | docs | screenshots | clean"
+
+install: system $(INSTALLED)
+
+system:
+	@.ci/system-libraries
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@.ci/environment $(VENV)
+	@touch $@
+
+demo: install
+	$(BIN)/napari-tessera demo
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# GUI tests one after another on a screen of their own, the others two at a time with one torch thread each.
+test: lint
+	$(BIN)/coverage erase
+	.ci/with-display $(BIN)/pytest -m gui --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui" -n 2 --cov --cov-append --cov-report=term
+
+test-fast: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow" -n 2 -q
+
+test-gui: install
+	.ci/with-display $(BIN)/pytest -m gui
+
+# DATA=folder adds the comparison on real images (dsb2018/fluorescence).
+bench: install
+	.ci/with-display $(BIN)/python benchmarks/run.py $(DATA)
+
+docs: install
+	$(BIN)/mkdocs build --strict
+
+screenshots: install
+	.ci/with-display $(BIN)/python docs/make_screenshots.py
+
+sample-data: install
+	$(BIN)/python sample_data/make_sample_data.py
+
+# Run after changing dependencies, in an environment where the tests pass.
+constraints:
+	$(BIN)/python .ci/pin.py > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

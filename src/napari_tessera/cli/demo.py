@@ -1,0 +1,63 @@
+"""The command `demo`."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_tessera.cli.cancelling import cancel_on_interrupt
+from napari_tessera.cli.checks import window_obstacle
+from napari_tessera.cli.output import emit_result, event_listener, json_option
+from napari_tessera.core.jobs import drain
+
+GUI_MODULE = "napari_tessera.napari_plugin.demo"
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("tessera-demo"),
+    show_default=True,
+    help="Folder for images, models, predictions and figures.",
+)
+@click.option("--no-gui", is_flag=True, help="Do without napari's window even if there is a display.")
+@json_option
+def command(out: Path, no_gui: bool, as_json: bool) -> int | None:
+    """Do the main job on the sample data.
+
+    With a display this opens napari on sample nuclei with scribbles, trains, predicts and shows the result. Without
+    one (or with --no-gui) the same is done on two samples, and image, prediction, overlay and figures are written to
+    --out.
+    """
+    obstacle = "--no-gui was given" if no_gui else "--json was given" if as_json else window_obstacle()
+    if not obstacle:
+        # A process of its own: the command line stays free of Qt, and napari gets its main thread.
+        return subprocess.run([sys.executable, "-m", GUI_MODULE, "--out", str(out)], check=False).returncode
+    if not no_gui:
+        click.echo(f"Working without napari's window, as {obstacle}.", err=True)
+
+    from napari_tessera.pipeline.demo import demo_job
+
+    with cancel_on_interrupt() as cancel:
+        result = drain(demo_job(out, cancel), event_listener(as_json=as_json))
+    emit_result(result, describe(result), as_json=as_json)
+    return None
+
+
+def describe(result: Mapping[str, Any]) -> list[str]:
+    """Return the lines that a person reads at the end."""
+    lines = []
+    for name, figures in result["samples"].items():
+        share, seconds = figures["scribbled_share"], figures["training_seconds"]
+        lines.append(f"{name}: trained for {seconds:.0f} s on scribbles over {share:.1%} of the pixels")
+        if "dice_held_out" in figures:
+            lines.append(f"  Dice on the unlabelled pixels of the same image: {figures['dice_unlabelled']:.3f}")
+            lines.append(f"  Dice on a held-out image: {figures['dice_held_out']:.3f}")
+        else:
+            lines.append("  a real image without truth: look at the overlay")
+    lines.append(f"{result['seconds']:.0f} s in all; look into {result['out']} (overlay.png files, metrics.json)")
+    return lines

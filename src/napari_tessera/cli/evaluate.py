@@ -1,0 +1,41 @@
+"""The command `evaluate`."""
+
+from typing import Any
+
+import click
+
+from napari_tessera.cli.output import emit_result, json_option
+from napari_tessera.io.opening import open_image
+from napari_tessera.pipeline.evaluation import evaluate
+
+
+@click.command("evaluate")
+@click.argument("predicted")
+@click.argument("truth")
+@click.option("--instances", is_flag=True, help="Take each number as an object, and count how many were found.")
+@json_option
+def command(predicted: str, truth: str, instances: bool, as_json: bool) -> None:
+    """Compare a prediction with the truth.
+
+    Dice, Jaccard and pixel error of the foreground, per class, and with --instances the average precision (AP) of
+    objects at each threshold of overlap (IoU). PREDICTED and TRUTH are labels or masks of the same shape.
+    """
+    value = evaluate(open_image(predicted), open_image(truth), instances=instances).to_dict()
+    emit_result(value, describe(value), as_json=as_json)
+
+
+def describe(value: dict[str, Any]) -> list[str]:
+    """Return the figures as lines for a person."""
+    lines = [f"{name.replace('_', ' ')}: {value[name]:.4f}" for name in ("dice", "jaccard", "pixel_error")]
+    if value["mean_dice"] is not None and len(value["classes"]) > 1:
+        lines += [
+            f"class {number}: dice {figures['dice']:.4f}, jaccard {figures['jaccard']:.4f}"
+            for number, figures in value["classes"].items()
+        ]
+        lines.append(f"mean over classes: dice {value['mean_dice']:.4f}, jaccard {value['mean_jaccard']:.4f}")
+    if "instances" in value:
+        objects = value["instances"]
+        lines.append(f"objects: {objects['predicted_objects']} predicted, {objects['true_objects']} true")
+        lines += [f"AP at IoU {threshold}: {share:.4f}" for threshold, share in objects["average_precision"].items()]
+        lines.append(f"mean AP: {objects['mean_average_precision']:.4f}")
+    return lines + ([value["note"]] if value["note"] else [])

@@ -1,0 +1,86 @@
+"""The base of all settings: frozen, strict about unknown fields, and clear about what is wrong."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_tessera.core.errors import InvalidInputError
+
+DeviceName = Annotated[
+    str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cuda, cuda:1, mps or cpu.")
+]
+"""Where a network runs; ``auto`` takes the fastest device there is."""
+
+
+class Config(BaseModel):
+    """A frozen set of fields; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        """Build from plain data, with one readable sentence if that cannot be done.
+
+        Raises
+        ------
+        InvalidInputError
+            Naming the field, the value and what is allowed.
+        """
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            raise InvalidInputError(describe_validation_error(error)) from error
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Self:
+        """Return a copy in which each dotted field name (``"augmentation.scale"``) has a new value."""
+        return type(self).parse(apply_overrides(self.model_dump(mode="json"), overrides))
+
+
+def apply_overrides(fields: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested `fields` with each dotted name of `overrides` replaced."""
+    result = dict(fields)
+    for dotted, value in overrides.items():
+        head, _, rest = dotted.partition(".")
+        if not rest:
+            result[head] = value
+            continue
+        inner = result.get(head) or {}
+        if not isinstance(inner, Mapping):
+            raise InvalidInputError(f"{dotted!r} cannot be set: {head!r} has no fields of its own.")
+        result[head] = apply_overrides(inner, {rest: value})
+    return result
+
+
+def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Turn ``("a.b=1", "c=true")`` into ``{"a.b": 1, "c": True}``; values are read as YAML.
+
+    Raises
+    ------
+    InvalidInputError
+        If an entry is not of the form ``name=value``.
+    """
+    overrides: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.strip():
+            raise InvalidInputError(f"{assignment!r} is not of the form name=value, for example max_seconds=90.")
+        try:
+            overrides[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InvalidInputError(f"The value in {assignment!r} cannot be read: quote it.") from error
+    return overrides
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """Return the first problem that pydantic found as one sentence."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"There is no setting {where!r}: check its spelling."
+    if first["type"] == "missing":
+        return f"The setting {where!r} is required."
+    if not where:  # a validator over several fields names them itself
+        return first["msg"].removeprefix("Value error, ")
+    return f"Setting {where} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."

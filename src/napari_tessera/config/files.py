@@ -1,0 +1,114 @@
+"""YAML files with a schema version: atomic writing, safe reading, migration of older ones."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import yaml
+
+from napari_tessera.config.base import Config
+from napari_tessera.config.migrations import migrate
+from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
+
+
+class FileConfig(Config):
+    """Settings that live in a file of their own."""
+
+    kind: ClassVar[str]
+    """What the file is, written into it so that another YAML file is not taken for it."""
+
+    current_version: ClassVar[int] = 1
+
+    schema_version: int = 1
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read, migrate and validate a file that `save` wrote.
+
+        Raises
+        ------
+        MissingInputError
+            If there is no such file.
+        InvalidInputError
+            If it is not YAML, of another kind, of a newer schema, or has wrong fields.
+        """
+        fields = cls.read_fields(path)
+        try:
+            return cls.parse(fields)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}: {error}") from error
+
+    @classmethod
+    def read_fields(cls, path: Path, *, by_hand: bool = False) -> dict[str, Any]:
+        """Read and migrate the fields of a file without validating them, so that others can be added first.
+
+        A file written `by_hand` may leave out ``kind`` and ``schema_version``: it is then of the newest schema.
+        Raises as `load` does.
+        """
+        fields = read_yaml(path)
+        if by_hand:
+            fields = {"kind": cls.kind, "schema_version": cls.current_version, **fields}
+        if fields.pop("kind", None) != cls.kind:
+            raise InvalidInputError(f"{path} is not a {cls.kind} file: choose one that napari-tessera wrote.")
+        version = fields.get("schema_version")
+        if not isinstance(version, int) or version < 1:
+            raise InvalidInputError(f"{path} has no valid schema_version: restore it from a backup.")
+        if version > cls.current_version:
+            raise InvalidInputError(
+                f"{path} has schema version {version}, newer than {cls.current_version}, the newest known here: "
+                "update napari-tessera."
+            )
+        return migrate(cls.kind, fields, cls.current_version)
+
+    def save(self, path: Path) -> None:
+        """Write the settings to `path` in one step: a reader sees the old file or the new one, never half of it."""
+        fields = {"kind": self.kind, **self.model_dump(mode="json")}
+        write_atomically(path, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True).encode())
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping with the safe loader.
+
+    Raises
+    ------
+    MissingInputError, StorageError, InvalidInputError
+        If the file is not there, cannot be read, or holds no mapping.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInputError(f"There is no file {path}: check the path.") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} is not a readable YAML file: restore it or choose another.") from error
+    if not isinstance(fields, Mapping):
+        raise InvalidInputError(f"{path} holds no settings (name: value): restore it or choose another.")
+    return dict(fields)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` beside `path`, sync it, and move it into place.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written; `path` is then as it was.
+    """
+    # Not the `tempfile` module: its files may be read by their owner only, and models are shared.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}): free space or choose another folder."
+        ) from error

@@ -1,0 +1,26 @@
+"""Steps that bring the fields of an older file up to the newest schema, one version at a time.
+
+To change a file format: raise `current_version` of its class, add the step here, and keep a golden file of the old
+version under ``tests/config/golden``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Fields = dict[str, Any]
+
+STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {}
+"""``(kind, version)`` → the function that turns fields of that version into fields of the next."""
+
+
+def migrate(
+    kind: str,
+    fields: Fields,
+    current_version: int,
+    steps: Mapping[tuple[str, int], Callable[[Fields], Fields]] = STEPS,
+) -> Fields:
+    """Return `fields` at `current_version`; fields that are there already come back unchanged."""
+    while fields["schema_version"] < current_version:
+        version = fields["schema_version"]
+        fields = {**steps[kind, version](fields), "schema_version": version + 1}
+    return fields

@@ -1,0 +1,186 @@
+"""What an image is: its specification, and the protocols through which it is read and written piece by piece."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_tessera.core.axes import spatial_axes, validate_axes
+from napari_tessera.core.errors import InvalidInputError
+
+T = TypeVar("T")
+
+Region = tuple[slice, ...]
+"""One slice per dimension, with explicit non-negative ``start`` and ``stop`` and no step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """Everything about an image but its pixels.
+
+    Attributes
+    ----------
+    axes
+        One letter of ``tczyx`` per dimension, in the order of `shape`.
+    shape
+        Length of each dimension.
+    dtype
+        Numpy dtype of the pixels.
+    scale, translate
+        Size of one step, and position of the first pixel's centre, per dimension, in `units`.
+    units
+        Unit name per dimension (``"micrometer"``, ``"second"``, …), or None where nothing is known.
+    channel_names
+        Names along axis ``c``; empty if there are none.
+    name
+        What to call the image in front of a person.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: tuple[float, ...] = ()
+    translate: tuple[float, ...] = ()
+    units: tuple[str | None, ...] = ()
+    channel_names: tuple[str, ...] = ()
+    name: str = field(default="image", compare=False)
+
+    def __post_init__(self) -> None:
+        validate_axes(self.axes, len(self.shape))
+        ndim = len(self.shape)
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "scale", tuple(float(s) for s in self.scale) or (1.0,) * ndim)
+        object.__setattr__(self, "translate", tuple(float(t) for t in self.translate) or (0.0,) * ndim)
+        object.__setattr__(self, "units", tuple(self.units) or (None,) * ndim)
+        for what in ("scale", "translate", "units"):
+            if len(getattr(self, what)) != ndim:
+                raise InvalidInputError(f"{what} {getattr(self, what)} must have one entry per axis of {self.axes!r}.")
+        if not all(np.isfinite(s) and s != 0 for s in self.scale):
+            raise InvalidInputError(f"scale {self.scale} must be finite and not zero.")
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Length per axis letter."""
+        return dict(zip(self.axes, self.shape, strict=True))
+
+    @property
+    def spatial(self) -> str:
+        """The spatial axes, in the order of the array."""
+        return spatial_axes(self.axes)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels; 1 without a channel axis."""
+        return self.sizes.get("c", 1)
+
+    @property
+    def full_region(self) -> Region:
+        """The region that covers the whole image."""
+        return tuple(slice(0, n) for n in self.shape)
+
+    def with_dtype(self, dtype: DTypeLike) -> Self:
+        """Return the same specification with another dtype."""
+        return replace(self, dtype=np.dtype(dtype))
+
+    def without(self, axis: str) -> Self:
+        """Return the specification with `axis` taken out (unchanged if it is not there)."""
+        if axis not in self.axes:
+            return self
+        at = self.axes.index(axis)
+        return replace(
+            self,
+            axes=self.axes.replace(axis, ""),
+            shape=_drop(self.shape, at),
+            scale=_drop(self.scale, at),
+            translate=_drop(self.translate, at),
+            units=_drop(self.units, at),
+            channel_names=() if axis == "c" else self.channel_names,
+        )
+
+    def with_leading(self, axis: str, length: int, channel_names: tuple[str, ...] = ()) -> Self:
+        """Return the specification with a new first dimension `axis` of `length`."""
+        return replace(
+            self,
+            axes=axis + self.axes,
+            shape=(length, *self.shape),
+            scale=(1.0, *self.scale),
+            translate=(0.0, *self.translate),
+            units=(None, *self.units),
+            channel_names=channel_names if axis == "c" else self.channel_names,
+        )
+
+
+def _drop(values: tuple[T, ...], at: int) -> tuple[T, ...]:
+    return values[:at] + values[at + 1 :]
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """An image that is read region by region; adapters for arrays and files live in ``io``.
+
+    Adapters derive from this protocol to inherit the shorthands `axes`, `shape`, `dtype`, `scale`, `units` and `name`.
+    """
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Axes, shape, dtype and physical calibration."""
+        ...
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region` as a numpy array with the axes of `spec`; safe to call from several threads."""
+        ...
+
+    @property
+    def axes(self) -> str:
+        """Axis letters, one per dimension."""
+        return self.spec.axes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the pixels."""
+        return self.spec.dtype
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """Step size per dimension."""
+        return self.spec.scale
+
+    @property
+    def units(self) -> tuple[str | None, ...]:
+        """Unit name per dimension."""
+        return self.spec.units
+
+    @property
+    def name(self) -> str:
+        """What to call the image."""
+        return self.spec.name
+
+
+@runtime_checkable
+class ImageSink(Protocol):
+    """An output that is written region by region and appears as complete only once `finish` has returned."""
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Axes, shape, dtype and calibration of what is written."""
+        ...
+
+    def write(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Store `pixels` at `region`."""
+        ...
+
+    def finish(self) -> None:
+        """Make the output visible under its final name."""
+        ...
+
+    def abort(self) -> None:
+        """End early: keep what can be told apart as unfinished, remove what would look complete."""
+        ...

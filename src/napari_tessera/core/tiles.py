@@ -1,0 +1,131 @@
+"""Tile geometry: how an image is cut so that the mosaic equals the whole.
+
+    image border
+    ┌───────────────────────────────
+    │        ┌── outer ─────────┐
+    │        │   halo           │
+    │        │   ┌── inner ──┐  │        inner: what the tile writes; the inners partition the image
+    │        │   │           │  │        outer: what it reads; inner grown by the halo, clipped to the image
+    │        │   └───────────┘  │        crop:  where the inner lies inside the outer
+    │        └──────────────────┘
+
+At a border the outer is clipped, so that whatever the work does there (zero padding, reflection) it does at the same
+place as on the whole image. `Tile.padding` says how much was clipped, for work that needs every tile of one shape.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import Region
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One unit of processing; all regions have one slice per dimension of the image.
+
+    Attributes
+    ----------
+    index
+        Position in the grid's order.
+    inner
+        What the tile writes, in image coordinates.
+    outer
+        What the tile reads, in image coordinates; contains `inner`.
+    padding
+        ``(before, after)`` per dimension: how far the halo would have reached beyond the image.
+    """
+
+    index: int
+    inner: Region
+    outer: Region
+    padding: tuple[tuple[int, int], ...]
+
+    @property
+    def crop(self) -> Region:
+        """Where `inner` lies inside an array read from `outer`."""
+        return tuple(
+            slice(inner.start - outer.start, inner.stop - outer.start)
+            for inner, outer in zip(self.inner, self.outer, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """The tiles of an image, computed one at a time: a grid over a terabyte costs nothing.
+
+    Attributes
+    ----------
+    shape
+        Shape of the image.
+    tile
+        Length of the inner region per dimension; rounded up to a multiple of `alignment`.
+    halo
+        How far the outer region reaches beyond the inner per dimension; rounded up to a multiple of `alignment`.
+    alignment
+        Every inner and outer region starts at a multiple of it (the total stride of a network; 1 otherwise).
+
+    Raises
+    ------
+    InvalidInputError
+        If lengths are not positive, halos negative, or the number of entries differs.
+    """
+
+    shape: tuple[int, ...]
+    tile: tuple[int, ...]
+    halo: tuple[int, ...]
+    alignment: tuple[int, ...]
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        tile: Sequence[int],
+        halo: Sequence[int] | None = None,
+        alignment: Sequence[int] | None = None,
+    ) -> None:
+        halo = (0,) * len(shape) if halo is None else tuple(halo)
+        alignment = (1,) * len(shape) if alignment is None else tuple(alignment)
+        if not len(shape) == len(tile) == len(halo) == len(alignment):
+            raise InvalidInputError("shape, tile, halo and alignment must have one entry per dimension each.")
+        if min((*shape, *tile, *alignment), default=1) < 1 or min(halo, default=0) < 0:
+            raise InvalidInputError(
+                f"Cannot tile shape {tuple(shape)} by {tuple(tile)} with halo {halo} and alignment {alignment}: "
+                "lengths must be at least 1 and halos at least 0."
+            )
+        object.__setattr__(self, "shape", tuple(shape))
+        object.__setattr__(self, "tile", tuple(map(_round_up, tile, alignment)))
+        object.__setattr__(self, "halo", tuple(map(_round_up, halo, alignment)))
+        object.__setattr__(self, "alignment", alignment)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of tiles along each dimension."""
+        return tuple(math.ceil(n / size) for n, size in zip(self.shape, self.tile, strict=True))
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Tile:
+        if not 0 <= index < len(self):
+            raise IndexError(f"tile {index} of {len(self)}")
+        rest, starts = index, []
+        for count, size in zip(reversed(self.counts), reversed(self.tile), strict=True):
+            rest, position = divmod(rest, count)
+            starts.append(position * size)
+        starts.reverse()
+        inner, outer, padding = [], [], []
+        for start, size, halo, length in zip(starts, self.tile, self.halo, self.shape, strict=True):
+            stop = min(start + size, length)
+            low, high = start - halo, stop + halo
+            inner.append(slice(start, stop))
+            outer.append(slice(max(low, 0), min(high, length)))
+            padding.append((max(-low, 0), max(high - length, 0)))
+        return Tile(index, tuple(inner), tuple(outer), tuple(padding))
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple

@@ -1,0 +1,54 @@
+"""Calibration by axis letter, as files give it, and its way into an `ImageSpec`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from napari_tessera.core.image import ImageSpec
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a file says about its axes; a letter that is missing has scale 1, translate 0 and no unit."""
+
+    scale: Mapping[str, float] = field(default_factory=dict)
+    translate: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str | None] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+
+    def spec(self, axes: str, shape: tuple[int, ...], dtype: Any, name: str) -> ImageSpec:
+        """Return the specification of an array of `axes`; values that make no sense are left out."""
+        names = self.channel_names if len(self.channel_names) == dict(zip(axes, shape, strict=True)).get("c") else ()
+        return ImageSpec(
+            axes=axes,
+            shape=shape,
+            dtype=dtype,
+            scale=tuple(_usable(self.scale.get(axis), 1.0) for axis in axes),
+            translate=tuple(_usable(self.translate.get(axis), 0.0, zero=True) for axis in axes),
+            units=tuple(self.units.get(axis) for axis in axes),
+            channel_names=names,
+            name=name,
+        )
+
+
+def level_spec(full: ImageSpec, shape: tuple[int, ...], name: str) -> ImageSpec:
+    """Return the specification of a lower level of `full`: its pixels cover the same ground in fewer, larger steps."""
+    ratios = [length / short for length, short in zip(full.shape, shape, strict=True)]
+    return replace(
+        full,
+        shape=shape,
+        scale=tuple(scale * ratio for scale, ratio in zip(full.scale, ratios, strict=True)),
+        translate=tuple(
+            translate + scale * (ratio - 1) / 2
+            for translate, scale, ratio in zip(full.translate, full.scale, ratios, strict=True)
+        ),
+        name=name,
+    )
+
+
+def _usable(value: float | None, default: float, *, zero: bool = False) -> float:
+    if value is None or not np.isfinite(value) or (value == 0 and not zero):
+        return default
+    return float(value)

@@ -1,0 +1,69 @@
+"""Create an output file; its suffix chooses the format."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSink, ImageSpec
+from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink
+from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.writing import check_output
+from napari_tessera.io.zarr_sink import NgffVersion, ZarrSink
+
+__all__ = ["check_output", "create_image"]
+
+
+def create_image(
+    path: str | Path,
+    spec: ImageSpec,
+    *,
+    overwrite: bool = False,
+    chunks: tuple[int, ...] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    ngff_version: NgffVersion = "0.5",
+) -> ImageSink:
+    """Create an output that appears under its final name only when it is finished.
+
+    Parameters
+    ----------
+    path
+        ``.tif``, ``.tiff``, ``.npy``, ``.png`` (2D uint8 and uint16), ``.zarr`` and ``.ome.zarr``, or a path inside an
+        OME-Zarr such as ``store.ome.zarr/labels/nuclei``.
+    spec
+        Axes, shape, dtype and calibration of what will be written. NPY and PNG keep shape and dtype only.
+    overwrite
+        Replace what exists there, at the end.
+    chunks
+        Chunk shape of a zarr, in the order of ``spec.axes``.
+    metadata
+        JSON-ready fields to keep with the image (zarr and TIFF).
+    ngff_version
+        Version of OME-Zarr; inside an existing store that store's version is used.
+
+    Returns
+    -------
+    ImageSink
+        Unwritten regions are 0. An aborted file is removed; an aborted zarr stays as ``<name>.partial``.
+
+    Raises
+    ------
+    OutputExistsError
+        If `path` exists and `overwrite` is false.
+    InvalidInputError
+        If the suffix is unknown, or the format cannot hold such an image.
+    StorageError
+        If the folder cannot be written.
+    """
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    check_output(path, overwrite)
+    if suffix in (".tif", ".tiff"):
+        return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)
+    if suffix == ".npy":
+        return FileSink(path, spec, overwrite=overwrite)
+    if suffix == ".png":
+        return PngSink(path, spec, overwrite=overwrite)
+    if suffix == ".zarr" or (suffix == "" and any(is_zarr(folder) for folder in path.absolute().parents)):
+        return ZarrSink(path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version)
+    raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")

@@ -1,0 +1,33 @@
+"""NPY files."""
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_tessera.core.axes import guess_axes
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.io.arrays import ArraySource, checked_dtype, reading
+
+_SIGNATURE = b"\x93NUMPY"
+
+
+def open_npy(path: Path, axes: str | None = None) -> ArraySource:
+    """Open a NPY file as a memory map; without `axes` they are guessed from the number of dimensions.
+
+    Raises
+    ------
+    InvalidInputError
+        If it holds no numbers, or its axes cannot be guessed.
+    StorageError
+        If it is damaged.
+    """
+    with reading(path):
+        with path.open("rb") as file:
+            signature = file.read(len(_SIGNATURE))
+        if signature and signature != _SIGNATURE:
+            raise InvalidInputError(f"{path} is not a NPY file in spite of its name: give it its right suffix.")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    dtype = checked_dtype(array.dtype, str(path))
+    spec = ImageSpec(axes=axes or guess_axes(array.shape), shape=array.shape, dtype=dtype, name=path.stem)
+    return ArraySource(array, spec, path=path)

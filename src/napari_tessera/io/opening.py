@@ -1,0 +1,130 @@
+"""Open whatever holds an image: a file, an array, or an image that is open already."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_tessera.core.axes import guess_axes, validate_axes
+from napari_tessera.core.errors import InvalidInputError, MissingInputError
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.io.arrays import ArrayLike, ArraySource, RespecifiedSource, check_not_empty, checked_dtype
+from napari_tessera.io.npy import open_npy
+from napari_tessera.io.ome_zarr import open_zarr
+from napari_tessera.io.png import open_png
+from napari_tessera.io.tiff import open_tiff
+
+_OPENERS: Mapping[str, Callable[[Path, str | None], tuple[ArraySource, ...]]] = {
+    ".tif": open_tiff,
+    ".tiff": open_tiff,
+    ".btf": open_tiff,
+    ".tf8": open_tiff,
+    ".png": lambda path, axes: (open_png(path, axes),),
+    ".npy": lambda path, axes: (open_npy(path, axes),),
+}
+
+
+def open_image(
+    source: str | Path | ArrayLike | ImageSource,
+    *,
+    level: int = 0,
+    axes: str | None = None,
+    scale: Sequence[float] | None = None,
+    translate: Sequence[float] | None = None,
+    units: Sequence[str | None] | None = None,
+    channel_names: Sequence[str] | None = None,
+    name: str | None = None,
+) -> ImageSource:
+    """Open an image lazily.
+
+    Parameters
+    ----------
+    source
+        A TIFF, PNG, NPY, OME-Zarr or plain zarr array; inside an OME-Zarr also ``store.ome.zarr/1`` (a level) or
+        ``store.ome.zarr/labels/nuclei``. Or a numpy, dask or zarr array, whose axes are guessed (``yx``, ``zyx``,
+        ``tzyx``) unless `axes` names them. Or an `ImageSource`.
+    level
+        Resolution level of a pyramid; 0 is the full one.
+    axes, scale, translate, units, channel_names, name
+        What to use in place of the file's own metadata; one entry per dimension, or per channel.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file or folder.
+    InvalidInputError
+        If it is none of the formats above, has no such level, or an override does not fit.
+    StorageError
+        If the file is damaged or cannot be read.
+    """
+    levels = _open_levels(source, axes)
+    if not 0 <= level < len(levels):
+        raise InvalidInputError(
+            f"{_describe(source)} has no level {level}: choose one of 0 to {len(levels) - 1}."
+            if len(levels) > 1
+            else f"{_describe(source)} has one level only: choose level 0."
+        )
+    image = levels[level]
+    overrides = {
+        "axes": axes,
+        "scale": scale,
+        "translate": translate,
+        "units": units,
+        "channel_names": channel_names,
+        "name": name,
+    }
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return RespecifiedSource(image, _override(image.spec, given)) if given else image
+
+
+def image_levels(path: str | Path) -> tuple[ImageSpec, ...]:
+    """Return the specification of each resolution level of a file, the full one first.
+
+    Raises
+    ------
+    MissingInputError, InvalidInputError, StorageError
+        As `open_image` does.
+    """
+    return tuple(source.spec for source in _open_levels(path, None))
+
+
+def _open_levels(source: str | Path | ArrayLike | ImageSource, axes: str | None) -> tuple[ImageSource, ...]:
+    if isinstance(source, str | Path):
+        return _open_path(Path(source), axes)
+    if isinstance(source, ImageSource):
+        return (source,)
+    array = source if hasattr(source, "shape") and hasattr(source, "dtype") else np.asarray(source)
+    check_not_empty(array.shape, "The array")
+    spec = ImageSpec(
+        axes=axes or guess_axes(tuple(array.shape)), shape=array.shape, dtype=checked_dtype(array.dtype, "The array")
+    )
+    return (ArraySource(array, spec),)
+
+
+def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
+    path = path.expanduser()
+    if not path.exists():
+        raise MissingInputError(f"There is no file or folder {path}: check the path.")
+    if path.is_dir():
+        return open_zarr(path, axes)
+    opener = _OPENERS.get(path.suffix.lower())
+    if opener is None:
+        raise InvalidInputError(
+            f"{path} is not of a type that can be read: use TIFF (.tif, .tiff), PNG, NPY, OME-Zarr or zarr."
+        )
+    return opener(path, axes)
+
+
+def _override(spec: ImageSpec, given: Mapping[str, Any]) -> ImageSpec:
+    axes = validate_axes(given.get("axes", spec.axes), len(spec.shape))
+    channels = dict(zip(axes, spec.shape, strict=True)).get("c", 0)
+    names = tuple(given.get("channel_names", spec.channel_names))
+    if "channel_names" in given and len(names) != channels:
+        raise InvalidInputError(f"{len(names)} channel names do not fit {channels} channels: give one for each.")
+    return replace(spec, **{**given, "axes": axes, "channel_names": names if len(names) == channels else ()})
+
+
+def _describe(source: object) -> str:
+    return str(source) if isinstance(source, str | Path) else "The image"

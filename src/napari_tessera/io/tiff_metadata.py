@@ -1,0 +1,112 @@
+"""What TIFF files say about themselves: our own note, OME-XML, ImageJ, or the resolution tags."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from tifffile import TiffFile
+
+from napari_tessera.io.calibration import Calibration
+from napari_tessera.io.units import unit_name
+
+NOTE = "napari-tessera"
+"""Key under which our own files keep the whole specification as JSON."""
+
+_CENTIMETER = 3
+
+
+def read_note(tif: TiffFile) -> Mapping[str, Any] | None:
+    """Return the specification that `create_image` wrote into the file, or None in files of other programs."""
+    text: Any = None
+    if tif.is_ome:
+        root = _ome_root(tif)
+        found = None if root is None else root.find(f".//{{*}}MapAnnotation[@Namespace='{NOTE}']//{{*}}M")
+        text = None if found is None else found.text
+    elif tif.shaped_metadata:
+        text = tif.shaped_metadata[0].get(NOTE)
+    try:
+        note = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return note if isinstance(note, dict) else None
+
+
+def read_calibration(tif: TiffFile) -> Calibration:
+    """Return what OME-XML, ImageJ or the resolution tags say about the first image of the file."""
+    if tif.is_ome and (root := _ome_root(tif)) is not None:
+        return _from_ome(root)
+    if tif.is_imagej and tif.imagej_metadata is not None:
+        return _from_imagej(tif.imagej_metadata, _resolution(tif))
+    return _from_resolution(tif)
+
+
+def _ome_root(tif: TiffFile) -> Element | None:
+    try:
+        return fromstring(tif.ome_metadata or "")  # noqa: S314  expat refuses entity bombs since 2.4.1
+    except ParseError:
+        return None
+
+
+def _from_ome(root: Element) -> Calibration:
+    pixels = root.find("./{*}Image/{*}Pixels")
+    if pixels is None:
+        return Calibration()
+    scale, units = {}, {}
+    for axis, attribute in {
+        "x": "PhysicalSizeX",
+        "y": "PhysicalSizeY",
+        "z": "PhysicalSizeZ",
+        "t": "TimeIncrement",
+    }.items():
+        value = _number(pixels.get(attribute))
+        if value is not None:
+            scale[axis] = value
+            units[axis] = unit_name(pixels.get(f"{attribute}Unit", "s" if axis == "t" else "µm"))
+    names = [channel.get("Name") for channel in pixels.findall("./{*}Channel")]
+    return Calibration(scale, {}, units, tuple(name for name in names if name) if all(names) else ())
+
+
+def _from_imagej(metadata: Mapping[str, Any], steps: Mapping[str, float]) -> Calibration:
+    length = unit_name(str(metadata.get("unit", "")))
+    scale: dict[str, float] = {}
+    units: dict[str, str | None] = {}
+    if length is not None:
+        scale.update(steps)
+    if _number(metadata.get("spacing")) is not None:
+        scale["z"] = float(metadata["spacing"])
+    units.update(dict.fromkeys("zyx", length))
+    if _number(metadata.get("finterval")):
+        scale["t"], units["t"] = float(metadata["finterval"]), unit_name(str(metadata.get("tunit", "s")))
+    translate = {
+        axis: -origin * scale.get(axis, 1.0)
+        for axis in "zyx"
+        if (origin := _number(metadata.get(f"{axis}origin"))) is not None
+    }
+    return Calibration(scale, translate, units)
+
+
+def _from_resolution(tif: TiffFile) -> Calibration:
+    """Use pixels per centimetre only: pixels per inch are nearly always the printing default of a graphics program."""
+    tag = tif.pages.first.tags.get("ResolutionUnit")
+    if tag is None or tag.value != _CENTIMETER:
+        return Calibration()
+    scale = {axis: 1e4 * step for axis, step in _resolution(tif).items()}
+    return Calibration(scale, {}, dict.fromkeys(scale, "micrometer"))
+
+
+def _resolution(tif: TiffFile) -> dict[str, float]:
+    """Length of a pixel along x and y, in the file's unit of resolution."""
+    steps = {}
+    for axis in "xy":
+        tag = tif.pages.first.tags.get(f"{axis.upper()}Resolution")
+        if tag is not None and tag.value[0] and tag.value[1]:
+            steps[axis] = tag.value[1] / tag.value[0]
+    return steps
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        return None

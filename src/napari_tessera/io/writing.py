@@ -1,0 +1,145 @@
+"""What all outputs share: temporary names, the change to the final name, and one sentence for a full disk."""
+
+import errno
+import math
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
+from napari_tessera.core.image import Region
+from napari_tessera.io.ome_zarr import is_zarr
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn any failure to write into one sentence about `path`.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written.
+    """
+    try:
+        yield
+    except (StorageError, OutputExistsError):
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"The disk is full, so {path} is not finished: free space or choose another folder."
+        else:
+            message = f"{path} cannot be written ({error.strerror or error}): choose another folder."
+        raise StorageError(message) from error
+
+
+def check_output(path: str | Path, overwrite: bool = False) -> None:
+    """Refuse an output that exists, unless `overwrite` allows to replace it.
+
+    Raises
+    ------
+    OutputExistsError
+        If `path` exists and `overwrite` is false.
+    InvalidInputError
+        If `path` is a folder that is no zarr: it is never replaced.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        return
+    if path.is_dir() and not is_zarr(path):
+        raise InvalidInputError(f"{path} is a folder: name a file in it.")
+    if not overwrite:
+        raise OutputExistsError(f"{path} exists: choose another name, or replace it with --overwrite.")
+
+
+def temporary_file(path: Path) -> Path:
+    """Create the folder of `path` and an empty, hidden file of a new name in it."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        temporary.open("xb").close()
+    return temporary
+
+
+def publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
+    """Sync `temporary` and give it its final name in one step."""
+    with writing(path):
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        check_output(path, overwrite)
+        temporary.replace(path)
+
+
+def publish_folder(partial: Path, path: Path, overwrite: bool) -> None:
+    """Give the folder `partial` its final name; what stood there is removed only once the new one is in place."""
+    with writing(path):
+        check_output(path, overwrite)
+        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+
+
+class RegionFile:
+    """A raw array inside a file, written region by region in any order.
+
+    Plain writes and no memory map: where the disk fills, a write raises and a map kills the process.
+
+    Parameters
+    ----------
+    path
+        An existing file; it is made long enough for the array.
+    offset
+        Position of the first element, in bytes.
+    shape, dtype
+        Of the array, in C order.
+    """
+
+    def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._offset, self._shape, self._itemsize = offset, shape, dtype.itemsize
+        self._lock = threading.Lock()
+        self._file = path.open("rb+", buffering=0)
+        end = offset + math.prod(shape) * dtype.itemsize
+        if path.stat().st_size < end:
+            self._file.truncate(end)
+
+    def write(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Store `pixels` (dtype of the array) at `region`; safe to call from several threads."""
+        if pixels.size == 0:
+            return
+        pixels = np.ascontiguousarray(pixels)
+        split = self._first_contiguous(region)
+        steps = [math.prod(self._shape[axis + 1 :]) for axis in range(len(self._shape))]
+        base = sum(part.start * step for part, step in zip(region, steps, strict=True))
+        with self._lock:
+            for index in np.ndindex(pixels.shape[:split]):
+                start = base + sum(i * step for i, step in zip(index, steps, strict=False))
+                self._write_all(self._offset + start * self._itemsize, pixels[index])
+
+    def _first_contiguous(self, region: Region) -> int:
+        """Return the dimension from which on the elements of `region` lie side by side in the file."""
+        axis = len(region) - 1
+        while axis > 0 and region[axis].stop - region[axis].start == self._shape[axis]:
+            axis -= 1
+        return axis
+
+    def _write_all(self, position: int, pixels: NDArray[Any]) -> None:
+        rest = pixels.reshape(-1).view(np.uint8).data
+        self._file.seek(position)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def close(self) -> None:
+        """Close the file; closing twice does no harm."""
+        self._file.close()

@@ -1,0 +1,199 @@
+"""OME-Zarr outputs."""
+
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
+
+from napari_tessera.core.axes import CANONICAL, move_axes
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSink, ImageSpec, Region
+from napari_tessera.io.arrays import checked_pixels
+from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
+from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.writing import publish_folder, writing
+
+NgffVersion = Literal["0.4", "0.5"]
+
+METADATA_KEY = "napari-tessera"
+"""Attribute of the group that holds the metadata given to `create_image`."""
+
+
+class ZarrSink(ImageSink):
+    """An OME-Zarr image of one level that is called ``<name>.partial`` until `finish`.
+
+    NGFF asks for the axis order ``tczyx``, and so they are stored; `write` takes them in the order of `spec`. Inside
+    another OME-Zarr (``store.ome.zarr/labels/nuclei``) the image takes that store's version, and is listed among its
+    labels.
+
+    Parameters
+    ----------
+    path
+        Final name.
+    spec
+        What is written.
+    overwrite
+        Whether `finish` may replace a zarr of that name.
+    chunks
+        Chunk shape, in the order of ``spec.axes``; None: whole planes cut into squares.
+    metadata
+        JSON-ready fields to keep with the image.
+    version
+        Version of NGFF.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        spec: ImageSpec,
+        *,
+        overwrite: bool,
+        chunks: Sequence[int] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        version: NgffVersion = "0.5",
+    ) -> None:
+        self.path = path
+        self.partial = path.with_name(f"{path.name}.partial")
+        self.chunks = _checked_chunks(chunks, spec)
+        self._spec = spec
+        self._overwrite = overwrite
+        self._stored = "".join(axis for axis in CANONICAL if axis in spec.axes)
+        self._lock = threading.Lock()
+        with writing(path):
+            self._array = self._create(metadata or {}, _version_inside(path) or version)
+
+    def _create(self, metadata: Mapping[str, Any], version: NgffVersion) -> zarr.Array[Any]:
+        _clear_partial(self.partial)
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        stored = _reorder(self._spec, self._stored)
+        attributes = multiscale_attributes([stored], version)
+        if self.path.parent.name == "labels":
+            inner = attributes.get("ome", attributes)
+            inner["image-label"] = {"version": version, "source": {"image": "../../"}}
+        if metadata:
+            attributes[METADATA_KEY] = dict(metadata)
+        group = zarr.create_group(str(self.partial), zarr_format=_zarr_format(version), attributes=attributes)
+        by_axis = dict(zip(self._spec.axes, self.chunks, strict=True))
+        return group.create_array(
+            "0",
+            shape=stored.shape,
+            dtype=stored.dtype,
+            chunks=tuple(by_axis[axis] for axis in self._stored),
+            fill_value=0,
+            **_format_options(version, stored),
+        )
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Axes, shape, dtype and calibration of what is written."""
+        return self._spec
+
+    def write(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Store `pixels` at `region`; safe to call from several threads, fastest where the region is whole chunks.
+
+        Raises
+        ------
+        InvalidInputError
+            If the pixels do not fit the region or the dtype.
+        StorageError
+            If the disk is full.
+        """
+        pixels = move_axes(checked_pixels(region, pixels, self._spec), self._spec.axes, self._stored)
+        by_axis = dict(zip(self._spec.axes, region, strict=True))
+        stored = tuple(by_axis[axis] for axis in self._stored)
+        with writing(self.path):
+            if self._is_aligned(region):
+                self._array[stored] = pixels
+            else:  # a chunk that is shared with a neighbour is read, changed and written back
+                with self._lock:
+                    self._array[stored] = pixels
+
+    def _is_aligned(self, region: Region) -> bool:
+        return all(
+            part.start % chunk == 0 and (part.stop % chunk == 0 or part.stop == length)
+            for part, chunk, length in zip(region, self.chunks, self._spec.shape, strict=True)
+        )
+
+    def finish(self) -> None:
+        """Give the folder its final name, and list it if it is a label image inside another zarr."""
+        publish_folder(self.partial, self.path, self._overwrite)
+        if self.path.parent.name == "labels" and is_zarr(self.path.parent.parent):
+            with writing(self.path):
+                _list_label(self.path)
+
+    def abort(self) -> None:
+        """Leave ``<name>.partial`` behind, so that the regions that are finished can be looked at."""
+
+
+def _clear_partial(partial: Path) -> None:
+    """Remove what an earlier, unfinished run left; anything else of that name is none of ours."""
+    if not partial.exists():
+        return
+    if not is_zarr(partial) and (not partial.is_dir() or any(partial.iterdir())):
+        raise InvalidInputError(f"{partial} is in the way of the output: move it elsewhere.")
+    shutil.rmtree(partial)
+
+
+def _reorder(spec: ImageSpec, axes: str) -> ImageSpec:
+    order = [spec.axes.index(axis) for axis in axes]
+    return replace(
+        spec,
+        axes=axes,
+        shape=tuple(spec.shape[at] for at in order),
+        scale=tuple(spec.scale[at] for at in order),
+        translate=tuple(spec.translate[at] for at in order),
+        units=tuple(spec.units[at] for at in order),
+    )
+
+
+def _checked_chunks(chunks: Sequence[int] | None, spec: ImageSpec) -> tuple[int, ...]:
+    if chunks is None:
+        edge = 512 if max(spec.sizes["y"], spec.sizes["x"]) <= 4096 else 1024
+        return tuple(min(n, edge) if axis in "yx" else 1 for axis, n in zip(spec.axes, spec.shape, strict=True))
+    if len(chunks) != len(spec.shape) or min(chunks) < 1:
+        raise InvalidInputError(f"Chunks {tuple(chunks)} do not fit axes {spec.axes!r}: give one length for each.")
+    return tuple(min(int(chunk), n) for chunk, n in zip(chunks, spec.shape, strict=True))
+
+
+def _zarr_format(version: NgffVersion) -> Literal[2, 3]:
+    return 2 if version == "0.4" else 3
+
+
+def _format_options(version: NgffVersion, spec: ImageSpec) -> dict[str, Any]:
+    """Return compression with bit shuffling (small and quick for images), and how chunks and dimensions are named."""
+    codec: Literal["lz4", "zstd"] = "lz4" if spec.dtype.kind == "f" else "zstd"
+    level = 5 if codec == "lz4" else 3
+    if version == "0.4":
+        return {
+            "compressors": {"id": "blosc", "cname": codec, "clevel": level, "shuffle": 2},  # 2: by bits
+            "chunk_key_encoding": {"name": "v2", "separator": "/"},
+        }
+    return {
+        "compressors": BloscCodec(cname=codec, clevel=level, shuffle="bitshuffle"),
+        "dimension_names": list(spec.axes),
+    }
+
+
+def _version_inside(path: Path) -> NgffVersion | None:
+    """Return the NGFF version of the zarr that `path` lies in, or None if it lies in none."""
+    for folder in path.absolute().parents:
+        if (folder / "zarr.json").is_file():
+            return "0.5"
+        if (folder / ".zgroup").is_file():
+            return "0.4"
+    return None
+
+
+def _list_label(path: Path) -> None:
+    """Add the image at `path` to the list of label images that its parent keeps."""
+    version = _version_inside(path) or "0.5"
+    group = zarr.open_group(str(path.parent), mode="a", zarr_format=_zarr_format(version))
+    known = list(ngff_attributes(group.attrs.asdict()).get("labels") or ())
+    labels = sorted({*known, path.name})
+    group.attrs.update({"labels": labels} if version == "0.4" else {"ome": {"version": version, "labels": labels}})

@@ -1,0 +1,1 @@
+"""The napari plugin: layer conversion, the worker process, sample data and widgets."""

@@ -1,0 +1,43 @@
+"""Sample data under File ▸ Open Sample: an image with scribbles that the Train widget takes up as they are."""
+
+from typing import Any
+
+from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap
+from napari_tessera.pipeline.samples import Sample, load_sample
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+
+def nuclei() -> list[LayerTuple]:
+    """Return synthetic nuclei and scribbles on them."""
+    return _layers(load_sample("nuclei"))
+
+
+def tissue() -> list[LayerTuple]:
+    """Return a stained section and scribbles on it."""
+    return _layers(load_sample("tissue"))
+
+
+def _layers(sample: Sample) -> list[LayerTuple]:
+    spec = sample.scribbles_spec
+    placed = {
+        "scale": spec.scale,
+        "translate": spec.translate,
+        "units": [unit or "pixel" for unit in spec.units],
+        "axis_labels": list(spec.axes),
+    }
+    colors = sample.class_colors
+    classes = {number: {"name": name, "color": colors[number]} for number, name in sample.class_names.items()}
+    return [
+        (sample.image, {"name": sample.name, "rgb": sample.spec.axes.endswith("c"), **placed}, "image"),
+        (
+            sample.scribbles.copy(),
+            {
+                "name": f"{sample.name} · annotation",
+                "colormap": class_colormap(colors),
+                "metadata": {METADATA_KEY: {"classes": classes}},
+                **placed,
+            },
+            "labels",
+        ),
+    ]

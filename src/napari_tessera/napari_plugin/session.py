@@ -1,0 +1,91 @@
+"""Where the plugin keeps its files: models, predictions, the worker's log and the scratch space of running jobs."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import psutil
+
+HOME_VARIABLE = "NAPARI_TESSERA_HOME"
+"""Environment variable that names another folder."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """The working folder of one annotation effort.
+
+    Attributes
+    ----------
+    folder
+        Holds everything else; made when first needed.
+    """
+
+    folder: Path
+
+    @property
+    def models(self) -> Path:
+        """One folder per trained model."""
+        return self.folder / "models"
+
+    @property
+    def predictions(self) -> Path:
+        """One file or zarr store per prediction."""
+        return self.folder / "predictions"
+
+    @property
+    def log(self) -> Path:
+        """What the worker writes to standard error."""
+        return self.folder / "log.txt"
+
+    def model_folders(self) -> list[Path]:
+        """Return the folders that hold a model, the newest first."""
+        headers = self.models.glob("*/model.yaml")
+        return [header.parent for header in sorted(headers, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+    def free_model_name(self, name: str) -> str:
+        """Return `name`, or if there is such a model the first of ``name 2``, ``name 3``, … that is free."""
+        return _free(name, lambda candidate: (self.models / candidate).exists())
+
+    def prediction_path(self, name: str, suffix: str) -> Path:
+        """Return a path in `predictions` that is not taken, for a result called `name`."""
+        self.predictions.mkdir(parents=True, exist_ok=True)
+        stem = file_name(name)
+        return self.predictions / (_free(stem, lambda stem: (self.predictions / (stem + suffix)).exists()) + suffix)
+
+    def make_scratch(self) -> Path:
+        """Return a new empty folder for the inputs of one job; whoever asked for it removes it."""
+        parent = self.folder / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.iterdir():
+            owner = left.name.partition("-")[0]
+            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+                shutil.rmtree(left, ignore_errors=True)  # of a napari that was killed
+        return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+
+
+def _free(name: str, taken: Callable[[str], bool]) -> str:
+    candidate, number = name, 2
+    while taken(candidate):
+        candidate, number = f"{name} {number}", number + 1
+    return candidate
+
+
+def file_name(name: str) -> str:
+    """Return `name` as a file name that every system accepts."""
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .-")[:80] or "unnamed"
+
+
+def current_session() -> Session:
+    """Return the session that the widgets work in."""
+    home = os.environ.get(HOME_VARIABLE)
+    return Session(Path(home) if home else platformdirs.user_data_path("napari-tessera", appauthor=False))
+
+
+def worker_log() -> Path:
+    """Return the file for the worker's log."""
+    return current_session().log

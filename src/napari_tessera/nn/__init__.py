@@ -1,0 +1,1 @@
+"""Networks and all that trains and applies them; the only package that imports torch."""

@@ -1,0 +1,123 @@
+"""A training on disk: one safetensors file that is replaced in one step, so that it is always whole."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from napari_tessera.config.files import write_atomically
+from napari_tessera.core.errors import ModelError
+from napari_tessera.nn.trainer import TrainingState
+from napari_tessera.nn.validation import Score
+
+CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
+FORMAT = "tessera-checkpoint-1"
+
+
+def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, Any]) -> None:
+    """Write `state` into the model folder `folder`.
+
+    Parameters
+    ----------
+    folder
+        The model folder; the file goes to `CHECKPOINT_FILE` inside it.
+    state
+        What to save.
+    context
+        JSON-ready facts that must be the same when the training goes on (network, classes, channels).
+    """
+    tensors: dict[str, Tensor] = {}
+    for part, module in _modules(state).items():
+        tensors |= {f"{part}/{name}": tensor.detach().cpu().contiguous() for name, tensor in module.items()}
+    for index, slots in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value.detach().cpu().contiguous() for name, value in slots.items()}
+    header = {
+        "format": FORMAT,
+        "context": json.dumps(context),
+        "rng": json.dumps(state.rng.bit_generator.state),
+        "progress": json.dumps(
+            {
+                "step": state.step,
+                "run_step": state.run_step,
+                "run_seconds": state.run_seconds,
+                "stale": state.stale,
+                "finished": state.finished,
+                "best_score": asdict(state.best_score) if state.best_score else None,
+            }
+        ),
+    }
+    write_atomically(folder / CHECKPOINT_FILE, dump_tensors(tensors, header))
+
+
+def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, Any]) -> None:
+    """Bring `state` to where `save_checkpoint` left it.
+
+    After a finished training the stop conditions count anew, so that going on means as many steps again.
+
+    Raises
+    ------
+    ModelError
+        If there is no checkpoint, it is damaged, or `context` differs from that of the training.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        raise ModelError(f"{folder} has no checkpoint to go on from: start the training anew.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelError(f"The checkpoint in {folder} is damaged: start the training anew.") from error
+    if header.get("format") != FORMAT:
+        raise ModelError(f"The checkpoint in {folder} is of another version: start the training anew.")
+    _check_context(json.loads(header["context"]), context)
+    for part, module in _modules(state).items():
+        for name, tensor in module.items():
+            tensor.copy_(tensors[f"{part}/{name}"])
+    _restore_optimizer(state.optimizer, tensors)
+    state.rng.bit_generator.state = json.loads(header["rng"])
+    progress = json.loads(header["progress"])
+    best_score = progress.pop("best_score")
+    for name, value in progress.items():
+        setattr(state, name, value)
+    state.best_score = Score(**best_score) if best_score else None
+    if state.finished:
+        state.finished, state.run_step, state.run_seconds, state.stale = False, 0, 0.0, 0
+
+
+def _modules(state: TrainingState) -> Mapping[str, Mapping[str, Tensor]]:
+    return {
+        "network": state.network.state_dict(),
+        "averaged": state.averaged.network.state_dict(),
+        "best": state.best.state_dict(),
+    }
+
+
+def _check_context(saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    for name, value in json.loads(json.dumps(current)).items():
+        if saved.get(name) != value:
+            raise ModelError(
+                f"The training cannot go on: its {name} were {saved.get(name)} and are now {value}; undo the change or "
+                "train a new model."
+            )
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, slot = name.split("/")
+            slots.setdefault(int(index), {})[slot] = _laid_out_like(parameters[int(index)], tensor)
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+
+
+def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """Give `tensor` the memory layout of its parameter: fused optimisers walk both as flat memory."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor

@@ -1,0 +1,42 @@
+"""Networks by their configuration. A new architecture is a class with `Network`'s two properties and an entry here."""
+
+import copy
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from napari_tessera.config.network import NetworkConfig
+from napari_tessera.nn.unet import ConvUnit, UNet
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A module that maps an image batch to class scores of the same size and knows what a tile of it needs."""
+
+    @property
+    def stride(self) -> int:
+        """Regions must start at multiples of this to see the grid of the whole image, in pixels."""
+        ...
+
+    @property
+    def halo(self) -> int:
+        """Reach of the input beyond an aligned output region, per side, in pixels."""
+        ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (n, channels, …) to scores (n, classes, …)."""
+        ...
+
+
+def build_network(config: NetworkConfig, *, channels: int, classes: int) -> UNet:
+    """Return a new network with random weights for images of `channels` and as many scores as `classes`."""
+    return UNet(config, channels, classes)
+
+
+def fold_network(network: UNet) -> UNet:
+    """Return a copy for prediction, with every normalisation folded into the convolution before it."""
+    folded = copy.deepcopy(network).eval()
+    for module in list(folded.modules()):
+        if isinstance(module, ConvUnit):
+            module.fold()
+    return folded.requires_grad_(requires_grad=False)

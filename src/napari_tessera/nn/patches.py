@@ -1,0 +1,99 @@
+"""Patches: small squares around annotation, moved, turned, mirrored and scaled at random."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from napari_tessera.config.training import AugmentationConfig
+from napari_tessera.nn.samples import IGNORED, Sample
+
+
+class PatchSampler:
+    """Draws batches of patches, each around an annotated pixel of a class chosen at random.
+
+    Every image and, inside it, every class is as likely as the other, whatever the number of its pixels: a few strokes
+    on a rare structure count as much as a filled background.
+    """
+
+    def __init__(self, samples: Sequence[Sample], classes: int, size: int, augmentation: AugmentationConfig) -> None:
+        self._images = [torch.from_numpy(np.ascontiguousarray(sample.image)) for sample in samples]
+        self._targets = [torch.from_numpy(np.ascontiguousarray(sample.target)) for sample in samples]
+        self._annotated = [_pixels_by_class(sample.target, classes) for sample in samples]
+        self._size = size
+        self._augmentation = augmentation
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return `count` patches: images float32 (n, c, y, x) and targets int64 (n, y, x)."""
+        patches = [self._draw_one(rng) for _ in range(count)]
+        return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
+
+    def _draw_one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        index = int(rng.integers(len(self._images)))
+        pixels = self._annotated[index]
+        of_class = pixels[int(rng.integers(len(pixels)))]
+        focus = of_class[int(rng.integers(len(of_class)))]
+        turn = random_turn(rng, self._augmentation)
+        # the annotated pixel lands exactly on a pixel in the inner half of the patch, so that shrinking cannot skip it
+        at = rng.integers(self._size // 4, self._size - self._size // 4, size=2)
+        centre = focus - turn @ (at - (self._size - 1) / 2)
+        return cut_patch(self._images[index], self._targets[index], centre, turn, self._size)
+
+
+def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> list[NDArray[np.int64]]:
+    """Return the positions (n, 2) of the annotated pixels of each class that is there."""
+    found = (np.argwhere(target == index) for index in range(classes))
+    return [positions for positions in found if len(positions)]
+
+
+def random_turn(rng: np.random.Generator, augmentation: AugmentationConfig) -> NDArray[np.float64]:
+    """Return a random matrix (2, 2) from patch to image coordinates (y, x): right angles, mirroring, scale."""
+    angle = int(rng.integers(4)) if augmentation.rotations else 0
+    turn = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), angle)
+    if augmentation.flips and rng.random() < 0.5:
+        turn = turn @ np.diag([1.0, -1.0])
+    limit = math.log(augmentation.scale)
+    scaled: NDArray[np.float64] = turn * math.exp(rng.uniform(-limit, limit))
+    return scaled
+
+
+def cut_patch(
+    image: Tensor, target: Tensor, centre: NDArray[np.float64], turn: NDArray[np.float64], size: int
+) -> tuple[Tensor, Tensor]:
+    """Resample a square of `size` pixels around `centre`.
+
+    Parameters
+    ----------
+    image, target
+        (c, y, x) float32 and (y, x) uint8.
+    centre
+        (y, x) in pixels of the image.
+    turn
+        Matrix from patch to image coordinates.
+    size
+        Edge length of the patch.
+
+    Returns
+    -------
+    image, target
+        (c, size, size), mirrored at the borders of the image, and (size, size) int64, `IGNORED` beyond them.
+    """
+    height, width = target.shape
+    steps = np.arange(size) - (size - 1) / 2
+    grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1) @ turn.T + centre
+    # grid_sample wants (x, y) with -1 and 1 at the outer edges of the first and last pixel
+    normalised = (2 * grid[..., ::-1] + 1) / (width, height) - 1
+    positions = torch.from_numpy(normalised.astype(np.float32))[None]
+    patch = functional.grid_sample(
+        image[None], positions, mode="bilinear", padding_mode="reflection", align_corners=False
+    )[0]
+    nearest = torch.from_numpy(np.floor(grid + 0.5).astype(np.int64))
+    y, x = nearest[..., 0], nearest[..., 1]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    labels = torch.full((size, size), IGNORED, dtype=torch.int64)
+    labels[inside] = target[y[inside], x[inside]].long()
+    return patch, labels

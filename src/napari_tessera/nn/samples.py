@@ -1,0 +1,138 @@
+"""What a training sees: pieces of images with targets, and how some are held out for validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORED = 255
+"""Target of pixels that take part in no loss and no metric."""
+
+MAX_CLASSES = IGNORED
+
+LEAST_KEPT = 0.5
+"""Share of each class's annotation that must stay for training when some is held out."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A piece of an image with its targets.
+
+    Attributes
+    ----------
+    image
+        Normalised intensities, float32, (c, y, x).
+    target
+        Class index per pixel, uint8, (y, x); `IGNORED` where nothing is known.
+    source
+        Index of the image it comes from.
+    place
+        Samples with the same source and place are planes that lie on top of each other.
+    """
+
+    image: NDArray[np.float32]
+    target: NDArray[np.uint8]
+    source: int = 0
+    place: tuple[int, ...] = ()
+
+    def crop(self, y: slice, x: slice) -> "Sample":
+        """Return the part of the sample at `y`, `x`."""
+        return replace(self, image=self.image[:, y, x], target=self.target[y, x])
+
+    def class_counts(self, classes: int) -> NDArray[np.int64]:
+        """Return the number of annotated pixels per class."""
+        return np.bincount(self.target.ravel(), minlength=IGNORED + 1)[:classes]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples to learn from and samples to judge by, which share no pixel."""
+
+    training: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
+
+
+def split_by_source(samples: Sequence[Sample], fraction: float, classes: int, rng: np.random.Generator) -> Split | None:
+    """Hold out all samples of about `fraction` of the sources; None if a class would be missing on either side."""
+    sources = rng.permutation(sorted({sample.source for sample in samples}))
+    held_out = set(sources[: max(1, round(fraction * len(sources)))].tolist())
+    split = Split(
+        tuple(sample for sample in samples if sample.source not in held_out),
+        tuple(sample for sample in samples if sample.source in held_out),
+    )
+    complete = all((_total(part, classes) > 0).all() for part in (split.training, split.validation))
+    return split if complete else None
+
+
+def split_by_blocks(samples: Sequence[Sample], fraction: float, classes: int, gap: int) -> Split | None:
+    """Hold out a block at one side of each image, about `fraction` of its annotation, `gap` pixels from the rest.
+
+    Planes on top of each other are cut at the same place, so that no held-out pixel has a trained one above it. Returns
+    None if no image has enough annotation to spare.
+    """
+    groups: dict[tuple[int, tuple[int, ...]], list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault((sample.source, sample.place), []).append(sample)
+    training: list[Sample] = []
+    validation: list[Sample] = []
+    for group in groups.values():
+        cut = _best_cut(group, fraction, classes, gap)
+        if cut is None:
+            training += group
+            continue
+        kept, held_out = cut
+        training += [sample.crop(*kept) for sample in group]
+        validation += [sample.crop(*held_out) for sample in group]
+    validation = [sample for sample in validation if (sample.target != IGNORED).any()]
+    training = [sample for sample in training if (sample.target != IGNORED).any()]
+    return Split(tuple(training), tuple(validation)) if validation else None
+
+
+Cut = tuple[tuple[slice, slice], tuple[slice, slice]]
+"""``(y, x)`` of what is kept for training, ``(y, x)`` of what is held out."""
+
+
+def _best_cut(group: Sequence[Sample], fraction: float, classes: int, gap: int) -> Cut | None:
+    """Return the cut along y or x, at either end, that holds out closest to `fraction` of each class.
+
+    None if every cut is more than three quarters of `fraction` off for some class, or leaves less than `LEAST_KEPT` of
+    one for training.
+    """
+    best, best_error = None, 0.75 * fraction
+    for axis in (0, 1):
+        share = _share_before(group, axis, classes)
+        length = share.shape[1] - 1
+        for at_end in (False, True):
+            positions = np.arange(gap + 1, length - gap)
+            if not len(positions):
+                continue
+            near, far = (positions, positions - gap) if at_end else (positions, positions + gap)
+            held = 1 - share[:, near] if at_end else share[:, near]
+            kept = share[:, far] if at_end else 1 - share[:, far]
+            error = np.abs(held - fraction).max(axis=0) + (kept.min(axis=0) < LEAST_KEPT)
+            if error.min() < best_error:
+                position = int(positions[error.argmin()])
+                best, best_error = _slices(axis, position, gap, length, at_end=at_end), float(error.min())
+    return best
+
+
+def _share_before(group: Sequence[Sample], axis: int, classes: int) -> NDArray[np.float64]:
+    """Return which share of each class's annotation lies before each position along `axis`, (classes, length + 1)."""
+    profile = np.stack([sum((s.target == k).sum(axis=1 - axis) for s in group) for k in range(classes)])
+    profile = profile[profile.sum(axis=1) > 0]
+    share = (profile / profile.sum(axis=1, keepdims=True)).cumsum(axis=1)
+    return np.pad(share, ((0, 0), (1, 0)))
+
+
+def _slices(axis: int, position: int, gap: int, length: int, *, at_end: bool) -> Cut:
+    before, after = slice(0, position), slice(position, length)
+    kept, held_out = (slice(0, position - gap), after) if at_end else (slice(position + gap, length), before)
+    everything = slice(None)
+    if axis == 0:
+        return (kept, everything), (held_out, everything)
+    return (everything, kept), (everything, held_out)
+
+
+def _total(samples: Sequence[Sample], classes: int) -> NDArray[np.int64]:
+    return sum((sample.class_counts(classes) for sample in samples), start=np.zeros(classes, dtype=np.int64))

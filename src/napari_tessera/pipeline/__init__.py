@@ -1,0 +1,1 @@
+"""Jobs on images of any size: train, predict, evaluate; what the command line and the plugin call."""

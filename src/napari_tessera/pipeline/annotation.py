@@ -1,0 +1,149 @@
+"""What the numbers of an annotation mean, and the targets that a training makes of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.config.model import ClassSpec
+from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.core.errors import AnnotationError, InvalidInputError
+from napari_tessera.core.image import ImageSource
+from napari_tessera.core.tiles import TileGrid
+from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
+
+SCAN_TILE = 2048
+"""Labels are looked through in squares of this edge length, in pixels."""
+
+SCRIBBLED_BACKGROUND = 1
+BACKGROUND_COLOR = "#808080"
+CLASS_COLORS = ("#e6550d", "#1f78b4", "#33a02c", "#984ea3", "#e7298a", "#b15928", "#17becf", "#bcbd22")
+"""Colours of the classes in turn, told apart by people with any colour vision as far as eight colours can be."""
+
+
+def scan_grid(labels: ImageSource) -> TileGrid:
+    """Return the squares in which `labels` are looked through, plane by plane."""
+    return TileGrid(labels.shape, [SCAN_TILE if axis in "yx" else 1 for axis in labels.axes])
+
+
+def check_pair(image: ImageSource, labels: ImageSource) -> None:
+    """Make sure that `labels` can annotate `image`.
+
+    Raises
+    ------
+    AnnotationError
+        If shapes differ or the labels are no whole numbers.
+    """
+    expected = image.spec.without("c")
+    if labels.dtype.kind not in "bui":
+        raise AnnotationError(
+            f"The labels {labels.name!r} hold numbers of type {labels.dtype}: use a Labels layer or whole numbers."
+        )
+    if dict(labels.spec.sizes) != dict(expected.sizes):
+        raise AnnotationError(
+            f"The labels {labels.name!r} have shape {labels.shape} ({labels.axes}) but the image {image.name!r} needs "
+            f"{expected.shape} ({expected.axes}): make an annotation layer for this image."
+        )
+
+
+def find_painted(labels: Sequence[ImageSource]) -> tuple[int, ...]:
+    """Return all numbers that occur in `labels`, in ascending order.
+
+    Raises
+    ------
+    AnnotationError
+        If there are negative numbers.
+    """
+    found: set[int] = set()
+    for source in labels:
+        for pixels in _scan(source):
+            found.update(np.unique(pixels).tolist())
+    if found and min(found) < 0:
+        raise AnnotationError(f"The labels hold the negative number {min(found)}: use 0 and above.")
+    return tuple(sorted(int(number) for number in found))
+
+
+def _scan(source: ImageSource) -> Iterator[NDArray[Any]]:
+    return (source.read(tile.inner) for tile in scan_grid(source))
+
+
+def class_numbers(painted: Sequence[int], annotation: Annotation) -> tuple[int, ...]:
+    """Return the painted number of each class, background first.
+
+    Raises
+    ------
+    AnnotationError
+        If nothing is annotated, only one class is, or there are more classes than can be told apart.
+    """
+    if annotation is Annotation.OBJECTS:
+        numbers = tuple(sorted({min(number, 1) for number in painted}))
+    else:
+        numbers = tuple(number for number in painted if number > 0 or annotation is Annotation.DENSE)
+    if not any(painted):
+        raise AnnotationError("The annotation is empty: paint some pixels of each class first.")
+    if len(numbers) < 2:
+        background = "1 (background) and 2" if annotation is Annotation.SCRIBBLES else "0 (background) and 1"
+        raise AnnotationError(
+            f"The annotation has one class only ({numbers[0]}): paint at least two, for example {background}."
+        )
+    if len(numbers) > MAX_CLASSES:
+        raise AnnotationError(
+            f"The annotation has {len(numbers)} classes, more than {MAX_CLASSES}: if each number is one object, choose "
+            "the annotation kind objects."
+        )
+    return numbers
+
+
+def describe_classes(numbers: Sequence[int], config: TrainingConfig) -> tuple[ClassSpec, ...]:
+    """Return id, name and colour of each class; the id is what predictions write, 0 for background.
+
+    Raises
+    ------
+    InvalidInputError
+        If the settings name or colour a class that is not annotated.
+    """
+    background = SCRIBBLED_BACKGROUND if config.annotation is Annotation.SCRIBBLES else 0
+    unknown = sorted({*config.class_names, *config.class_colors} - {*numbers, background})
+    if unknown:
+        raise InvalidInputError(f"Class {unknown[0]} is named but not annotated: paint it or drop its name.")
+    classes = []
+    for number in numbers:
+        is_background = number == background
+        first = 2 if config.annotation is Annotation.SCRIBBLES else 1
+        name = "background" if is_background else f"class {number}"
+        color = BACKGROUND_COLOR if is_background else CLASS_COLORS[(number - first) % len(CLASS_COLORS)]
+        classes.append(
+            ClassSpec.parse(
+                {
+                    "id": 0 if is_background else number,
+                    "name": config.class_names.get(number, name),
+                    "color": config.class_colors.get(number, color),
+                }
+            )
+        )
+    return tuple(classes)
+
+
+def make_target(pixels: NDArray[Any], numbers: Sequence[int], annotation: Annotation) -> NDArray[np.uint8]:
+    """Turn painted numbers into class indices.
+
+    Parameters
+    ----------
+    pixels
+        Painted numbers, any integer dtype or bool, any shape.
+    numbers
+        The painted number of each class; its position is the index.
+    annotation
+        What the numbers mean.
+
+    Returns
+    -------
+    ndarray
+        uint8, of the same shape; `IGNORED` where nothing was painted.
+    """
+    if annotation is Annotation.OBJECTS:
+        pixels = pixels > 0
+    ordered = np.asarray(numbers)
+    index = np.searchsorted(ordered, pixels).clip(max=len(ordered) - 1)
+    return np.where(ordered[index] == pixels, index, IGNORED).astype(np.uint8)

@@ -1,0 +1,175 @@
+"""What a Python program calls: data first, one configuration object, everything about the run by keyword."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, overload
+
+from numpy.typing import NDArray
+
+from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.image import ImageSink, ImageSource
+from napari_tessera.core.jobs import CancelToken, JobEvent, drain
+from napari_tessera.io.arrays import ArrayLike, MemorySink
+from napari_tessera.io.creating import check_output
+from napari_tessera.io.opening import open_image
+from napari_tessera.nn.model import Model, load_model
+from napari_tessera.pipeline import evaluation
+from napari_tessera.pipeline.planning import PredictionPlan
+from napari_tessera.pipeline.prediction import file_sink, predict_into
+from napari_tessera.pipeline.training import train_pairs
+
+ImageLike = ImageSource | ArrayLike | str | Path
+"""Whatever `napari_tessera.open_image` takes."""
+
+OnEvent = Callable[[JobEvent], None]
+
+
+def train(
+    pairs: Sequence[tuple[ImageLike, ImageLike]],
+    config: TrainingConfig,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+    cancel: CancelToken | None = None,
+) -> Path:
+    """Train a U-Net on pairs of images and labels.
+
+    Parameters
+    ----------
+    pairs
+        Images and their annotation; labels have the axes of their image but ``c``.
+    config
+        All settings; ``config.annotation`` says what the labels mean.
+    out
+        The model folder to write; None: a new one among the computer's temporary files.
+    overwrite, resume
+        Replace the model in `out`, or go on with its training.
+    on_event
+        Called with every event: progress, metrics, warnings, the result.
+    cancel
+        Set from another thread to stop at the next step.
+
+    Returns
+    -------
+    Path
+        The model folder, to hand to `predict`.
+
+    Raises
+    ------
+    TesseraError
+        Each with one sentence that names the remedy.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="napari-tessera-")) / "model" if out is None else Path(out).expanduser()
+    opened = [(open_image(image), open_image(labels)) for image, labels in pairs]
+    job = train_pairs(opened, config, folder, resume=resume, overwrite=overwrite, cancel=cancel)
+    drain(job, on_event)
+    return folder
+
+
+@overload
+def predict(
+    model: str | Path | Model,
+    image: ImageLike,
+    *,
+    out: None = None,
+    config: PredictionConfig = ...,
+    overwrite: bool = ...,
+    on_event: OnEvent | None = ...,
+    cancel: CancelToken | None = ...,
+) -> NDArray[Any]: ...
+
+
+@overload
+def predict(
+    model: str | Path | Model,
+    image: ImageLike,
+    *,
+    out: str | Path,
+    config: PredictionConfig = ...,
+    overwrite: bool = ...,
+    on_event: OnEvent | None = ...,
+    cancel: CancelToken | None = ...,
+) -> Path: ...
+
+
+def predict(
+    model: str | Path | Model,
+    image: ImageLike,
+    *,
+    out: str | Path | None = None,
+    config: PredictionConfig = PredictionConfig(),  # noqa: B008  frozen
+    overwrite: bool = False,
+    on_event: OnEvent | None = None,
+    cancel: CancelToken | None = None,
+) -> NDArray[Any] | Path:
+    """Apply a model to an image of any size, tile by tile; the result does not depend on the tiles.
+
+    Parameters
+    ----------
+    model
+        A model folder, as `train` returns it, or a loaded model.
+    image
+        Its axis ``c``, if any, must have the channels that the model takes; planes of z and t are predicted one by one.
+    out
+        Where to write, by suffix; None: return the result as an array.
+    config
+        Class labels or probabilities, tile, device, precision.
+    overwrite
+        Replace `out` if it exists.
+    on_event
+        Called with every event: progress in tiles, warnings, the result.
+    cancel
+        Set from another thread to stop within a tile.
+
+    Returns
+    -------
+    ndarray or Path
+        Class labels with the axes of `image` but ``c``; or probabilities, ``c`` (the classes) before them; or `out`.
+
+    Raises
+    ------
+    TesseraError
+        Each with one sentence that names the remedy.
+    """
+    path = None if out is None else Path(out).expanduser()
+    if path is not None:
+        check_output(path, overwrite)
+    loaded = model if isinstance(model, Model) else load_model(Path(model).expanduser())
+    memory: list[MemorySink] = []
+
+    def keep(plan: PredictionPlan) -> ImageSink:
+        memory.append(MemorySink(plan.output))
+        return memory[0]
+
+    open_sink = keep if path is None else file_sink(loaded.spec, path, config, overwrite=overwrite)
+    with closing(predict_into(loaded, open_image(image), open_sink, config, cancel or CancelToken())) as job:
+        drain(job, on_event)
+    return memory[0].array if path is None else path
+
+
+def evaluate(predicted: ImageLike, truth: ImageLike, *, instances: bool = False) -> evaluation.Evaluation:
+    """Compare predicted labels or a mask with the truth.
+
+    Parameters
+    ----------
+    predicted, truth
+        Integer or bool images of the same shape.
+    instances
+        Take ids as objects and also count how many were found.
+
+    Returns
+    -------
+    Evaluation
+        Dice, Jaccard and pixel error of the foreground, figures per class, and of objects if asked for.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shapes differ or an image holds floats.
+    """
+    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances)

@@ -1,0 +1,155 @@
+"""From images and labels to what a training sees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.axes import move_axes
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
+from napari_tessera.pipeline.annotation import check_pair, class_numbers, find_painted, make_target, scan_grid
+from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
+
+MAX_PIXELS = 2**27
+"""Most pixels that a training keeps in memory; of more, squares spread evenly over the images are taken."""
+
+GAP = 16
+"""Width of the band between trained and held-out pixels, in pixels."""
+
+IMAGES_TO_HOLD_OUT = 8
+"""With so many images or more, whole ones are held out; with fewer, a block of each."""
+
+Pair = tuple[ImageSource, ImageSource]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Annotated pieces of images, ready for a network.
+
+    Attributes
+    ----------
+    samples
+        The annotated pieces.
+    numbers
+        The painted number of each class, by class index.
+    channels
+        Number of channels of every image.
+    ranges
+        The intensity range of each image.
+    warnings
+        What the person should know about the annotation.
+    """
+
+    samples: tuple[Sample, ...]
+    numbers: tuple[int, ...]
+    channels: int
+    ranges: tuple[IntensityRange, ...]
+    warnings: tuple[str, ...]
+
+
+def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
+    """Read the annotated squares of all images.
+
+    Raises
+    ------
+    AnnotationError
+        If nothing can be learnt from the annotation, or it does not fit its image.
+    InvalidInputError
+        If images differ in channels, or hold NaN or nothing.
+    """
+    for image, labels in pairs:
+        check_pair(image, labels)
+    channels = {image.spec.channels for image, _ in pairs}
+    if len(channels) > 1:
+        raise InvalidInputError(f"The images have {sorted(channels)} channels: train on images with the same channels.")
+    numbers = class_numbers(find_painted([labels for _, labels in pairs]), config.annotation)
+    places = [(source, region) for source, (_, labels) in enumerate(pairs) for region in _annotated(labels, config)]
+    taken, warnings = _within_budget(places)
+    ranges = tuple(fit_intensity(image, config.intensity) for image, _ in pairs)
+    samples = tuple(
+        _read_sample(pairs[source], ranges[source], region, source, numbers, config) for source, region in taken
+    )
+    return Dataset(samples, numbers, channels.pop(), ranges, warnings)
+
+
+def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:
+    """Hold out what `config` asks for.
+
+    Returns
+    -------
+    Split, warnings
+        With too little annotation nothing is held out, and a warning says so.
+    """
+    everything = Split(dataset.samples, ())
+    if config.validation == "none":
+        return everything, ()
+    classes = len(dataset.numbers)
+    sources = len({sample.source for sample in dataset.samples})
+    split = None
+    by_images = config.validation == "images" or (config.validation == "auto" and sources >= IMAGES_TO_HOLD_OUT)
+    if by_images and sources > 1:
+        rng = np.random.default_rng(config.seed)
+        split = split_by_source(dataset.samples, config.validation_fraction, classes, rng)
+    if split is None and config.validation != "images":
+        split = split_by_blocks(dataset.samples, config.validation_fraction, classes, GAP)
+    if split is None:
+        text = (
+            "There is too little annotation to hold some of it out, so the figures shown are those of the annotation "
+            "that was learnt from: annotate more places or images to see how good the model really is."
+        )
+        return everything, (text,)
+    return split, ()
+
+
+def read_plane(image: ImageSource, region: Region) -> NDArray[Any]:
+    """Read one plane or a part of it.
+
+    Parameters
+    ----------
+    image
+        Any image.
+    region
+        One slice per axis of the image but ``c``, of length one along ``t`` and ``z``.
+
+    Returns
+    -------
+    ndarray
+        All channels, (c, y, x), of the image's dtype.
+    """
+    by_axis = dict(zip(image.axes.replace("c", ""), region, strict=True))
+    by_axis["c"] = slice(0, image.spec.channels)
+    pixels = image.read(tuple(by_axis[axis] for axis in image.axes))
+    return move_axes(pixels, image.axes, "cyx")
+
+
+def _annotated(labels: ImageSource, config: TrainingConfig) -> list[Region]:
+    """Return the squares in which something is annotated; all of them if every pixel counts."""
+    if config.annotation != "scribbles":
+        return [tile.inner for tile in scan_grid(labels)]
+    return [tile.inner for tile in scan_grid(labels) if labels.read(tile.inner).any()]
+
+
+def _within_budget(places: list[tuple[int, Region]]) -> tuple[list[tuple[int, Region]], tuple[str, ...]]:
+    sizes = np.array([np.prod([side.stop - side.start for side in region]) for _, region in places])
+    if sizes.sum() <= MAX_PIXELS:
+        return places, ()
+    count = max(1, int(len(places) * MAX_PIXELS / sizes.sum()))
+    chosen = np.linspace(0, len(places) - 1, count).round().astype(int)
+    text = f"The images are larger than training keeps in memory: {count} of {len(places)} squares of them are used."
+    return [places[index] for index in chosen], (text,)
+
+
+def _read_sample(
+    pair: Pair, intensity: IntensityRange, region: Region, source: int, numbers: Sequence[int], config: TrainingConfig
+) -> Sample:
+    image, labels = pair
+    target = move_axes(labels.read(region), labels.axes, "yx")
+    place = tuple(side.start for axis, side in zip(labels.axes, region, strict=True) if axis in "yx")
+    reordered = tuple(region[labels.axes.index(axis)] for axis in image.axes.replace("c", ""))
+    pixels = intensity.apply(read_plane(image, reordered))
+    return Sample(pixels, make_target(target, numbers, config.annotation), source, place)

@@ -1,0 +1,161 @@
+"""The whole journey on the sample data without a screen: scribbles, training, prediction, figures."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera import __version__
+from napari_tessera.config.files import write_atomically
+from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.core.errors import OutputExistsError
+from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Result
+from napari_tessera.io.opening import open_image
+from napari_tessera.pipeline.dispatch import run_request
+from napari_tessera.pipeline.evaluation import evaluate
+from napari_tessera.pipeline.overlay import draw_overlay, write_png
+from napari_tessera.pipeline.requests import InputFile, PredictRequest, TrainRequest
+from napari_tessera.pipeline.samples import HELD_OUT_SEED, SAMPLES, Sample, load_sample, nuclei, write_sample
+
+METRICS_FILE = "metrics.json"
+SESSION_FOLDER = "session"
+"""Where the demo in napari's window keeps models and predictions."""
+
+SETTINGS: Mapping[str, float] = {"batch_size": 4, "max_steps": 250}
+"""What the demo changes of the defaults, by dotted name: small steps, so that a slow computer takes enough of them."""
+
+TRAINING_SECONDS: Mapping[str, float] = {"nuclei": 90.0, "tissue": 45.0}
+"""Limit per sample, which a slow computer meets; everything together then stays well below four minutes."""
+
+
+def demo_job(
+    out: Path,
+    cancel: CancelToken | None = None,
+    *,
+    samples: Sequence[str] = tuple(SAMPLES),
+    overrides: Mapping[str, Any] | None = None,
+) -> Job:
+    """Train on the scribbles of each sample, predict, draw and score.
+
+    Parameters
+    ----------
+    out
+        Folder to write: per sample a folder with image, scribbles, model, prediction (TIFF) and overlay (PNG), and
+        ``metrics.json`` for all. A folder of an earlier demo is written anew.
+    cancel
+        Checked between steps and tiles.
+    samples
+        Names of the samples.
+    overrides
+        Training settings by dotted name, in place of the demo's own.
+
+    Yields
+    ------
+    JobEvent
+        Those of the trainings and predictions; the `Result` has ``out``, ``seconds`` and ``samples``.
+
+    Raises
+    ------
+    OutputExistsError
+        If `out` holds something that is not a demo.
+    """
+    check_demo_folder(out)
+    cancel = cancel or CancelToken()
+    started = time.monotonic()
+    metrics: dict[str, Any] = {}
+    for name in samples:
+        sample = load_sample(name)
+        metrics[name] = yield from _run_sample(sample, out / name, cancel, overrides or {})
+    value = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "samples": metrics}
+    report = {"package_version": __version__, **value}
+    write_atomically(out / METRICS_FILE, (json.dumps(report, indent=2) + "\n").encode())
+    yield Result(value)
+
+
+def check_demo_folder(out: Path) -> None:
+    """Make sure that `out` is new, empty, or of an earlier demo.
+
+    Raises
+    ------
+    OutputExistsError
+        Otherwise.
+    """
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if out.is_file() or (found and not found & {*SAMPLES, SESSION_FOLDER}):
+        raise OutputExistsError(f"{out} holds other files: choose a new or empty folder with --out.")
+
+
+def demo_config(sample: Sample, overrides: Mapping[str, Any]) -> TrainingConfig:
+    """Return the training settings of the demo: the defaults but for `SETTINGS`, limits and names of the classes."""
+    config = TrainingConfig(
+        annotation=Annotation.SCRIBBLES,
+        max_seconds=TRAINING_SECONDS[sample.name],
+        class_names=dict(sample.class_names),
+        class_colors=dict(sample.class_colors),
+    )
+    return config.with_overrides({**SETTINGS, **overrides})
+
+
+def _run_sample(sample: Sample, folder: Path, cancel: CancelToken, overrides: Mapping[str, Any]) -> Any:
+    """Do one sample; yields events, returns its figures."""
+    paths = write_sample(sample, folder, overwrite=True)
+    config = demo_config(sample, overrides)
+    started = time.monotonic()
+    request = TrainRequest(
+        images=(InputFile(path=paths["image"]),),
+        labels=(InputFile(path=paths["scribbles"]),),
+        config=config,
+        out=folder / "model",
+        overwrite=True,
+    )
+    trained = yield from _forward(run_request(request, cancel))
+    figures: dict[str, Any] = {
+        "scribbled_share": round(float((sample.scribbles > 0).mean()), 4),
+        "training_seconds": round(time.monotonic() - started, 1),
+        "steps": trained.get("steps"),
+    }
+    started = time.monotonic()
+    predicted = yield from _predict_and_draw(sample, paths["image"], folder / "model", cancel)
+    figures["prediction_seconds"] = round(time.monotonic() - started, 1)
+    if sample.truth is not None:
+        unlabelled = sample.scribbles == 0  # what is 0 in both does not count
+        figures["dice_unlabelled"] = _dice(predicted * unlabelled, sample.truth * unlabelled)
+        other = nuclei(HELD_OUT_SEED)
+        assert other.truth is not None
+        other_paths = write_sample(other, folder / "held_out", overwrite=True)
+        held_out = yield from _predict_and_draw(other, other_paths["image"], folder / "model", cancel)
+        figures["dice_held_out"] = _dice(held_out, other.truth)
+    return figures
+
+
+def _predict_and_draw(sample: Sample, image: Path, model: Path, cancel: CancelToken) -> Any:
+    """Predict the class labels of a sample beside its image; yields events, returns ``(y, x)`` labels."""
+    out = image.with_name(f"{sample.name}_prediction.tif")
+    request = PredictRequest(model=model, image=InputFile(path=image), out=out, overwrite=True)
+    yield from _forward(run_request(request, cancel))
+    source = open_image(out)
+    labels = source.read(source.spec.full_region)
+    picture = draw_overlay(sample.image, sample.spec.axes, labels, sample.class_colors)
+    write_png(image.with_name(f"{sample.name}_overlay.png"), picture)
+    return labels
+
+
+def _forward(job: Job) -> Any:
+    """Pass on the events of `job`, and return the value of its result in place of yielding it."""
+    value: Mapping[str, Any] = {}
+    event: JobEvent
+    for event in job:
+        if isinstance(event, Result):
+            value = event.value
+        else:
+            yield event
+    return value
+
+
+def _dice(predicted: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]) -> float:
+    """Return the Dice of everything that is not background; ``(y, x)`` each."""
+    return round(evaluate(open_image(predicted), open_image(truth)).dice, 4)

@@ -1,0 +1,272 @@
+"""Compare a prediction with the truth: Dice, Jaccard and pixel error, of the foreground, of classes and of objects.
+
+Both images are read block by block. What is kept is how many pixels each pair of ids shares, so memory grows with the
+number of ids and not with the image.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.axes import move_axes
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.tiles import TileGrid
+
+IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+"""Overlaps at which objects are matched."""
+
+MOST_CLASSES = 64
+"""With more ids than this they are objects, and no figures per class are given."""
+
+_BLOCK = 2048
+_MOST_BINS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Agreement of two regions; both are 1 where neither image has a pixel of it."""
+
+    dice: float
+    jaccard: float
+
+
+@dataclass(frozen=True)
+class ObjectMatch:
+    """How many objects were found.
+
+    Average precision at a threshold is TP / (TP + FP + FN), as in the 2018 Data Science Bowl
+    (doi:10.1038/s41592-019-0612-7): a predicted and a true object match where their intersection over union is above
+    the threshold. It is 1 where neither image has an object.
+
+    Attributes
+    ----------
+    predicted_objects, true_objects
+        Number of ids but 0.
+    average_precision
+        Threshold (``"0.50"`` to ``"0.95"``) → value.
+    ap50, mean_average_precision
+        The value at 0.5, and the mean over all thresholds.
+    """
+
+    predicted_objects: int
+    true_objects: int
+    average_precision: Mapping[str, float]
+    ap50: float
+    mean_average_precision: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Quality of a prediction.
+
+    Attributes
+    ----------
+    dice, jaccard
+        Of the foreground: pixels that are not 0 in the prediction against those that are not 0 in the truth. They hold
+        for class labels, masks and objects alike, and are 1 where both images are empty.
+    pixel_error
+        Share of pixels that are foreground in one image only.
+    mean_dice, mean_jaccard
+        Mean over `classes`; None where there are more ids than classes can be.
+    class_error
+        Share of pixels whose id differs; None likewise.
+    classes
+        Id → Dice and Jaccard, for every id but 0 in either image; empty with more than 64 ids.
+    instances
+        Figures per object, if they were asked for.
+    note
+        What a person should know about what was compared; may be empty.
+    """
+
+    dice: float
+    jaccard: float
+    pixel_error: float
+    mean_dice: float | None
+    mean_jaccard: float | None
+    class_error: float | None
+    classes: Mapping[int, Overlap]
+    instances: ObjectMatch | None = None
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON-ready fields; `instances` is left out if it was not asked for."""
+        fields = asdict(self)
+        fields["classes"] = {str(label): values for label, values in fields["classes"].items()}
+        if self.instances is None:
+            del fields["instances"]
+        return fields
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pixels shared by each pair of ids: three arrays of one length, int64 (uint64 ids wrap)."""
+
+    predicted: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+
+
+def evaluate(predicted: ImageSource, truth: ImageSource, *, instances: bool = False) -> Evaluation:
+    """Compare predicted labels or a mask with the truth.
+
+    Parameters
+    ----------
+    predicted, truth
+        Integer or bool images of the same shape; axes may differ in order, and by axes of length one.
+    instances
+        Take ids as objects and also count how many were found.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shapes differ or an image holds floats.
+    """
+    for image, what in ((predicted, "The prediction"), (truth, "The truth")):
+        if image.dtype.kind not in "biu":
+            raise InvalidInputError(f"{what} holds {image.dtype}: evaluate labels or a mask, of integers or bool.")
+    pairs = _count_pairs(predicted, truth)
+    ids = np.union1d(pairs.predicted, pairs.truth)
+    ids = ids[ids != 0]
+    classes = {int(label): _overlap(pairs, label) for label in ids} if len(ids) <= MOST_CLASSES else {}
+    are_classes = len(ids) <= MOST_CLASSES and not instances
+    foreground = _Pairs((pairs.predicted != 0).astype(np.int64), (pairs.truth != 0).astype(np.int64), pairs.pixels)
+    overlap = _overlap(foreground, 1)
+    return Evaluation(
+        dice=overlap.dice,
+        jaccard=overlap.jaccard,
+        pixel_error=_error(foreground),
+        mean_dice=_mean([value.dice for value in classes.values()]) if are_classes else None,
+        mean_jaccard=_mean([value.jaccard for value in classes.values()]) if are_classes else None,
+        class_error=_error(pairs) if are_classes else None,
+        classes=classes if are_classes else {},
+        instances=_match_objects(pairs) if instances else None,
+        note=_note(pairs, instances),
+    )
+
+
+def _count_pairs(predicted: ImageSource, truth: ImageSource) -> _Pairs:
+    truth_axes = _matching_axes(predicted, truth)
+    block = tuple(_BLOCK if axis in "yx" else 1 for axis in predicted.axes)
+    totals: dict[tuple[int, int], int] = {}
+    for tile in TileGrid(predicted.shape, block):
+        first = predicted.read(tile.inner)
+        second = truth.read(_translate(tile.inner, predicted.axes, truth_axes))
+        second = move_axes(second, truth_axes, predicted.axes)
+        for left, right, pixels in _block_pairs(first.ravel(), second.ravel()):
+            totals[left, right] = totals.get((left, right), 0) + pixels
+    keys = np.array(list(totals), np.int64).reshape(-1, 2)
+    return _Pairs(keys[:, 0], keys[:, 1], np.array(list(totals.values()), np.int64))
+
+
+def _matching_axes(predicted: ImageSource, truth: ImageSource) -> str:
+    """Return how to name the axes of `truth` so that they fit those of `predicted`."""
+    if predicted.shape == truth.shape:  # a file without metadata may call time z
+        return predicted.axes
+    here, there = predicted.spec.sizes, truth.spec.sizes
+    same = all(here.get(axis, 1) == there.get(axis, 1) for axis in {*here, *there})
+    if not same:
+        raise InvalidInputError(
+            f"The prediction has shape {predicted.shape} ({predicted.axes}), the truth {truth.shape} ({truth.axes}): "
+            "choose the truth of the same image, or name its axes."
+        )
+    return truth.axes
+
+
+def _translate(region: Region, source: str, target: str) -> Region:
+    by_axis = dict(zip(source, region, strict=True))
+    return tuple(by_axis.get(axis, slice(0, 1)) for axis in target)
+
+
+def _block_pairs(first: NDArray[Any], second: NDArray[Any]) -> list[tuple[int, int, int]]:
+    """Count the pairs of ids in two arrays of the same length, any integer dtype."""
+    first_ids, first = _compact(first)
+    second_ids, second = _compact(second)
+    width = len(second_ids)
+    joint = first * width + second
+    if len(first_ids) * width <= _MOST_BINS:
+        counts = np.bincount(joint, minlength=len(first_ids) * width)
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    else:
+        found, counts = np.unique(joint, return_counts=True)
+    left, right = first_ids[found // width], second_ids[found % width]
+    return list(zip(left.tolist(), right.tolist(), counts.tolist(), strict=True))
+
+
+def _compact(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return candidates for the ids in `values`, and the position of each value among them."""
+    low, high = int(values.min()), int(values.max())
+    if low >= 0 and high < 1024:  # no sorting for class labels
+        return np.arange(high + 1), values.astype(np.int64)
+    ids, positions = np.unique(values, return_inverse=True)
+    return ids.astype(np.int64), positions.reshape(-1)
+
+
+def _overlap(pairs: _Pairs, label: int) -> Overlap:
+    predicted, truth = pairs.predicted == label, pairs.truth == label
+    shared = int(pairs.pixels[predicted & truth].sum())
+    sizes = int(pairs.pixels[predicted].sum()) + int(pairs.pixels[truth].sum())
+    if sizes == 0:
+        return Overlap(1.0, 1.0)
+    return Overlap(2 * shared / sizes, shared / (sizes - shared))
+
+
+def _error(pairs: _Pairs) -> float:
+    return int(pairs.pixels[pairs.predicted != pairs.truth].sum()) / int(pairs.pixels.sum())
+
+
+def _mean(values: list[float]) -> float:
+    """Return the mean; 1 for no values, because two images without any class agree."""
+    return float(np.mean(values)) if values else 1.0
+
+
+def _match_objects(pairs: _Pairs) -> ObjectMatch:
+    predicted_sizes = _sizes(pairs.predicted, pairs.pixels)
+    true_sizes = _sizes(pairs.truth, pairs.pixels)
+    both = (pairs.predicted != 0) & (pairs.truth != 0)
+    unions = [
+        predicted_sizes[left] + true_sizes[right] - shared
+        for left, right, shared in zip(
+            pairs.predicted[both].tolist(), pairs.truth[both].tolist(), pairs.pixels[both].tolist(), strict=True
+        )
+    ]
+    overlaps = pairs.pixels[both] / np.array(unions, float)
+    precision = {}
+    for threshold in IOU_THRESHOLDS:
+        found = int((overlaps > threshold).sum())  # above one half, so no object matches two
+        objects = len(predicted_sizes) + len(true_sizes) - found
+        precision[f"{threshold:.2f}"] = found / objects if objects else 1.0
+    return ObjectMatch(
+        predicted_objects=len(predicted_sizes),
+        true_objects=len(true_sizes),
+        average_precision=precision,
+        ap50=precision["0.50"],
+        mean_average_precision=_mean(list(precision.values())),
+    )
+
+
+def _sizes(ids: NDArray[np.int64], pixels: NDArray[np.int64]) -> dict[int, int]:
+    """Return the size in pixels of every id but 0."""
+    labels, positions = np.unique(ids, return_inverse=True)
+    sizes = np.zeros(len(labels), np.int64)
+    np.add.at(sizes, positions, pixels)
+    return {label: size for label, size in zip(labels.tolist(), sizes.tolist(), strict=True) if label != 0}
+
+
+def _note(pairs: _Pairs, instances: bool) -> str:
+    predicted = set(pairs.predicted.tolist()) - {0}
+    truth = set(pairs.truth.tolist()) - {0}
+    if instances and len(predicted) == 1 < len(truth):
+        return "The prediction has one id, so all of its foreground counts as one object: separate the objects first."
+    if instances:
+        return "Each id counts as one object."
+    if len(predicted | truth) > MOST_CLASSES or (len(predicted) <= 1 < len(truth)):
+        return (
+            f"The prediction has {len(predicted)} ids and the truth {len(truth)}: if they are objects and not classes, "
+            "read dice, jaccard and pixel_error, which compare the foreground."
+        )
+    return ""

@@ -1,0 +1,111 @@
+"""Bringing intensities to a common range by statistics of the whole image, so that no tile has a range of its own."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.config.training import IntensityConfig
+from napari_tessera.core.axes import move_axes
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource, Region
+
+SAMPLE_PIXELS = 16_000_000
+"""Images with more pixels per channel are sampled in blocks spread evenly over them."""
+
+BLOCK = 256
+
+
+@dataclass(frozen=True)
+class IntensityRange:
+    """The intensities that become 0 and 1, one pair per channel."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def apply(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return `pixels` of shape (c, …), any real dtype, scaled so that low is 0 and high is 1, as float32.
+
+        Raises
+        ------
+        InvalidInputError
+            If a pixel is NaN or infinite.
+        """
+        shape = (-1, *[1] * (pixels.ndim - 1))
+        low = np.asarray(self.low, dtype=np.float32).reshape(shape)
+        factor = (1 / (np.asarray(self.high) - np.asarray(self.low))).astype(np.float32).reshape(shape)
+        scaled: NDArray[np.float32] = (pixels.astype(np.float32) - low) * factor
+        if not np.isfinite(scaled).all():
+            raise InvalidInputError("The image holds NaN or infinite pixels: replace them, for example by 0, first.")
+        return scaled
+
+
+def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange:
+    """Find the intensity range of each channel of `image`.
+
+    The percentiles are those of the whole image (all planes and time points); of images beyond `SAMPLE_PIXELS`, those
+    of blocks spread evenly over it, the same ones each time.
+
+    Raises
+    ------
+    InvalidInputError
+        If the image is empty, constant in a channel, complex, or has NaN or infinite pixels.
+    """
+    if 0 in image.shape:
+        raise InvalidInputError(f"The image {image.name!r} is empty (shape {image.shape}): choose another.")
+    if image.dtype.kind not in "buif":
+        raise InvalidInputError(
+            f"The image {image.name!r} has pixels of type {image.dtype}: convert them to real numbers."
+        )
+    sample = np.concatenate(
+        [_channels_first(image, region) for region in _sample_regions(image.spec.sizes, image.axes)], axis=1
+    )
+    if sample.dtype.kind == "f" and not np.isfinite(sample).all():
+        raise InvalidInputError(
+            f"The image {image.name!r} holds NaN or infinite pixels: replace them, for example by 0, first."
+        )
+    low, high = np.percentile(sample.astype(np.float32), [config.low_percentile, config.high_percentile], axis=1)
+    flat = high <= low
+    if flat.any():  # few bright pixels on a constant ground: fall back to the extremes
+        low = np.where(flat, sample.min(axis=1), low)
+        high = np.where(flat, sample.max(axis=1), high)
+    if (high <= low).any():
+        raise InvalidInputError(
+            f"The image {image.name!r} has the same intensity everywhere: choose an image with something in it."
+        )
+    return IntensityRange(tuple(low.tolist()), tuple(high.tolist()))
+
+
+def _channels_first(image: ImageSource, region: Region) -> NDArray[Any]:
+    """Read `region` as an array of shape (c, pixels)."""
+    others = image.axes.replace("c", "")
+    pixels = move_axes(image.read(region), image.axes, "c" + others)
+    return pixels.reshape(pixels.shape[0], -1)
+
+
+def _sample_regions(sizes: Any, axes: str) -> list[Region]:
+    """Return blocks of about `SAMPLE_PIXELS` in all, spread evenly over the image; one whole region if it is small."""
+    others = {axis: n for axis, n in sizes.items() if axis != "c"}
+    full = tuple(slice(0, n) for n in sizes.values())
+    total = int(np.prod(list(others.values()), dtype=np.int64))
+    if total <= SAMPLE_PIXELS:
+        return [full]
+    lengths = {axis: min(n, BLOCK if axis in "yx" else 1) for axis, n in others.items()}
+    counts = {axis: -(-n // lengths[axis]) for axis, n in others.items()}
+    blocks = int(np.prod(list(counts.values()), dtype=np.int64))
+    wanted = min(blocks, SAMPLE_PIXELS // int(np.prod(list(lengths.values()))))
+    regions = []
+    for flat in np.linspace(0, blocks - 1, wanted).round().astype(np.int64):
+        position = dict(zip(counts, np.unravel_index(flat, tuple(counts.values())), strict=True))
+        regions.append(
+            tuple(
+                slice(0, sizes[axis])
+                if axis == "c"
+                else slice(
+                    int(position[axis]) * lengths[axis], min((int(position[axis]) + 1) * lengths[axis], sizes[axis])
+                )
+                for axis in axes
+            )
+        )
+    return regions

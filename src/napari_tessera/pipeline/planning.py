@@ -1,0 +1,256 @@
+"""How an image is cut for prediction, worked out before anything is read, computed or written."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from napari_tessera.config.model import ModelSpec, load_model_spec
+from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.core.errors import ModelError
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.tiles import Tile, TileGrid
+from napari_tessera.io.creating import check_output
+from napari_tessera.nn.devices import choose_device
+from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
+from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.regions import grow, least_extents, round_up
+from napari_tessera.pipeline.requests import PredictRequest
+
+EDGE_STEP = 256
+"""Automatic tiles that do not span the image have edges of a multiple of this, so that chunks fit into them."""
+
+LONGEST_CHUNK = 1024
+
+CPU_MEMORY = 2**30
+GPU_MEMORY = 4 * 2**30
+"""Memory that a tile may take, in bytes; on a GPU whose free memory is known, half of that."""
+
+CPU_OVERHEAD = 1.25
+GPU_OVERHEAD = 1.1
+"""Pixels computed per pixel kept at which a tile is big enough; the rest is the halo."""
+
+LONGEST_EDGE = 4096
+LARGEST_BATCH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionPlan:
+    """Everything about a prediction but its pixels.
+
+    Attributes
+    ----------
+    output
+        Specification of the result.
+    chunks
+        Shape of a unit of storage; tiles consist of whole ones where they are automatic.
+    grid
+        The tiles, over the axes of the image without ``c``.
+    convolved
+        The axes that the network convolves over; the others are looped over plane by plane.
+    needs
+        What the network asks of a tile.
+    batch
+        Tiles handed to the device at once.
+    device
+        Where it runs.
+    memory
+        Estimate of the memory that it takes beyond the programs themselves, in bytes.
+    """
+
+    output: ImageSpec
+    chunks: tuple[int, ...]
+    grid: TileGrid
+    axes: str
+    convolved: str
+    needs: TileNeeds
+    batch: int
+    device: str
+    memory: int
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return len(self.grid)
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Inner edge lengths along the convolved axes."""
+        return tuple(self.grid.tile[self.axes.index(axis)] for axis in self.convolved)
+
+    def __iter__(self) -> Iterator[Tile]:
+        """Go through the tiles; those that read too little for exactness are made to read more."""
+        lengths = tuple(self.grid.shape[self.axes.index(axis)] for axis in self.convolved)
+        least = dict(zip(self.convolved, least_extents(lengths, self.needs.least_pixels), strict=True))
+        extents = tuple(least.get(axis, 1) for axis in self.axes)
+        for tile in self.grid:
+            outer = tuple(
+                grow((part,), (length,), (extent,), alignment)[0]
+                for part, length, extent, alignment in zip(
+                    tile.outer, self.grid.shape, extents, self.grid.alignment, strict=True
+                )
+            )
+            yield replace(tile, outer=outer)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan as JSON-ready fields."""
+        return {
+            "tiles": self.tiles,
+            "tile": list(self.tile),
+            "halo": self.needs.halo,
+            "stride": self.needs.stride,
+            "batch": self.batch,
+            "device": self.device,
+            "memory_bytes": self.memory,
+            "output_axes": self.output.axes,
+            "output_shape": list(self.output.shape),
+            "output_dtype": str(self.output.dtype),
+            "chunks": list(self.chunks),
+        }
+
+
+def plan_request(request: PredictRequest) -> PredictionPlan:
+    """Plan what `request` asks for; reads headers only.
+
+    Raises
+    ------
+    OutputExistsError, ModelError, MissingInputError, InvalidInputError
+        As the job itself would.
+    """
+    check_output(request.out, request.overwrite)
+    spec = load_model_spec(request.model)
+    image = request.image.open().spec
+    check_image(spec, image)
+    device = choose_device(request.config.device)
+    network = build_network(spec.network, channels=spec.channels, classes=len(spec.classes))
+    needs = tile_needs(
+        network,
+        channels=spec.channels,
+        dimensions=spec.network.dimensions,
+        device=device,
+        precision=request.config.precision,
+    )
+    return plan_prediction(spec, needs, image, request.config, str(device), free_memory(device))
+
+
+def check_image(spec: ModelSpec, image: ImageSpec) -> None:
+    """Make sure that a model can be applied to an image.
+
+    Raises
+    ------
+    ModelError
+        If the number of channels differs, or the model is of three dimensions and the image is not.
+    """
+    if image.channels != spec.channels:
+        raise ModelError(
+            f"The model {spec.name!r} takes {_count(spec.channels)} but the image {image.name!r} has "
+            f"{_count(image.channels)}: choose an image like those it was trained on, or name its axes."
+        )
+    if spec.network.dimensions == 3 and "z" not in image.axes:
+        raise ModelError(
+            f"The model {spec.name!r} takes volumes but the image {image.name!r} has no z axis: choose one."
+        )
+
+
+def _count(channels: int) -> str:
+    return "1 channel" if channels == 1 else f"{channels} channels"
+
+
+def output_spec(spec: ModelSpec, image: ImageSpec, config: PredictionConfig) -> ImageSpec:
+    """Return what a prediction writes: labels with the axes of `image` but ``c``, or probabilities with ``c`` first."""
+    plain = replace(image.without("c"), channel_names=(), name=f"{image.name} · {config.output}")
+    if config.output == "labels":
+        return plain.with_dtype(np.min_scalar_type(max(entry.id for entry in spec.classes)))
+    names = tuple(entry.name for entry in spec.classes)
+    return replace(plain.with_leading("c", len(names), names).with_dtype(config.probability_dtype), name=plain.name)
+
+
+def plan_prediction(
+    spec: ModelSpec,
+    needs: TileNeeds,
+    image: ImageSpec,
+    config: PredictionConfig,
+    device: str,
+    memory: int | None = None,
+) -> PredictionPlan:
+    """Choose tiles, batch and chunks.
+
+    Parameters
+    ----------
+    spec, needs
+        The model's header and what its network asks of tiles.
+    image
+        The image to predict.
+    config
+        Its `tile` is rounded up to the stride, and down to what the image needs.
+    device
+        Where the network runs.
+    memory
+        Free memory of the device in bytes, or None where it is not known.
+    """
+    output = output_spec(spec, image, config)
+    plain = image.without("c")
+    convolved = "yx" if needs.dimensions == 2 else "zyx"
+    budget = CPU_MEMORY if device == "cpu" else (memory // 2 if memory else GPU_MEMORY)
+    longest = _longest_edge(needs, budget, CPU_OVERHEAD if device == "cpu" else GPU_OVERHEAD)
+    lengths = {
+        axis: _tile_length(plain.sizes[axis], config.tile, longest, needs.stride) if axis in convolved else 1
+        for axis in plain.axes
+    }
+    grid = TileGrid(
+        plain.shape,
+        [lengths[axis] for axis in plain.axes],
+        [needs.halo if axis in convolved else 0 for axis in plain.axes],
+        [needs.stride if axis in convolved else 1 for axis in plain.axes],
+    )
+    read = math.prod(min(lengths[axis] + 2 * needs.halo, plain.sizes[axis]) for axis in convolved)
+    read = max(read, min(needs.least_pixels, math.prod(plain.sizes[axis] for axis in convolved)))
+    one = read * needs.bytes_per_pixel
+    batch = 1 if device == "cpu" else max(1, min(budget // one, LARGEST_BATCH, len(grid)))
+    chunk = {axis: _chunk(lengths[axis], plain.sizes[axis]) if axis in convolved else 1 for axis in plain.axes}
+    # Beside the network: three batches read as float32, and three of results on their way to storage.
+    written = math.prod(lengths[axis] for axis in convolved) * output.dtype.itemsize * output.channels
+    return PredictionPlan(
+        output=output,
+        chunks=tuple(chunk.get(axis, 1) for axis in output.axes),
+        grid=grid,
+        axes=plain.axes,
+        convolved=convolved,
+        needs=needs,
+        batch=batch,
+        device=device,
+        memory=batch * (one + 3 * read * 4 * spec.channels + 3 * written),
+    )
+
+
+def _longest_edge(needs: TileNeeds, budget: int, overhead: float) -> int:
+    """Return the shortest edge at which the halo costs little, or the longest that fits into `budget` bytes."""
+    share: float = overhead ** (1 / needs.dimensions) - 1
+    wanted = round_up(math.ceil(2 * needs.halo / share), EDGE_STEP)
+    fits = int((budget / needs.bytes_per_pixel) ** (1 / needs.dimensions)) - 2 * needs.halo
+    step = max(EDGE_STEP if needs.dimensions == 2 else EDGE_STEP // 4, needs.stride)
+    return max(step, min(wanted, fits // step * step, LONGEST_EDGE))
+
+
+def _tile_length(length: int, asked: int | None, longest: int, stride: int) -> int:
+    """Return the tile's edge along an axis: what was asked for, or the image shared out evenly."""
+    whole = round_up(length, stride)
+    if asked is not None:
+        return min(round_up(asked, stride), whole)
+    count = math.ceil(length / longest)
+    if count == 1:
+        return whole
+    step = max(min(EDGE_STEP, longest), stride)
+    return min(round_up(math.ceil(length / count), step), longest)
+
+
+def _chunk(tile: int, length: int) -> int:
+    """Return a chunk's edge that divides the tile's, unless one tile spans the axis and any will do."""
+    if tile >= length:
+        return min(length, LONGEST_CHUNK // 2) if length > LONGEST_CHUNK else length
+    for count in range(1, tile // 128 + 1):
+        if tile % count == 0 and tile // count <= LONGEST_CHUNK:
+            return tile // count
+    return tile

@@ -1,0 +1,270 @@
+"""The prediction job: a model applied to an image of any size, tile by tile, with the result of the whole image."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.config.model import ModelSpec, load_model_spec
+from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.core.axes import move_axes
+from napari_tessera.core.errors import JobCancelledError
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.tiles import Tile
+from napari_tessera.io.creating import check_output, create_image
+from napari_tessera.io.file_sinks import FileSink
+from napari_tessera.io.zarr_sink import ZarrSink
+from napari_tessera.nn.devices import choose_device
+from napari_tessera.nn.model import Model, load_model
+from napari_tessera.nn.needs import free_memory
+from napari_tessera.nn.predictor import Output, Pending, Predictor
+from napari_tessera.nn.regions import extents_of
+from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
+from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
+from napari_tessera.pipeline.requests import PredictRequest
+from napari_tessera.pipeline.streaming import stream
+
+OpenSink = Callable[[PredictionPlan], ImageSink]
+"""Creates the output once the plan says what it will be: ``plan.output`` and ``plan.chunks``."""
+
+
+def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
+    """Apply a model folder to an image file and write the result; see `predict_into`.
+
+    The ``Result`` holds ``out``, the path, beside what `predict_into` puts there.
+
+    Raises
+    ------
+    OutputExistsError
+        If the output exists and may not be overwritten; nothing has been loaded then.
+    """
+    check_output(request.out, request.overwrite)
+    spec = load_model_spec(request.model)
+    image = request.image.open()
+    check_image(spec, image.spec)
+    model = load_model(request.model)
+    open_sink = file_sink(model.spec, request.out, request.config, overwrite=request.overwrite)
+    with closing(predict_into(model, image, open_sink, request.config, cancel)) as events:
+        for event in events:
+            yield Result({"out": str(request.out), **event.value}) if isinstance(event, Result) else event
+
+
+def file_sink(spec: ModelSpec, out: Path, config: PredictionConfig, *, overwrite: bool) -> OpenSink:
+    """Return what creates the output file `out` of a prediction by the model of `spec`."""
+
+    def open_sink(plan: PredictionPlan) -> ImageSink:
+        metadata = describe_prediction(spec, config)
+        return create_image(out, plan.output, overwrite=overwrite, chunks=plan.chunks, metadata=metadata)
+
+    return open_sink
+
+
+def describe_prediction(spec: ModelSpec, config: PredictionConfig) -> dict[str, Any]:
+    """Return what to keep with a result: which model made it, how, and what its numbers mean."""
+    return {
+        "model": spec.name,
+        "weights_sha256": spec.weights_sha256,
+        "prediction": config.model_dump(mode="json"),
+        "classes": [entry.model_dump(mode="json") for entry in spec.classes],
+    }
+
+
+def predict_into(
+    model: Model, image: ImageSource, open_sink: OpenSink, config: PredictionConfig, cancel: CancelToken
+) -> Generator[Progress | Warning | Result]:
+    """Apply `model` to `image` and write into a sink.
+
+    The result does not depend on the tiles: with float32 on the CPU it equals, bit for bit, one call of the folded
+    network on each whole plane. Time points and, for networks of two dimensions, z planes are predicted one by one.
+
+    Parameters
+    ----------
+    model
+        Left as it is.
+    image
+        Read tile by tile; its intensity range is found from the whole of it first.
+    open_sink
+        Called once everything else has been found to be in order; closed as finished or aborted here.
+    config
+        Class labels (the classes' ids), or probabilities: float32, float16, or uint8 as ``round(255 · p)``.
+    cancel
+        Checked before every layer of the network.
+
+    Yields
+    ------
+    Progress, Warning, Result
+        Progress in tiles; a `Result` with ``tiles``, ``tile``, ``seconds``, ``device`` and ``classes``.
+
+    Raises
+    ------
+    ModelError
+        If the image does not have the channels that the model takes.
+    InvalidInputError
+        If the image is constant, or has NaN or infinite pixels.
+    JobCancelledError
+        Once cancelled; the sink has been aborted and keeps what it can of the finished tiles.
+    OutOfMemoryError, StorageError
+        If not even a part of a tile fits into memory, or the disk is full.
+    """
+    started = time.perf_counter()
+    check_image(model.spec, image.spec)
+    device = choose_device(config.device)
+    predictor = Predictor(
+        model.network,
+        channels=model.spec.channels,
+        dimensions=model.spec.network.dimensions,
+        device=device,
+        precision=config.precision,
+        check=cancel.raise_if_cancelled,
+    )
+    plan = plan_prediction(model.spec, predictor.needs, image.spec, config, str(device), free_memory(device))
+    predictor.batch = plan.batch
+    yield Progress(0, plan.tiles, "tile", f"Measuring the intensities of {image.name}")
+    intensity = fit_intensity(CancellableSource(image, cancel), model.spec.intensity)
+    with predictor:
+        work = _Work(plan, predictor, image, intensity, open_sink(plan), config, model.spec)
+        finished = False
+        try:
+            yield from _run(work, cancel)
+            work.sink.finish()
+            finished = True
+        finally:
+            if not finished:
+                work.sink.abort()
+    yield Result(
+        {
+            "tiles": plan.tiles,
+            "tile": list(plan.tile),
+            "seconds": round(time.perf_counter() - started, 3),
+            "device": str(device),
+            "classes": [entry.model_dump(mode="json") for entry in model.spec.classes],
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the steps of a prediction share."""
+
+    plan: PredictionPlan
+    predictor: Predictor
+    image: ImageSource
+    intensity: IntensityRange
+    sink: ImageSink
+    config: PredictionConfig
+    spec: ModelSpec
+
+    def read(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
+        """Return the normalised intensities (c, y, x) of each tile."""
+        return [self._read(tile.outer) for tile in tiles]
+
+    def _read(self, region: Region) -> NDArray[np.float32]:
+        plan, axes = self.plan, self.image.axes
+        by_axis = {"c": slice(0, self.spec.channels), **dict(zip(plan.axes, region, strict=True))}
+        pixels = self.image.read(tuple(by_axis[axis] for axis in axes))
+        looped = plan.axes.translate({ord(axis): None for axis in plan.convolved})
+        ordered = move_axes(pixels, axes, looped + "c" + plan.convolved)
+        return np.ascontiguousarray(self.intensity.apply(ordered.reshape(ordered.shape[len(looped) :])))
+
+    def compute(self, tiles: Sequence[Tile], pixels: list[NDArray[np.float32]]) -> list[Pending]:
+        """Start predicting tiles of equal shape."""
+        output: Output = "classes" if self.config.output == "labels" else self.config.probability_dtype
+        return self.predictor.submit(pixels, _convolved(self.plan, tiles[0].crop), output)
+
+    def write(self, tiles: Sequence[Tile], results: list[Pending]) -> int:
+        """Store the results and return how many tiles they are."""
+        for tile, result in zip(tiles, results, strict=True):
+            self._write(tile, result())
+        return len(tiles)
+
+    def _write(self, tile: Tile, result: NDArray[Any]) -> None:
+        output = self.plan.output
+        region = dict(zip(self.plan.axes, tile.inner, strict=True))
+        if self.config.output == "labels":
+            ids = np.array([entry.id for entry in self.spec.classes], dtype=output.dtype)
+            result = ids[result]
+        leading = "" if self.config.output == "labels" else "c"
+        region["c"] = slice(0, output.channels)
+        pixels = move_axes(result, leading + self.plan.convolved, output.axes)
+        self.sink.write(tuple(region[axis] for axis in output.axes), pixels)
+
+
+class CancellableSource(ImageSource):
+    """An image whose every read checks a cancel token first."""
+
+    def __init__(self, source: ImageSource, cancel: CancelToken) -> None:
+        self._source = source
+        self._cancel = cancel
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The specification of the image."""
+        return self._source.spec
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region`, or raise JobCancelledError."""
+        self._cancel.raise_if_cancelled()
+        return self._source.read(region)
+
+
+def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
+    total, done = work.plan.tiles, 0
+    written: list[int] = []
+
+    def write(tiles: Sequence[Tile], results: list[Pending]) -> int:
+        written.append(work.write(tiles, results))
+        return written[-1]
+
+    message = f"Predicting {work.image.name} on {work.plan.device}"
+    yield Progress(0, total, "tile", message)
+    started, edge = time.perf_counter(), None
+    steps = stream(_batches(work.plan, work.predictor), work.read, work.compute, write, cancel.raise_if_cancelled)
+    try:
+        with closing(steps):
+            for count in steps:
+                if work.predictor.edge != edge:
+                    edge = work.predictor.edge
+                    yield Warning(
+                        f"Memory ran out: tiles are predicted in parts of {edge} pixels, with the same result."
+                    )
+                done += count
+                seconds = time.perf_counter() - started
+                yield Progress(done, total, "tile", message, seconds / done * (total - done))
+    except JobCancelledError as error:
+        raise JobCancelledError(
+            f"Cancelled after {sum(written)} of {total} tiles; {_what_is_kept(work.sink)}."
+        ) from error
+
+
+def _what_is_kept(sink: ImageSink) -> str:
+    if isinstance(sink, ZarrSink):
+        return f"they lie in {sink.partial}"
+    if isinstance(sink, FileSink):
+        return "a file of this type cannot keep them, write to .ome.zarr if it should"
+    return "they are kept"
+
+
+def _batches(plan: PredictionPlan, predictor: Predictor) -> Iterator[tuple[Tile, ...]]:
+    """Group tiles that follow one another and have one shape, as many as the predictor takes at once."""
+    batch: list[Tile] = []
+    for tile in plan:
+        if batch and (len(batch) >= predictor.batch or not _alike(batch[0], tile)):
+            yield tuple(batch)
+            batch = []
+        batch.append(tile)
+    if batch:
+        yield tuple(batch)
+
+
+def _alike(one: Tile, other: Tile) -> bool:
+    return one.crop == other.crop and extents_of(one.outer) == extents_of(other.outer)
+
+
+def _convolved(plan: PredictionPlan, region: Region) -> Region:
+    return tuple(region[plan.axes.index(axis)] for axis in plan.convolved)

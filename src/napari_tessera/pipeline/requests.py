@@ -1,0 +1,70 @@
+"""Jobs as plain data: what the command line and the plugin send, in this process or to the worker."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from napari_tessera.config.base import Config
+from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.image import ImageSource
+from napari_tessera.io.opening import open_image
+
+
+class InputFile(Config):
+    """An image or labels in a file, with what the file itself does not say.
+
+    Every field but `path` is None where the file's own metadata hold.
+    """
+
+    path: Path
+    level: int = Field(default=0, ge=0)
+    axes: str | None = None
+    scale: tuple[float, ...] | None = None
+    translate: tuple[float, ...] | None = None
+    units: tuple[str | None, ...] | None = None
+    channel_names: tuple[str, ...] | None = None
+    name: str | None = None
+
+    def open(self) -> ImageSource:
+        """Open the file lazily."""
+        return open_image(
+            self.path,
+            level=self.level,
+            axes=self.axes,
+            scale=self.scale,
+            translate=self.translate,
+            units=self.units,
+            channel_names=self.channel_names,
+            name=self.name,
+        )
+
+
+class TrainRequest(Config):
+    """Train a network on pairs of images and labels and save it as a model folder."""
+
+    job: Literal["train"] = "train"
+    images: tuple[InputFile, ...] = Field(min_length=1)
+    labels: tuple[InputFile, ...] = Field(min_length=1)
+    config: TrainingConfig
+    out: Path
+    resume: bool = False
+    overwrite: bool = False
+
+
+class PredictRequest(Config):
+    """Apply a model folder to one image."""
+
+    job: Literal["predict"] = "predict"
+    model: Path
+    image: InputFile
+    out: Path
+    config: PredictionConfig = PredictionConfig()
+    overwrite: bool = False
+
+
+JobRequest = Annotated[TrainRequest | PredictRequest, Field(discriminator="job")]
+
+parse_request: TypeAdapter[TrainRequest | PredictRequest] = TypeAdapter(JobRequest)
+"""``parse_request.validate_python(fields)`` gives the request that `fields` describe."""

@@ -1,0 +1,203 @@
+"""The training job: from images and labels to a model folder."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_tessera import __version__
+from napari_tessera.config.model import HEADER_FILE, ModelSpec
+from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
+from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Result, Warning
+from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
+from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.trainer import TrainingState, start_state, train_network
+from napari_tessera.pipeline.annotation import describe_classes
+from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
+from napari_tessera.pipeline.previews import Previewer, remove_previews
+from napari_tessera.pipeline.requests import TrainRequest
+from napari_tessera.pipeline.viewport import Viewport
+
+
+def training_job(request: TrainRequest, cancel: CancelToken, viewport: Viewport | None = None) -> Job:
+    """Train as `request` says; see `train_pairs`."""
+    if len(request.images) != len(request.labels):
+        raise InvalidInputError(
+            f"There are {len(request.images)} images but {len(request.labels)} labels: give one of each per pair."
+        )
+    pairs = [(image.open(), labels.open()) for image, labels in zip(request.images, request.labels, strict=True)]
+    yield from train_pairs(
+        pairs,
+        request.config,
+        request.out,
+        resume=request.resume,
+        overwrite=request.overwrite,
+        cancel=cancel,
+        viewport=viewport,
+    )
+
+
+def train_pairs(
+    pairs: Sequence[Pair],
+    config: TrainingConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    cancel: CancelToken | None = None,
+    viewport: Viewport | None = None,
+) -> Job:
+    """Train a network on pairs of images and labels and save it.
+
+    Parameters
+    ----------
+    pairs
+        Images and their annotation, each labels image with the axes of its image but ``c``.
+    config
+        All settings; ``config.annotation`` says what the labels mean.
+    out
+        The model folder to write.
+    resume
+        Go on from the checkpoint in `out`.
+    overwrite
+        Replace a model that is in `out`.
+    cancel
+        Checked before every step; the best model so far and a checkpoint are saved then.
+    viewport
+        What to preview while training.
+
+    Yields
+    ------
+    JobEvent
+        Progress in steps, metrics, previews, warnings, and a `Result` with ``model`` and ``metrics``.
+
+    Raises
+    ------
+    TesseraError
+        For annotation that nothing can be learnt from, images that cannot be used, an output that exists, a full disk.
+    """
+    cancel = cancel or CancelToken()
+    check_model_folder(out, resume=resume, overwrite=overwrite)
+    if config.network.dimensions != 2:
+        raise InvalidInputError("Networks over 3 dimensions cannot be trained yet: set network.dimensions to 2.")
+    dataset = load_dataset(pairs, config)
+    classes = describe_classes(dataset.numbers, config)
+    split, warnings = split_dataset(dataset, config)
+    for text in (*dataset.warnings, *warnings):
+        yield Warning(text)
+    torch.manual_seed(config.seed)
+    network = build_network(config.network, channels=dataset.channels, classes=len(classes))
+    state = start_state(network, config)
+    context = {"network": config.network.model_dump(), "classes": list(dataset.numbers), "channels": dataset.channels}
+    if resume:
+        load_checkpoint(out, state, context)
+    else:
+        _clear(out)
+    header = _describe_model(pairs, dataset, config, classes, out.name)
+    save = _Saver(out, header, context, held_out=bool(split.validation))
+    preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / CHECKPOINT_FILE.parent)
+    try:
+        for event in train_network(
+            state,
+            split,
+            config,
+            classes=len(classes),
+            background=classes[0].id == 0,
+            cancel=cancel,
+            save=save,
+            preview=preview,
+        ):
+            yield from save.note(event)
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            "The training does not fit into the memory of the device: choose a smaller batch size or patch size."
+        ) from error
+    yield Result({"model": str(out), "metrics": save.metrics(state), "steps": state.step})
+
+
+def check_model_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make sure that a model may be written into `folder`.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is something already, and neither resuming nor overwriting was asked for.
+    StorageError
+        If it is a file.
+    """
+    if folder.is_file():
+        raise StorageError(f"{folder} is a file: choose a folder for the model.")
+    if resume or not folder.exists() or not any(folder.iterdir()):
+        return
+    ours = any((folder / name).exists() for name in (HEADER_FILE, WEIGHTS_FILE, CHECKPOINT_FILE))
+    if not ours:
+        raise OutputExistsError(f"{folder} holds other files: choose a new or empty folder for the model.")
+    if not overwrite:
+        raise OutputExistsError(
+            f"There is a model in {folder} already: choose another name, go on with --resume, or replace it with "
+            "--overwrite."
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Remove the model that is in `folder`, header first, so that what remains never looks complete."""
+    for name in (HEADER_FILE, WEIGHTS_FILE, CHECKPOINT_FILE):
+        (folder / name).unlink(missing_ok=True)
+    remove_previews(folder / CHECKPOINT_FILE.parent)
+
+
+def _describe_model(
+    pairs: Sequence[Pair], dataset: Dataset, config: TrainingConfig, classes: Any, name: str
+) -> ModelSpec:
+    spec = pairs[0][0].spec
+    return ModelSpec(
+        name=name,
+        package_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        network=config.network,
+        input_axes="cyx",
+        channel_names=spec.channel_names,
+        channels=dataset.channels,
+        pixel_size={axis: spec.scale[spec.axes.index(axis)] for axis in spec.spatial},
+        units={axis: spec.units[spec.axes.index(axis)] for axis in spec.spatial},
+        intensity=config.intensity,
+        classes=classes,
+        training=config,
+        metrics={},
+        finished=False,
+        weights_sha256="",
+    )
+
+
+@dataclass
+class _Saver:
+    """Writes checkpoint and model after each validation, and keeps the figures that go with them."""
+
+    folder: Path
+    header: ModelSpec
+    context: Mapping[str, Any]
+    held_out: bool
+
+    def __call__(self, state: TrainingState) -> None:
+        save_checkpoint(self.folder, state, self.context)
+        if state.best_score is not None:
+            header = self.header.model_copy(update={"metrics": self.metrics(state), "finished": state.finished})
+            save_model(self.folder, Model(header, state.best))
+
+    def metrics(self, state: TrainingState) -> dict[str, float]:
+        """Return the figures of the model that is kept."""
+        if state.best_score is None:
+            return {}
+        return {self._name(name): value for name, value in state.best_score.as_metrics().items()}
+
+    def note(self, event: JobEvent) -> Iterator[JobEvent]:
+        """Pass `event` on, calling figures of learnt annotation what they are."""
+        yield Metric(event.step, self._name(event.name), event.value) if isinstance(event, Metric) else event
+
+    def _name(self, name: str) -> str:
+        return name if self.held_out else name.replace("validation", "training")

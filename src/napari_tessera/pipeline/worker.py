@@ -1,0 +1,215 @@
+"""The process in which the plugin's jobs run: ``python -m napari_tessera.pipeline.worker``; knows nothing of Qt.
+
+It talks in JSON lines. Commands come in on standard input, replies leave on what standard output was at the start
+(whatever a library prints goes to standard error)::
+
+    in   {"run": 3, "command": "start", "request": {...}}
+         {"run": 3, "command": "cancel"}
+         {"run": 3, "command": "view", "image": 0, "region": [[0, 512], [0, 512]]}    (region null: nothing in view)
+    out  {"state": "ready"}
+         {"run": 3, "event": "progress", "done": 10, "total": 100, ...}
+         {"run": 3, "state": "done" | "failed" | "cancelled", "message": "..."}
+
+One thread reads commands, so that a cancel or the end of the input is noticed while a job computes; jobs run one after
+another in the main thread. When the input ends, the parent has gone and the process exits at once.
+"""
+
+import errno
+import importlib
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from pydantic import ValidationError
+
+from napari_tessera.config.base import describe_validation_error
+from napari_tessera.core.errors import JobCancelledError, TesseraError
+from napari_tessera.core.jobs import CancelToken, Job, event_to_dict
+from napari_tessera.pipeline.viewport import View, Viewport
+
+_log = logging.getLogger(__name__)
+
+
+class Backend(Protocol):
+    """What the worker runs; tests put jobs of their own in its place."""
+
+    def prepare(self) -> None:
+        """Import what is slow to import."""
+        ...
+
+    def start(self, fields: Mapping[str, Any], cancel: CancelToken) -> Job:
+        """Return the job that the request `fields` describe."""
+        ...
+
+    def look_at(self, image: int, region: tuple[tuple[int, int], ...] | None) -> None:
+        """Note which part of which input image the person sees; may be called from another thread."""
+        ...
+
+
+class PipelineBackend:
+    """The jobs of ``pipeline``."""
+
+    def __init__(self) -> None:
+        self._viewport = Viewport()
+
+    def prepare(self) -> None:
+        """Import torch, by way of the networks and the jobs that use it."""
+        importlib.import_module("napari_tessera.nn.networks")
+        importlib.import_module("napari_tessera.pipeline.dispatch")
+
+    def start(self, fields: Mapping[str, Any], cancel: CancelToken) -> Job:
+        """Return the training or prediction that `fields` describe."""
+        from napari_tessera.pipeline.dispatch import run_request
+        from napari_tessera.pipeline.requests import parse_request
+
+        return run_request(parse_request.validate_python(fields), cancel, self._viewport)
+
+    def look_at(self, image: int, region: tuple[tuple[int, int], ...] | None) -> None:
+        """Hand the view to the job that runs or is about to start."""
+        self._viewport.view = None if region is None else View(image, region)
+
+
+class Server:
+    """Runs the jobs of `backend` one after another and reports on them.
+
+    Attributes
+    ----------
+    backend
+        Where jobs come from.
+    replies
+        Binary stream that takes one JSON object per line.
+    """
+
+    def __init__(self, backend: Backend, replies: IO[bytes]) -> None:
+        self.backend = backend
+        self._replies = replies
+        self._starts: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._tokens: dict[int, CancelToken] = {}
+
+    def listen(self, commands: IO[bytes]) -> None:
+        """Obey `commands` until they end, then leave the process: nobody is left to work for."""
+        for line in commands:
+            try:
+                self._obey(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                _log.exception("Not a command: %r", line)
+        os._exit(0)  # at once, whatever the main thread computes
+
+    def run_jobs(self) -> None:
+        """Announce that the process is ready, then run every job asked for; never returns."""
+        self.backend.prepare()
+        self._reply({"state": "ready"})
+        while True:
+            self._run(self._starts.get())
+
+    def _obey(self, command: Mapping[str, Any]) -> None:
+        run = int(command["run"])
+        match command["command"]:
+            case "start":
+                self._tokens[run] = CancelToken()
+                self.backend.look_at(0, None)  # what was in view belongs to an earlier run
+                self._starts.put(command)
+            case "cancel":
+                if run in self._tokens:
+                    self._tokens[run].cancel()
+            case "view":
+                region = command["region"]
+                self.backend.look_at(
+                    int(command["image"]),
+                    None if region is None else tuple((int(start), int(stop)) for start, stop in region),
+                )
+            case other:
+                raise ValueError(f"unknown command {other!r}")
+
+    def _run(self, command: Mapping[str, Any]) -> None:
+        run = int(command["run"])
+        cancel = self._tokens[run]
+        try:
+            cancel.raise_if_cancelled()
+            for event in self.backend.start(command["request"], cancel):
+                self._reply({"run": run, **event_to_dict(event)})
+            state, message = "done", ""
+        except JobCancelledError as error:
+            state, message = "cancelled", str(error)
+        except Exception as error:  # noqa: BLE001  the outermost boundary: a job that fails must not end the process
+            if not isinstance(error, TesseraError):
+                _log.exception("Run %d failed", run)
+            state, message = "failed", describe_error(error)
+        del self._tokens[run]
+        self._reply({"run": run, "state": state, "message": message})
+
+    def _reply(self, fields: Mapping[str, Any]) -> None:
+        try:
+            self._replies.write(json.dumps(fields, default=str).encode() + b"\n")
+            self._replies.flush()
+        except BrokenPipeError:
+            os._exit(0)  # the parent has gone
+
+
+def describe_error(error: BaseException) -> str:
+    """Return one sentence for a person: what went wrong and what to do about it."""
+    match error:
+        case TesseraError():
+            return str(error)
+        case ValidationError():
+            return describe_validation_error(error)
+        case MemoryError():
+            return "Memory ran out: close other programs, or choose a smaller tile, patch or batch size under Advanced."
+        case RuntimeError() if "out of memory" in str(error).lower():
+            return (
+                "The graphics card ran out of memory: close other programs that use it, or under Advanced choose a "
+                "smaller tile, patch or batch size, or the device cpu."
+            )
+        case OSError():
+            return _describe_os_error(error)
+        case _:
+            first = next(iter(str(error).splitlines()), "")
+            return (
+                f"Something unforeseen happened ({type(error).__name__}: {first}): try again, and report it with the "
+                "worker's log if it stays."
+            )
+
+
+def _describe_os_error(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "The disk is full: free some space and try again."
+    about = f" ({error.filename})" if error.filename else ""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"A file could not be read or written{about}: {reason}; check the disk and its permissions."
+
+
+def lower_priority() -> None:
+    """Let every other process go first, and be the one that the system ends when memory is short."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), 0x00004000)  # BELOW_NORMAL_PRIORITY_CLASS
+        return
+    with suppress(OSError):
+        os.nice(10)
+    with suppress(OSError):  # Linux only
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
+def serve(backend: Backend) -> None:
+    """Take over standard input and output and run the jobs of `backend` until the input ends."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    lower_priority()
+    commands = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not get between the replies
+    server = Server(backend, replies)
+    threading.Thread(target=server.listen, args=(commands,), daemon=True, name="tessera-commands").start()
+    server.run_jobs()
+
+
+if __name__ == "__main__":
+    serve(PipelineBackend())

@@ -1,0 +1,62 @@
+"""What is imported costs time and may be missing: light parts of the package load nothing heavy."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "vispy")
+LIGHT = ("zarr", "tifffile", "imagecodecs", "skimage", "scipy", "dask", "numpy", "pydantic", "yaml")
+
+
+def _loaded(statement: str) -> set[str]:
+    program = (
+        f"import sys, json\n{statement}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_the_package_alone_loads_no_library() -> None:
+    loaded = _loaded("import napari_tessera")
+    assert "napari_tessera" in loaded
+    assert not loaded & {*HEAVY, *LIGHT}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "core.image",
+        "core.tiles",
+        "core.jobs",
+        "config.model",
+        "config.prediction",
+        "io.opening",
+        "io.creating",
+        "pipeline.requests",
+        "pipeline.evaluation",
+    ],
+)
+def test_light_modules_load_neither_torch_nor_a_screen(module: str) -> None:
+    loaded = _loaded(f"import napari_tessera.{module}")
+    assert "napari_tessera" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_the_core_needs_numpy_only() -> None:
+    loaded = _loaded("from napari_tessera.core import axes, errors, image, jobs, tiles")
+    assert not loaded & ({*HEAVY, *LIGHT} - {"numpy"})
+
+
+def test_public_names_are_imported_when_they_are_used() -> None:
+    loaded = _loaded("import napari_tessera\nnapari_tessera.open_image")
+    assert "zarr" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:
+    import napari_tessera
+
+    with pytest.raises(AttributeError, match="segment_everything"):
+        _ = napari_tessera.segment_everything

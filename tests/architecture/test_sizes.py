@@ -1,0 +1,75 @@
+"""Modules, functions and classes stay small; what people see comes from the command line or the window only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "napari_tessera"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+OUTERMOST = {"pipeline/worker.py", "napari_plugin/runner.py"}
+"""Where a thread or process ends: whatever went wrong there must still reach the person."""
+
+MODULE_LINES, FUNCTION_LINES, CLASS_LINES = 400, 60, 300
+
+
+def too_long(text: str) -> Iterator[str]:
+    """Yield what is longer than allowed in the source code `text`."""
+    lines = len(text.splitlines())
+    if lines > MODULE_LINES:
+        yield f"module of {lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            limit = CLASS_LINES if isinstance(node, ast.ClassDef) else FUNCTION_LINES
+            if length > limit:
+                yield f"{node.name} of {length} lines"
+
+
+def test_modules_are_found():
+    assert len(MODULES) > 20
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_is_too_long(path):
+    assert list(too_long(path.read_text(encoding="utf-8"))) == []
+
+
+def test_long_things_are_noticed():
+    body = "\n".join(["    x = 1"] * 61)
+    assert list(too_long(f"def f():\n{body}\n")) == ["f of 62 lines"]
+    assert list(too_long("\n" * 401)) == ["module of 401 lines"]
+    methods = "\n".join(f"    def f{i}(self):\n        return {i}\n" for i in range(101))
+    assert list(too_long(f"class C:\n{methods}")) == ["C of 303 lines"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_shortcuts(path):
+    """No print outside the command line, no bare or catch-all except, no unsafe loader."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    if "cli" not in path.parts:
+        assert "print" not in calls
+    assert not calls & {"yaml.load", "pickle.load", "pickle.loads", "eval", "exec", "os.system"}
+    if path.relative_to(SOURCE).as_posix() not in OUTERMOST:
+        assert not [handler.lineno for handler in ast.walk(tree) if swallows_everything(handler)]
+
+
+def swallows_everything(node: ast.AST) -> bool:
+    """Whether `node` catches errors without naming them, and does not pass them on."""
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    names_none = node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
+    return names_none and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+
+
+def test_swallowed_errors_are_noticed():
+    handlers = [
+        handler
+        for text in ("try: f()\nexcept Exception: pass", "try: f()\nexcept BaseException:\n    g()\n    raise")
+        for handler in ast.walk(ast.parse(text))
+    ]
+    assert sum(map(swallows_everything, handlers)) == 1

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.io.creating import create_image
+
+
+def test_info_of_a_calibrated_image(call, tmp_path):
+    spec = ImageSpec(
+        axes="cyx",
+        shape=(2, 30, 40),
+        dtype=np.dtype("uint16"),
+        scale=(1, 0.5, 0.25),
+        units=(None, "micrometer", "micrometer"),
+        channel_names=("DAPI", "GFP"),
+    )
+    sink = create_image(tmp_path / "a.ome.zarr", spec, chunks=(1, 16, 20))
+    sink.finish()
+    value = call("info", tmp_path / "a.ome.zarr", "--json").json
+    assert value["axes"] == "cyx"
+    assert value["shape"] == [2, 30, 40]
+    assert value["dtype"] == "uint16"
+    assert value["scale"] == [1, 0.5, 0.25]
+    assert value["units"][1:] == ["micrometer", "micrometer"]
+    assert value["channel_names"] == ["DAPI", "GFP"]
+    assert value["chunks"] == [1, 16, 20]
+    assert len(value["levels"]) == 1
+    text = call("info", tmp_path / "a.ome.zarr").out
+    assert "2 × 30 × 40" in text
+    assert "x 0.25 micrometer" in text
+    assert "DAPI, GFP" in text
+
+
+def test_info_of_a_plain_file_and_a_level(call, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((5, 6, 7), np.float32))
+    assert call("info", tmp_path / "a.npy", "--json").json["axes"] == "zyx"
+    zarr.create_array(tmp_path / "plain.zarr", shape=(8, 9), chunks=(4, 9), dtype="uint8")
+    assert call("info", tmp_path / "plain.zarr", "--json").json["chunks"] == [4, 9]
+
+
+def test_info_of_what_is_no_image(call, tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    (tmp_path / "b.tif").write_text("hello")
+    for name in ("a.txt", "b.tif"):
+        outcome = call("info", tmp_path / name)
+        assert outcome.status == 1
+        assert name in outcome.err
+
+
+@pytest.fixture
+def masks(tmp_path):
+    truth = np.zeros((20, 20), np.uint8)
+    truth[2:8, 2:8] = 1
+    truth[12:18, 12:18] = 2
+    predicted = truth.copy()
+    predicted[2:8, 5:8] = 0
+    for name, array in (("predicted", predicted), ("truth", truth)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", array)
+    return tmp_path / "predicted.tif", tmp_path / "truth.tif"
+
+
+def test_evaluate_gives_the_figures_computed_by_hand(call, masks):
+    outcome = call("evaluate", *masks, "--json")
+    assert outcome.status == 0
+    assert outcome.json["dice"] == pytest.approx(2 * 54 / (54 + 72))
+    assert outcome.json["jaccard"] == pytest.approx(54 / 72)
+    assert outcome.json["pixel_error"] == pytest.approx(18 / 400)
+    assert outcome.json["classes"]["1"]["dice"] == pytest.approx(2 * 18 / (18 + 36))
+    assert "instances" not in outcome.json
+
+
+def test_evaluate_for_a_person(call, masks):
+    text = call("evaluate", *masks).out
+    assert "dice: 0.8571" in text
+    assert "class 2: dice 1.0000" in text
+    text = call("evaluate", *masks, "--instances").out
+    assert "objects: 2 predicted, 2 true" in text
+    assert "AP at IoU 0.95: 0.3333" in text
+
+
+def test_evaluate_refuses_what_does_not_fit(call, masks, tmp_path):
+    tifffile.imwrite(tmp_path / "small.tif", np.zeros((5, 5), np.uint8))
+    outcome = call("evaluate", tmp_path / "small.tif", masks[1])
+    assert outcome.status == 1
+    assert outcome.err.count("\n") == 1

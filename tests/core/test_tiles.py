@@ -1,0 +1,43 @@
+import pytest
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.tiles import Tile, TileGrid
+
+
+def test_a_tile_in_the_middle_reads_its_halo() -> None:
+    tile = TileGrid((100, 100), (20, 20), (8, 8), (4, 4))[6]
+    assert tile == Tile(
+        index=6,
+        inner=(slice(20, 40), slice(20, 40)),
+        outer=(slice(12, 48), slice(12, 48)),
+        padding=((0, 0), (0, 0)),
+    )
+    assert tile.crop == (slice(8, 28), slice(8, 28))
+
+
+def test_a_tile_at_the_border_says_what_was_clipped() -> None:
+    tile = TileGrid((50,), (20,), (8,))[2]
+    assert tile.inner == (slice(40, 50),)
+    assert tile.outer == (slice(32, 50),)
+    assert tile.padding == ((0, 8),)
+
+
+def test_tile_and_halo_are_rounded_up_to_the_alignment() -> None:
+    grid = TileGrid((64,), (9,), (3,), (8,))
+    assert grid.tile == (16,)
+    assert grid.halo == (8,)
+
+
+def test_a_grid_over_a_terabyte_costs_nothing() -> None:
+    grid = TileGrid((10_000, 1_000_000, 1_000_000), (1, 512, 512), (0, 44, 44), (1, 8, 8))
+    assert len(grid) == 10_000 * 1954**2
+    assert grid[len(grid) - 1].inner[0] == slice(9_999, 10_000)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [((0,), (1,)), ((4,), (0,)), ((4,), (2,), (-1,)), ((4,), (2,), (1,), (0,)), ((4, 4), (2,)), ((4,), (2,), (1, 1))],
+)
+def test_a_grid_that_makes_no_sense_is_refused(arguments: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(InvalidInputError):
+        TileGrid(*arguments)

@@ -1,0 +1,172 @@
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
+from napari_tessera.io.opening import image_levels, open_image
+
+GRAY = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
+
+
+def _pixels(path: Path) -> np.ndarray:
+    image = open_image(path)
+    return image.read(image.spec.full_region)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"nothing\.tif: check the path"):
+        open_image(tmp_path / "nothing.tif")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "image.jpg", "image"])
+def test_an_unknown_type_lists_what_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"hello")
+    with pytest.raises(InvalidInputError, match=r"TIFF .*PNG, NPY, OME-Zarr or zarr"):
+        open_image(tmp_path / name)
+
+
+def test_an_ordinary_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="not a zarr"):
+        open_image(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".npy"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(b"GIF89a, or anything else that is longer than a header")
+    with pytest.raises(InvalidInputError, match="right suffix"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".npy"])
+def test_an_empty_file_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises((StorageError, InvalidInputError), match=path.name):
+        open_image(path)
+
+
+def test_a_suffix_may_be_in_capitals_and_a_path_a_string(tmp_path: Path) -> None:
+    (tmp_path / "IMAGE.PNG").write_bytes(imagecodecs.png_encode(GRAY))
+    image = open_image(str(tmp_path / "IMAGE.PNG"))
+    assert image.name == "IMAGE"
+    assert np.array_equal(image.read(image.spec.full_region), GRAY)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colour_png(tmp_path: Path, channels: int, dtype: type) -> None:
+    color = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (5, 6, channels), dtype)
+    (tmp_path / "color.png").write_bytes(imagecodecs.png_encode(color))
+    image = open_image(tmp_path / "color.png")
+    assert image.axes == "yxc"
+    assert image.dtype == dtype
+    assert np.array_equal(image.read(image.spec.full_region), color)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_png_of_few_bits_keeps_its_values(tmp_path: Path, bits: int) -> None:
+    values = np.arange(32).reshape(4, 8) % 2**bits
+    packed = np.packbits(
+        np.unpackbits(values.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :].reshape(4, -1), axis=-1
+    )
+    (tmp_path / "few.png").write_bytes(_png(8, 4, bits, packed))
+    pixels = _pixels(tmp_path / "few.png")
+    assert pixels.dtype == (bool if bits == 1 else np.uint8)
+    assert np.array_equal(pixels, values)
+
+
+def _png(width: int, height: int, bits: int, rows: np.ndarray) -> bytes:
+    """Write a gray PNG by hand: encoders offer no small bit depths."""
+    import struct
+    import zlib
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_a_truncated_png_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (50, 50), np.uint8)
+    encoded = imagecodecs.png_encode(noise)
+    (tmp_path / "half.png").write_bytes(encoded[: len(encoded) // 2])
+    with pytest.raises(StorageError, match="copy or export it again"):
+        open_image(tmp_path / "half.png")
+
+
+def test_npy_is_mapped_and_guessed(tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", np.asfortranarray(GRAY.reshape(2, 10, 30)))
+    image = open_image(tmp_path / "stack.npy")
+    assert image.axes == "zyx"
+    assert np.array_equal(image.read((slice(1, 2), slice(2, 4), slice(0, 30))), GRAY.reshape(2, 10, 30)[1:2, 2:4])
+
+
+@pytest.mark.parametrize(
+    "array", [np.array([[None, "x"]], object), np.zeros((3, 3), complex)], ids=["pickle", "complex"]
+)
+def test_npy_without_numbers_is_refused(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "odd.npy", array)
+    with pytest.raises((InvalidInputError, StorageError), match=r"odd\.npy"):
+        open_image(tmp_path / "odd.npy")
+
+
+def test_a_truncated_npy_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "whole.npy", GRAY)
+    content = (tmp_path / "whole.npy").read_bytes()
+    (tmp_path / "half.npy").write_bytes(content[: len(content) // 2])
+    with pytest.raises(StorageError, match="damaged or incomplete"):
+        open_image(tmp_path / "half.npy")
+
+
+def test_overrides_replace_what_the_file_says(tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", np.zeros((2, 10, 30), np.uint8))
+    image = open_image(
+        tmp_path / "stack.npy",
+        axes="cyx",
+        scale=(1, 0.5, 0.25),
+        translate=(0, 3, 4),
+        units=(None, "micrometer", "micrometer"),
+        channel_names=("DNA", "actin"),
+        name="cells",
+    )
+    assert image.axes == "cyx"
+    assert image.scale == (1, 0.5, 0.25)
+    assert image.spec.translate == (0, 3, 4)
+    assert image.units == (None, "micrometer", "micrometer")
+    assert image.spec.channel_names == ("DNA", "actin")
+    assert image.name == "cells"
+    assert image.read(image.spec.full_region).shape == (2, 10, 30)
+
+
+def test_an_open_image_can_be_respecified() -> None:
+    image = open_image(open_image(GRAY), scale=(2, 2))
+    assert image.scale == (2, 2)
+    assert np.array_equal(image.read((slice(3, 5), slice(0, 30))), GRAY[3:5])
+    assert open_image(image) is image
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"axes": "zyx"}, {"axes": "yq"}, {"scale": (1,)}, {"scale": (0, 1)}, {"units": ("a",)}, {"channel_names": ("a",)}],
+)
+def test_overrides_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError):
+        open_image(GRAY, **wrong)  # type: ignore[arg-type]
+
+
+def test_other_axes_drop_channel_names_that_no_longer_fit() -> None:
+    image = open_image(GRAY.reshape(2, 10, 30), axes="cyx", channel_names=("a", "b"))
+    assert open_image(image, axes="zyx").spec.channel_names == ()
+
+
+@pytest.mark.parametrize("level", [-1, 1])
+def test_a_level_that_is_not_there_is_refused(tmp_path: Path, level: int) -> None:
+    (tmp_path / "image.png").write_bytes(imagecodecs.png_encode(GRAY))
+    with pytest.raises(InvalidInputError, match="one level only"):
+        open_image(tmp_path / "image.png", level=level)
+    assert len(image_levels(tmp_path / "image.png")) == 1

@@ -1,0 +1,48 @@
+"""What the tests of the plugin share: a session folder of their own and a runner that is always closed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from napari_tessera.config.base import Config
+from napari_tessera.core.jobs import CancelToken
+
+FAKE_WORKER = str(Path(__file__).with_name("fake_worker.py"))
+
+
+class FakeRequest(Config):
+    kind: str
+    seconds: float = 0.0
+
+
+def fake_job(kind: str, seconds: float = 0.0) -> Callable[[CancelToken], Config]:
+    return lambda cancel: FakeRequest(kind=kind, seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAPARI_TESSERA_HOME", str(tmp_path / "tessera"))
+    return tmp_path / "tessera"
+
+
+@pytest.fixture
+def runner(qapp: Any) -> Iterator[Any]:
+    from napari_tessera.napari_plugin.runner import JobRunner
+
+    runner = JobRunner(arguments=(FAKE_WORKER,))
+    yield runner
+    runner.close()
+    runner.deleteLater()
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    children = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    _, alive = psutil.wait_procs(children, timeout=3)
+    assert not alive, f"left behind: {alive}, python {sys.executable}"

@@ -1,0 +1,257 @@
+"""The job runner against a worker whose jobs are slow, fail, hang and die."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result
+from napari_tessera.napari_plugin import runner as runner_module
+from napari_tessera.napari_plugin.runner import RunState
+
+from .conftest import FAKE_WORKER, FakeRequest, fake_job
+
+pytestmark = pytest.mark.gui
+
+
+def wait_for_state(qtbot, runner, *states, timeout=15000):
+    qtbot.waitUntil(lambda: runner.state in states, timeout=timeout)
+
+
+def record(runner):
+    events, states = [], []
+    runner.event_received.connect(events.append)
+    runner.state_changed.connect(states.append)
+    return events, states
+
+
+def test_a_job_reports_and_ends(qtbot, runner):
+    events, states = record(runner)
+    runner.start(fake_job("quick"), "Train")
+    assert runner.state is RunState.RUNNING
+    assert runner.owner == "Train"
+    wait_for_state(qtbot, runner, RunState.DONE)
+    assert [type(event) for event in events] == [Progress, Metric, Result]
+    assert states == [RunState.RUNNING, RunState.DONE]
+    assert events[-1].value["pid"] == runner.worker_pid != os.getpid()
+
+
+def test_the_worker_stays_warm(qtbot, runner):
+    events, _ = record(runner)
+    for _ in range(2):
+        runner.start(fake_job("quick"), "Train")
+        wait_for_state(qtbot, runner, RunState.DONE)
+    first, second = (event.value["pid"] for event in events if isinstance(event, Result))
+    assert first == second
+
+
+def test_warm_up_starts_a_worker_without_a_job(qtbot, runner):
+    runner.warm_up()
+    assert psutil.pid_exists(runner.worker_pid)
+    assert runner.state is RunState.IDLE
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("refuses", "The annotation is empty: paint something."),
+        ("cuda_memory", "The graphics card ran out of memory"),
+        ("surprises", "Something unforeseen happened (ZeroDivisionError: division by zero)"),
+    ],
+)
+def test_errors_arrive_as_one_sentence(qtbot, runner, kind, expected):
+    runner.start(fake_job(kind), "Train")
+    wait_for_state(qtbot, runner, RunState.FAILED)
+    assert runner.message.startswith(expected)
+    assert "\n" not in runner.message
+    assert "Traceback" not in runner.message
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE)
+
+
+def test_an_error_while_preparing_is_reported(qtbot, runner):
+    def prepare(cancel: CancelToken):
+        raise InvalidInputError("Paint something first.")
+
+    runner.start(prepare, "Train")
+    wait_for_state(qtbot, runner, RunState.FAILED)
+    assert runner.message == "Paint something first."
+
+
+def test_cancel_is_answered_within_a_second(qtbot, runner):
+    events, states = record(runner)
+    runner.start(fake_job("slow"), "Train")
+    qtbot.waitUntil(lambda: len(events) > 3, timeout=15000)
+    pid = runner.worker_pid
+    asked = time.monotonic()
+    runner.cancel()
+    assert runner.state is RunState.CANCELLING
+    wait_for_state(qtbot, runner, RunState.CANCELLED)
+    assert time.monotonic() - asked < 1.0
+    assert states == [RunState.RUNNING, RunState.CANCELLING, RunState.CANCELLED]
+    assert runner.worker_pid == pid  # a job that obeys costs no worker
+
+
+def test_a_job_that_ignores_cancel_is_killed(qtbot, runner, monkeypatch):
+    monkeypatch.setattr(runner_module, "DRAIN_SECONDS", 0.5)
+    events, _ = record(runner)
+    runner.start(fake_job("deaf"), "Train")
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    process = psutil.Process(runner.worker_pid)
+    asked = time.monotonic()
+    runner.cancel()
+    wait_for_state(qtbot, runner, RunState.CANCELLED)
+    assert time.monotonic() - asked < 1.3
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE)
+
+
+def test_the_next_job_does_not_wait_for_one_that_ignores_cancel(qtbot, runner):
+    events, _ = record(runner)
+    runner.start(fake_job("deaf"), "Train")
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    process = psutil.Process(runner.worker_pid)
+    runner.cancel()
+    wait_for_state(qtbot, runner, RunState.CANCELLED)
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+
+
+def test_cancel_while_preparing_spares_the_worker(qtbot, runner, monkeypatch):
+    monkeypatch.setattr(runner_module, "DRAIN_SECONDS", 0.1)
+    runner.warm_up()
+    pid = runner.worker_pid
+
+    def prepare(cancel: CancelToken):
+        time.sleep(1.5)  # a copy that does not look at its token
+        return FakeRequest(kind="quick")
+
+    events, _ = record(runner)
+    runner.start(prepare, "Train")
+    runner.cancel()
+    wait_for_state(qtbot, runner, RunState.CANCELLED)
+    qtbot.wait(1200)
+    assert runner.state is RunState.CANCELLED
+    assert not events
+    assert runner.worker_pid == pid
+
+
+def test_a_killed_worker_is_reported_in_one_sentence(qtbot, runner):
+    events, _ = record(runner)
+    runner.start(fake_job("slow"), "Train")
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    psutil.Process(runner.worker_pid).kill()
+    wait_for_state(qtbot, runner, RunState.FAILED)
+    assert "press Continue" in runner.message
+    assert "\n" not in runner.message
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE)
+
+
+def test_a_worker_that_kills_itself_is_reported(qtbot, runner):
+    runner.start(fake_job("dies"), "Train")
+    wait_for_state(qtbot, runner, RunState.FAILED)
+    assert "ended unexpectedly" in runner.message
+
+
+def test_a_worker_killed_while_idle_is_replaced(qtbot, runner):
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE)
+    psutil.Process(runner.worker_pid).kill()
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE, RunState.FAILED)
+    assert runner.state is RunState.DONE
+
+
+def test_events_of_an_earlier_run_are_dropped(qtbot, runner, monkeypatch):
+    events, _ = record(runner)
+    runner.start(fake_job("previews"), "Train")
+    qtbot.waitUntil(lambda: len(events) > 2, timeout=15000)
+    read = {event.path for event in events}
+    folder = Path(events[0].path).parent
+    runner.cancel()  # this job never looks: its events go on coming
+    wait_for_state(qtbot, runner, RunState.CANCELLED)
+    seen = len(events)
+    qtbot.wait(300)
+    assert len(events) == seen
+    runner.start(fake_job("quick"), "Train")
+    wait_for_state(qtbot, runner, RunState.DONE)
+    assert not any(isinstance(event, Preview) for event in events[seen:])
+    # the previews that nobody will read are removed, but for at most the few under way when the process was killed
+    left = {str(path) for path in folder.iterdir()} - {event.path for event in events if isinstance(event, Preview)}
+    assert read
+    assert len(left) <= 5
+
+
+def test_the_view_reaches_the_job(qtbot, runner):
+    events, _ = record(runner)
+    runner.start(fake_job("views"), "Train")
+    runner.look_at(1, ((0, 5), (2, 7)))
+    wait_for_state(qtbot, runner, RunState.DONE)
+    assert events[-1].value == {"view": [1, [[0, 5], [2, 7]]]}
+
+
+def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):
+    gaps, last = [], time.monotonic()
+    runner.start(fake_job("flood"), "Train")
+    while runner.state.busy and len(gaps) < 60:
+        qtbot.wait(5)
+        now = time.monotonic()
+        gaps.append(now - last)
+        last = now
+    assert max(gaps) < 0.5
+    runner.close()
+
+
+def test_close_mid_run_leaves_no_process(qtbot, runner, no_process_left):
+    events, _ = record(runner)
+    runner.start(fake_job("deaf"), "Train")
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    process = psutil.Process(runner.worker_pid)
+    started = time.monotonic()
+    runner.close()
+    assert time.monotonic() - started < 2.0
+    assert not process.is_running()
+    assert runner.state is RunState.CANCELLED
+
+
+def test_only_one_job_at_a_time(qtbot, runner):
+    runner.start(fake_job("slow"), "Train")
+    with pytest.raises(RuntimeError, match="Train is still running"):
+        runner.start(fake_job("quick"), "Predict")
+
+
+def test_the_worker_ends_when_its_parent_is_killed(tmp_path):
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(f"""
+            import queue, time
+            from napari_tessera.napari_plugin.worker_process import WorkerProcess
+            inbox = queue.SimpleQueue()
+            worker = WorkerProcess(1, inbox, arguments=({FAKE_WORKER!r},))
+            inbox.get()
+            worker.send({{"run": 1, "command": "start", "request": {{"kind": "deaf"}}}})
+            inbox.get()
+            print(worker.pid, flush=True)
+            time.sleep(60)
+            """),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    psutil.wait_procs([worker], timeout=5)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,402 @@
+"""Train and Predict in a real viewer, with jobs that are made for the tests."""
+
+import sys
+
+import numpy as np
+import psutil
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.core.errors import AnnotationError
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
+from napari_tessera.napari_plugin.annotating import scribbles_from
+from napari_tessera.napari_plugin.job_panel import duration, progress_text
+from napari_tessera.napari_plugin.layers import hex_color
+from napari_tessera.napari_plugin.predict_widget import SETTINGS as PREDICT_SETTINGS
+from napari_tessera.napari_plugin.predict_widget import PredictWidget
+from napari_tessera.napari_plugin.runner import RunState
+from napari_tessera.napari_plugin.settings_form import SettingsForm
+from napari_tessera.napari_plugin.train_widget import SETTINGS as TRAIN_SETTINGS
+from napari_tessera.napari_plugin.train_widget import TrainWidget
+from napari_tessera.napari_plugin.training_inputs import Pair, TrainingInputs
+from napari_tessera.napari_plugin.view_tracker import camera_of, visible_region
+
+from .conftest import fake_job
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def train(viewer, runner, qtbot):
+    widget = TrainWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget, name="Train")
+    return widget
+
+
+def click(qtbot, button):
+    assert button.isEnabled(), button.toolTip()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_an_empty_viewer_says_what_to_do(train):
+    assert not train.train_button.isEnabled()
+    assert "Open an image" in train.panel.status.text()
+    assert "Open an image" in train.train_button.toolTip()
+    assert not train.new_button.isEnabled()
+
+
+def test_every_control_explains_itself(train, viewer, runner):
+    from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QPushButton
+
+    predict = PredictWidget(viewer, runner)
+    try:
+        for widget in (train, predict):
+            for kind in (QPushButton, QComboBox, QAbstractSpinBox, QCheckBox, QLineEdit):
+                for control in widget.findChildren(kind):
+                    if control.objectName() == "qt_spinbox_lineedit":
+                        continue
+                    assert control.toolTip(), (type(control), getattr(control, "text", str)())
+    finally:
+        predict.close()
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"scale": (2, 0.5), "translate": (3, 4), "units": ("um", "um")}])
+def test_a_new_annotation_layer_fits_and_is_ready_to_paint(train, viewer, qtbot, kwargs):
+    image = viewer.add_image(np.random.default_rng(0).random((60, 80)), name="cells", **kwargs)
+    click(qtbot, train.new_button)
+    layer = viewer.layers.selection.active
+    assert layer.name == "cells · annotation"
+    assert layer.data.shape == (60, 80)
+    np.testing.assert_array_equal(layer.scale, image.scale)
+    np.testing.assert_array_equal(layer.translate, image.translate)
+    assert layer.units == image.units
+    assert layer.mode == "paint"
+    assert layer.selected_label == 2
+    assert train.pairs.rows[0].annotation.layer is layer
+    assert layer.metadata["tessera"]["classes"][1]["name"] == "background"
+    assert train.train_button.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("make", "axes", "shape"),
+    [
+        (lambda v: v.add_image(np.zeros((4, 30, 20))), None, (4, 30, 20)),
+        (lambda v: v.add_image(np.zeros((2, 30, 20))), "cyx", (30, 20)),
+        (lambda v: v.add_image(np.zeros((30, 20, 3), np.uint8), rgb=True), None, (30, 20)),
+        (lambda v: v.add_image([np.zeros((32, 20)), np.zeros((16, 10))]), None, (32, 20)),
+    ],
+)
+def test_annotation_has_the_dimensions_of_the_image_without_channels(train, viewer, qtbot, make, axes, shape):
+    make(viewer)
+    if axes:
+        train.pairs.rows[0].axes.axes = axes
+    click(qtbot, train.new_button)
+    assert viewer.layers.selection.active.data.shape == shape
+    assert train.pairs.problem == ""
+
+
+def test_colours_and_names_of_classes_reach_the_layer(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)))
+    click(qtbot, train.new_button)
+    layer = viewer.layers.selection.active
+    click(qtbot, train.classes.add_button)
+    train.classes.set_color(3, "#123456")
+    assert hex_color(layer, 3) == "#123456"
+    assert sorted(layer.metadata["tessera"]["classes"]) == [1, 2, 3]
+    click(qtbot, train.classes.remove_button)
+    assert sorted(train.classes.classes) == [1, 2]
+
+
+def test_a_sample_brings_its_classes(viewer, runner):
+    viewer.open_sample("napari-tessera", "nuclei")
+    train = TrainWidget(viewer, runner)
+    viewer.window.add_dock_widget(train)
+    assert train.classes.classes[2][0] == "nucleus"
+    assert train.why_not == ""
+    layer = train.pairs.rows[0].annotation.layer
+    assert layer.metadata["tessera"]["classes"][2]["name"] == "nucleus"
+    assert hex_color(layer, 2) == train.classes.classes[2][1]
+
+
+def test_annotation_of_another_shape_is_refused_before_starting(train, viewer):
+    viewer.add_image(np.zeros((30, 20)), name="cells")
+    viewer.add_labels(np.zeros((31, 20), np.uint8), name="strokes")
+    assert not train.train_button.isEnabled()
+    assert "'strokes' has shape (31, 20) but 'cells' needs (30, 20)" in train.train_button.toolTip()
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (np.zeros((30, 20), np.int32), "The annotation is empty"),
+        (np.full((30, 20), 2, np.int32), "one class only"),
+        (np.tile(np.array([1, 2], np.int32), (30, 10)) * np.int32(-1), "negative number -2"),
+    ],
+)
+def test_annotation_that_nothing_can_be_learnt_from(train, viewer, qtbot, labels, sentence, session_folder):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_labels(labels)
+    click(qtbot, train.train_button)
+    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=10000)
+    assert sentence in train.panel.status.text()
+    assert "Traceback" not in train.panel.status.text()
+    assert train.train_button.isEnabled()
+    assert not any((session_folder / "scratch").iterdir())
+    assert not (session_folder / "models").exists()
+
+
+def inputs_for(train, pairs, annotation=Annotation.SCRIBBLES):
+    classes = {1: ("background", "#808080"), 2: ("cell", "#ff0000"), 3: ("dust", "#00ff00")}
+    out = train.session.models / "m"
+    return TrainingInputs(pairs, annotation, classes, {"max_steps": 7}, out, train.session)
+
+
+def test_the_request_says_what_was_chosen(train, viewer):
+    image = viewer.add_image(np.zeros((30, 20), np.uint16), scale=(0.5, 0.5), units=("um", "um"))
+    labels = viewer.add_labels(np.tile(np.array([1, 2], np.uint8), (30, 10)))
+    inputs = inputs_for(train, [Pair(image, "yx", labels)])
+    request = inputs(CancelToken())
+    assert request.config.max_steps == 7
+    assert request.config.class_names == {1: "background", 2: "cell"}  # class 3 is not painted
+    assert request.images[0].units == ("micrometer", "micrometer")
+    np.testing.assert_array_equal(np.load(request.labels[0].path), labels.data)
+    inputs.clean()
+    assert not request.labels[0].path.exists()
+
+
+def test_several_layers_annotate_one_image_together(train, viewer):
+    image = viewer.add_image(np.zeros((30, 20)))
+    labels = viewer.add_labels(np.pad(np.ones((10, 20), np.uint8), ((0, 20), (0, 0))))
+    points = viewer.add_points([[15, 10]], size=6)
+    shapes = viewer.add_shapes([[[20, 2], [20, 8], [28, 8], [28, 2]]], shape_type="rectangle")
+    inputs = inputs_for(train, [Pair(image, "yx", labels), Pair(image, "yx", points, 2), Pair(image, "yx", shapes, 3)])
+    request = inputs(CancelToken())
+    assert len(request.images) == len(request.labels) == 1
+    merged = np.load(request.labels[0].path)
+    assert (merged[5, 5], merged[15, 10], merged[24, 5], merged[29, 19]) == (1, 2, 3, 0)
+    inputs.clean()
+
+
+def test_objects_need_no_classes(train, viewer):
+    image = viewer.add_image(np.zeros((30, 20)))
+    labels = viewer.add_labels(np.arange(600, dtype=np.int32).reshape(30, 20))
+    request = inputs_for(train, [Pair(image, "yx", labels)], Annotation.OBJECTS)(CancelToken())
+    assert request.config.annotation is Annotation.OBJECTS
+    with pytest.raises(AnnotationError, match="objects"):
+        inputs_for(train, [Pair(image, "yx", labels)], Annotation.DENSE)(CancelToken())
+
+
+def test_points_ask_for_a_class(train, viewer):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_points([[1, 1]])
+    row = train.pairs.rows[0]
+    assert row.number.isVisibleTo(train)
+    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    row.annotation.layer = viewer.layers[-1]
+    assert not row.number.isVisibleTo(train)
+
+
+def test_pairs_are_added_and_taken_away(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    click(qtbot, train.add_pair_button)
+    assert len(train.pairs.pairs) == 2
+    train.pairs.rows[1].removed.emit()
+    assert len(train.pairs.pairs) == 1
+
+
+def test_pickers_follow_the_viewer(train, viewer):
+    first = viewer.add_image(np.zeros((30, 20)), name="first")
+    second = viewer.add_image(np.zeros((30, 20)), name="second")
+    picker = train.pairs.rows[0].image
+    picker.layer = first
+    second.name = "renamed"
+    assert {picker.itemText(i) for i in range(picker.count())} == {"first", "renamed"}
+    assert picker.layer is first
+    viewer.layers.remove(first)
+    assert picker.layer is second
+    viewer.layers.clear()
+    assert picker.layer is None
+
+
+def start_fake(widget, kind, seconds=0.0):
+    widget.run(fake_job(kind, seconds), "Getting ready …")
+
+
+def test_progress_metric_and_cancel(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    start_fake(train, "slow")
+    qtbot.waitUntil(lambda: "of 6000 · 60 s left" in train.panel.bar.text(), timeout=15000)
+    assert not train.train_button.isEnabled()
+    assert train.train_button.toolTip() == "Train is running."
+    click(qtbot, train.cancel_button)
+    qtbot.waitUntil(lambda: train.runner.state is RunState.CANCELLED, timeout=3000)
+    assert train.panel.status.text() == "Cancelled."
+    assert train.train_button.isEnabled()
+    assert not train.cancel_button.isEnabled()
+
+
+def test_the_other_widget_waits_and_says_why(train, viewer, runner, qtbot):
+    predict = PredictWidget(viewer, runner)
+    viewer.window.add_dock_widget(predict)
+    start_fake(train, "slow")
+    assert not predict.predict_button.isEnabled()
+    assert "Train is still running" in predict.predict_button.toolTip()
+    assert not predict.cancel_button.isEnabled()
+    runner.cancel()
+
+
+def test_a_killed_worker_leaves_the_widget_usable(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    start_fake(train, "slow")
+    qtbot.waitUntil(lambda: "of 6000" in train.panel.bar.text(), timeout=15000)
+    psutil.Process(train.runner.worker_pid).kill()
+    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=5000)
+    assert "press Continue" in train.panel.status.text()
+    assert train.train_button.isEnabled()
+
+
+def test_closing_the_widget_mid_run_leaves_no_process(viewer, runner, qtbot, no_process_left):
+    train = TrainWidget(viewer, runner)
+    viewer.window.add_dock_widget(train, name="Train")
+    start_fake(train, "deaf")
+    qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=15000)
+    process = psutil.Process(runner.worker_pid)
+    viewer.window.remove_dock_widget(train)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    viewer.add_image(np.zeros((5, 5)))  # the closed widget no longer listens
+
+
+def test_closing_napari_mid_run_leaves_no_process(make_napari_viewer, runner, qtbot, no_process_left):
+    viewer = make_napari_viewer()
+    train = TrainWidget(viewer, runner)
+    viewer.window.add_dock_widget(train, name="Train")
+    start_fake(train, "deaf")
+    qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=15000)
+    process = psutil.Process(runner.worker_pid)
+    viewer.close()
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+
+
+def test_one_of_two_widgets_closing_spares_the_worker(train, viewer, runner, qtbot):
+    predict = PredictWidget(viewer, runner)
+    viewer.window.add_dock_widget(predict)
+    pid = runner.worker_pid
+    viewer.window.remove_dock_widget(predict)
+    qtbot.wait(100)
+    assert runner.worker_pid == pid
+    assert psutil.pid_exists(pid)
+
+
+def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
+    from napari_tessera.napari_plugin.layers import placement
+    from napari_tessera.napari_plugin.preview_layer import PreviewLayer
+
+    image = viewer.add_image(np.zeros((30, 20)), scale=(2, 2), translate=(10, 10))
+    painted = viewer.add_labels(np.zeros((30, 20), np.uint8))
+    painted.mode = "paint"
+    preview = PreviewLayer(viewer, [placement(image, "yx")], {2: "#ff0000"})
+    for number, region in enumerate([((5, 10), (2, 8)), ((5, 10), (2, 8)), ((0, 30), (0, 20))]):
+        path = tmp_path / f"{number}.npy"
+        shape = tuple(stop - start for start, stop in region)
+        np.save(path, np.full(shape, 2, np.uint8))
+        preview.show(Preview(0, region, str(path)))
+        assert not path.exists()
+        assert preview.layer.data.shape == shape
+        corner = [start for start, _ in region]
+        np.testing.assert_allclose(preview.layer.data_to_world((0, 0)), image.data_to_world(corner))
+    assert viewer.layers.selection.active is painted
+    assert painted.mode == "paint"
+    assert list(viewer.layers).index(preview.layer) < list(viewer.layers).index(painted)
+    assert train.pairs.rows[0].annotation.layer is painted
+
+
+def test_a_preview_that_is_gone_is_passed_over(viewer, tmp_path):
+    from napari_tessera.napari_plugin.preview_layer import PreviewLayer
+
+    preview = PreviewLayer(viewer, [{}], {})
+    preview.show(Preview(0, ((0, 1), (0, 1)), str(tmp_path / "none.npy")))
+    assert preview.layer is None
+
+
+def test_the_visible_region_follows_camera_and_sliders(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_image(np.zeros((5, 400, 300)), scale=(3, 2, 2), translate=(0, 50, 0))
+    viewer.dims.set_point(0, 6)
+    qtbot.wait(200)
+    assert visible_region(viewer, layer, "zyx") == ((2, 3), (0, 400), (0, 300))
+    camera = camera_of(viewer)
+    camera.center = (0, 50 + 400, 300)
+    camera.zoom *= 8
+    qtbot.wait(300)
+    plane, rows, columns = visible_region(viewer, layer, "zyx")
+    assert plane == (2, 3)
+    assert 0 < rows[0] < 200 < rows[1] < 400
+    assert 0 < columns[0] < 150 < columns[1] < 300
+    layer.visible = False
+    assert visible_region(viewer, layer, "zyx") is None
+    layer.visible = True
+    viewer.dims.ndisplay = 3
+    assert visible_region(viewer, layer, "zyx") is None
+
+
+def test_untouched_forms_are_the_defaults(qtbot):
+    for settings, fields in ((TrainingConfig, TRAIN_SETTINGS), (PredictionConfig, PREDICT_SETTINGS)):
+        form = SettingsForm(settings, fields)
+        qtbot.addWidget(form)
+        assert form.changes() == {}
+
+
+def test_forms_keep_to_bounds_and_give_what_was_changed(qtbot):
+    form = SettingsForm(TrainingConfig, TRAIN_SETTINGS)
+    qtbot.addWidget(form)
+    form.controls["network.depth"].setValue(99)
+    form.controls["max_seconds"].setValue(90)
+    form.controls["learning_rate"].setValue(0.0)
+    changes = form.changes()
+    assert changes["network.depth"] == 6
+    assert changes["max_seconds"] == 90
+    assert changes["learning_rate"] > 0
+    TrainingConfig(annotation=Annotation.DENSE).with_overrides(changes)
+
+
+def test_scribbles_from_a_prediction():
+    np.testing.assert_array_equal(scribbles_from(np.array([0, 2, 3], np.uint8)), [1, 2, 3])
+    assert scribbles_from(np.array([0, 2, 3], np.uint8)).dtype == np.uint8
+    np.testing.assert_array_equal(scribbles_from(np.array([False, True])), [1, 2])
+
+
+def test_texts_for_people():
+    assert progress_text(Progress(350, 1200, seconds_left=125)) == "step 350 of 1200 · 2 min left"
+    assert progress_text(Progress(3, None, unit="tile")) == "tile 3"
+    assert [duration(s) for s in (4.4, 89, 100, 7800)] == ["4 s", "89 s", "2 min", "2 h 10 min"]
+
+
+def test_metrics_show(train):
+    train.panel.show_metric(Metric(50, "loss", 0.3))
+    assert train.panel.figure.text() == ""
+    train.panel.show_metric(Metric(50, "validation Dice", 0.9123))
+    assert train.panel.figure.text() == "Validation Dice: 0.912"
+
+
+def test_the_widgets_are_in_the_menu_and_import_no_torch(viewer, qtbot, monkeypatch):
+    from napari_tessera.napari_plugin import runner as runner_module
+
+    for title in ("Train", "Predict"):
+        _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", title)
+        assert widget.title == title
+    assert "torch" not in sys.modules
+    shared = runner_module.shared_runner()
+    assert shared is widget.runner
+    process = psutil.Process(shared.worker_pid)
+    viewer.window.remove_dock_widget("all")
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)

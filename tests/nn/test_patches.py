@@ -1,0 +1,97 @@
+"""Patches show what the image shows, and labels move with it."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_tessera.config.training import AugmentationConfig
+from napari_tessera.nn.augmentation import augment_intensity
+from napari_tessera.nn.patches import PatchSampler, cut_patch, random_turn
+from napari_tessera.nn.samples import IGNORED, Sample
+
+PLAIN = AugmentationConfig(flips=False, rotations=False, scale=1, contrast=1, brightness=0, gamma=1, noise=0, blur=0)
+
+
+def test_unturned_patch_is_a_crop() -> None:
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.random((2, 40, 50), dtype=np.float32))
+    target = torch.from_numpy(rng.integers(0, 3, (40, 50)).astype(np.uint8))
+    patch, labels = cut_patch(image, target, np.array([15.5, 20.5]), np.eye(2), 16)
+    assert torch.allclose(patch, image[:, 8:24, 13:29], atol=1e-5)
+    assert torch.equal(labels, target[8:24, 13:29].long())
+
+
+@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_right_angles_and_mirrors_are_exact(quarter: int, mirrored: bool) -> None:
+    rng = np.random.default_rng(1)
+    image = torch.from_numpy(rng.random((1, 16, 16), dtype=np.float32))
+    target = torch.from_numpy(rng.integers(0, 3, (16, 16)).astype(np.uint8))
+    turn = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), quarter)
+    if mirrored:
+        turn = turn @ np.diag([1.0, -1.0])
+    patch, labels = cut_patch(image, target, np.array([7.5, 7.5]), turn, 16)
+    expected = torch.rot90(image, -quarter, (1, 2))
+    expected_labels = torch.rot90(target, -quarter)
+    if mirrored:
+        expected, expected_labels = expected.flip(2), expected_labels.flip(1)
+    assert torch.allclose(patch, expected, atol=1e-5)
+    assert torch.equal(labels, expected_labels.long())
+
+
+def test_beyond_the_image_nothing_is_known_but_it_is_mirrored() -> None:
+    image = torch.arange(64, dtype=torch.float32).reshape(1, 8, 8)
+    patch, labels = cut_patch(image, torch.zeros(8, 8, dtype=torch.uint8), np.array([-0.5, 3.5]), np.eye(2), 8)
+    assert (labels[:4] == IGNORED).all()
+    assert (labels[4:] == 0).all()
+    assert torch.allclose(patch[0, :4], patch[0, 4:].flip(0), atol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.floats(1, 3))
+def test_turns_keep_right_angles_and_bounds(seed: int, scale: float) -> None:
+    turn = random_turn(np.random.default_rng(seed), AugmentationConfig(scale=scale))
+    factor = abs(np.linalg.det(turn)) ** 0.5
+    assert 1 / scale - 1e-9 <= factor <= scale + 1e-9
+    assert np.allclose(turn @ turn.T, factor**2 * np.eye(2))
+
+
+def test_every_patch_has_annotation_and_rare_classes_get_their_share() -> None:
+    target = np.full((100, 100), IGNORED, dtype=np.uint8)
+    target[:, 40:] = 0
+    target[50, 10:13] = 1
+    sampler = PatchSampler([Sample(np.zeros((1, 100, 100), np.float32), target)], 2, 32, AugmentationConfig())
+    _, targets = sampler.draw(200, np.random.default_rng(0))
+    assert ((targets != IGNORED).flatten(1).any(dim=1)).all()
+    assert 0.35 < ((targets == 1).flatten(1).any(dim=1)).double().mean() < 0.75
+
+
+def test_same_seed_same_patches() -> None:
+    target = np.zeros((50, 50), dtype=np.uint8)
+    image = np.random.default_rng(0).random((1, 50, 50), dtype=np.float32)
+    sampler = PatchSampler([Sample(image, target)], 1, 16, AugmentationConfig())
+    first, second = (sampler.draw(4, np.random.default_rng(5))[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_neutral_augmentation_changes_nothing() -> None:
+    images = torch.rand(3, 2, 16, 16) - 0.2
+    assert torch.allclose(augment_intensity(images.clone(), PLAIN, np.random.default_rng(0)), images, atol=1e-6)
+
+
+def test_each_patch_is_changed_in_its_own_way() -> None:
+    images = torch.rand(1, 1, 24, 24).repeat(6, 1, 1, 1)
+    changed = augment_intensity(images, AugmentationConfig(), np.random.default_rng(0))
+    assert changed.isfinite().all()
+    assert len({round(float(patch.mean()), 4) for patch in changed}) == 6
+
+
+def test_blur_keeps_the_mean_and_lowers_the_contrast() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(40, 1, 32, 32)
+    blurred = augment_intensity(images, PLAIN.model_copy(update={"blur": 3.0}), np.random.default_rng(0))
+    assert torch.allclose(blurred.mean((1, 2, 3)), images.mean((1, 2, 3)), atol=0.02)
+    softer = blurred.std((1, 2, 3)) < 0.9 * images.std((1, 2, 3))
+    assert 8 <= softer.sum() <= 32

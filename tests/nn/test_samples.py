@@ -1,0 +1,67 @@
+"""Held-out pixels stay apart from trained ones."""
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from napari_tessera.nn.samples import IGNORED, Sample, split_by_blocks, split_by_source
+
+
+def numbered(target: np.ndarray, source: int = 0, place: tuple[int, ...] = (0, 0)) -> Sample:
+    """Return a sample whose image holds the number of each pixel, so that crops can be traced."""
+    image = np.arange(target.size, dtype=np.float32).reshape(1, *target.shape)
+    return Sample(image, target.astype(np.uint8), source, place)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(20, 90),
+    width=st.integers(20, 90),
+    seed=st.integers(0, 1000),
+    density=st.floats(0.01, 1),
+    gap=st.integers(0, 8),
+)
+def test_blocks_share_no_pixel_and_keep_the_gap(height: int, width: int, seed: int, density: float, gap: int) -> None:
+    rng = np.random.default_rng(seed)
+    target = np.where(rng.random((height, width)) < density, rng.integers(0, 2, (height, width)), IGNORED)
+    split = split_by_blocks([numbered(target)], 0.25, 2, gap)
+    assume(split is not None)
+    assert split is not None
+    kept = np.array([divmod(int(n), width) for n in split.training[0].image.ravel()])
+    held = np.array([divmod(int(n), width) for n in split.validation[0].image.ravel()])
+    apart = np.maximum(np.maximum(held.min(0) - kept.max(0), kept.min(0) - held.max(0)), 0)
+    assert apart.max() > gap
+    for part in (split.training[0], split.validation[0]):
+        rows = [divmod(int(n), width) for n in part.image.ravel()]
+        assert [target[y, x] for y, x in rows] == part.target.ravel().tolist()
+    counts = split.validation[0].class_counts(2) / numbered(target).class_counts(2)
+    assert (np.abs(counts - 0.25) < 0.2).all()
+
+
+def test_planes_on_top_of_each_other_are_cut_alike() -> None:
+    rng = np.random.default_rng(0)
+    planes = [numbered(rng.integers(0, 2, (64, 64))) for _ in range(4)]
+    split = split_by_blocks(planes, 0.2, 2, 4)
+    assert split is not None
+    assert len({tuple(sample.image.ravel()) for sample in split.validation}) == 1
+    assert len({tuple(sample.image.ravel()) for sample in split.training}) == 1
+
+
+def test_too_little_annotation_is_not_split() -> None:
+    target = np.full((64, 64), IGNORED)
+    target[30:34, 30] = 0
+    target[30:34, 33] = 1
+    assert split_by_blocks([numbered(target)], 0.2, 2, 16) is None
+
+
+def test_whole_images_are_held_out() -> None:
+    samples = [numbered(np.tile([0, 1], (8, 4)), source) for source in range(10)]
+    split = split_by_source(samples, 0.2, 2, np.random.default_rng(0))
+    assert split is not None
+    assert len(split.validation) == 2
+    assert not {s.source for s in split.training} & {s.source for s in split.validation}
+
+
+def test_images_are_not_held_out_if_a_class_would_be_lost() -> None:
+    samples = [numbered(np.full((8, 8), k), k) for k in range(2)]
+    assert split_by_source(samples, 0.5, 2, np.random.default_rng(0)) is None

@@ -1,0 +1,89 @@
+"""What painted numbers mean."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.core.errors import AnnotationError, InvalidInputError
+from napari_tessera.io.opening import open_image
+from napari_tessera.nn.samples import IGNORED
+from napari_tessera.pipeline.annotation import (
+    check_pair,
+    class_numbers,
+    describe_classes,
+    find_painted,
+    make_target,
+)
+
+
+@given(arrays(np.uint8, (6, 7), elements=st.integers(0, 4)))
+def test_scribbles_ignore_zero_and_count_from_one(pixels: np.ndarray) -> None:
+    target = make_target(pixels, (1, 2, 4), Annotation.SCRIBBLES)
+    expected = {0: IGNORED, 1: 0, 2: 1, 3: IGNORED, 4: 2}
+    assert target.tolist() == [[expected[int(number)] for number in row] for row in pixels]
+
+
+@given(arrays(np.int64, (6, 7), elements=st.sampled_from([0, 5, 100_000])))
+def test_dense_counts_every_pixel(pixels: np.ndarray) -> None:
+    target = make_target(pixels, (0, 5, 100_000), Annotation.DENSE)
+    assert np.array_equal(np.array([0, 5, 100_000])[target], pixels)
+
+
+def test_objects_become_one_class() -> None:
+    pixels = np.array([[0, 7, 70_000]], dtype=np.uint32)
+    numbers = class_numbers((0, 7, 70_000), Annotation.OBJECTS)
+    assert numbers == (0, 1)
+    assert make_target(pixels, numbers, Annotation.OBJECTS).tolist() == [[0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("painted", "annotation", "message"),
+    [
+        ((), "scribbles", "empty"),
+        ((0,), "scribbles", "empty"),
+        ((0,), "dense", "empty"),
+        ((0, 1), "scribbles", "one class only"),
+        ((0, 2), "scribbles", "one class only"),
+        ((3,), "dense", "one class only"),
+        ((1, 2), "objects", "one class only"),
+        (tuple(range(300)), "dense", "annotation kind objects"),
+    ],
+)
+def test_annotation_that_teaches_nothing_is_refused(painted, annotation, message) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        class_numbers(painted, Annotation(annotation))
+
+
+def test_negative_numbers_are_refused() -> None:
+    with pytest.raises(AnnotationError, match="negative number -3"):
+        find_painted([open_image(np.array([[0, 1], [2, -3]]))])
+
+
+def test_labels_of_another_shape_are_refused() -> None:
+    image = open_image(np.zeros((3, 20, 30)), axes="cyx")
+    check_pair(image, open_image(np.zeros((20, 30), dtype=int)))
+    with pytest.raises(AnnotationError, match="needs"):
+        check_pair(image, open_image(np.zeros((20, 31), dtype=int)))
+
+
+def test_fractional_labels_are_refused() -> None:
+    with pytest.raises(AnnotationError, match="float64"):
+        check_pair(open_image(np.zeros((4, 4))), open_image(np.zeros((4, 4))))
+
+
+def test_background_is_zero_in_every_mode() -> None:
+    scribbles = describe_classes((1, 2, 5), TrainingConfig(annotation="scribbles"))
+    assert [entry.id for entry in scribbles] == [0, 2, 5]
+    assert [entry.name for entry in scribbles] == ["background", "class 2", "class 5"]
+    dense = describe_classes((0, 3), TrainingConfig(annotation="dense"))
+    assert [entry.id for entry in dense] == [0, 3]
+
+
+def test_names_and_colours_follow_the_settings() -> None:
+    config = TrainingConfig(annotation="scribbles", class_names={2: "nucleus"}, class_colors={2: "#112233"})
+    assert describe_classes((1, 2), config)[1].model_dump() == {"id": 2, "name": "nucleus", "color": "#112233"}
+    with pytest.raises(InvalidInputError, match="Class 2 is named but not annotated"):
+        describe_classes((1, 3), config)

@@ -1,0 +1,58 @@
+"""Intensity ranges of whole images."""
+
+import numpy as np
+import pytest
+
+from napari_tessera.config.training import IntensityConfig
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.io.opening import open_image
+from napari_tessera.pipeline import intensity
+from napari_tessera.pipeline.intensity import fit_intensity
+
+
+def test_percentiles_are_those_of_numpy_per_channel() -> None:
+    pixels = np.random.default_rng(0).integers(0, 60_000, (40, 50, 3)).astype(np.uint16)
+    found = fit_intensity(open_image(pixels, axes="yxc"), IntensityConfig())
+    low, high = np.percentile(pixels.reshape(-1, 3), [1, 99.8], axis=0)
+    assert found.low == pytest.approx(low.tolist())
+    assert found.high == pytest.approx(high.tolist())
+    scaled = found.apply(np.moveaxis(pixels, 2, 0))
+    assert scaled.dtype == np.float32
+    assert np.allclose(scaled[1], (pixels[..., 1] - low[1]) / (high[1] - low[1]), atol=1e-5)
+
+
+def test_few_bright_pixels_on_a_constant_ground() -> None:
+    pixels = np.zeros((100, 100), dtype=np.uint8)
+    pixels[0, 0] = 200
+    assert fit_intensity(open_image(pixels), IntensityConfig()).high == (200.0,)
+
+
+def test_large_images_are_sampled_evenly_and_repeatably(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.tile(np.arange(600, dtype=np.float32), (4, 500, 1))
+    whole = fit_intensity(open_image(pixels), IntensityConfig())
+    monkeypatch.setattr(intensity, "SAMPLE_PIXELS", 200_000)
+    monkeypatch.setattr(intensity, "BLOCK", 16)
+    first, second = (fit_intensity(open_image(pixels), IntensityConfig()) for _ in range(2))
+    assert first == second
+    assert first.low == pytest.approx(whole.low, abs=15)
+    assert first.high == pytest.approx(whole.high, abs=15)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.full((8, 8), 7, dtype=np.uint8), "same intensity everywhere"),
+        (np.where(np.eye(8) > 0, np.nan, 1.0), "NaN"),
+        (np.where(np.eye(8) > 0, np.inf, 1.0), "NaN or infinite"),
+        (np.eye(8) * 1j, "complex128"),
+        (np.zeros((0, 8)), "no pixels"),
+    ],
+)
+def test_unusable_images_are_refused(pixels: np.ndarray, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        fit_intensity(open_image(pixels), IntensityConfig())
+
+
+def test_bool_images_have_a_range() -> None:
+    found = fit_intensity(open_image(np.eye(8) > 0), IntensityConfig())
+    assert (found.low, found.high) == ((0.0,), (1.0,))

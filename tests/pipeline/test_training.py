@@ -1,0 +1,212 @@
+"""The training job, from arrays and files to a model folder."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_tessera.config.files import write_atomically
+from napari_tessera.config.model import load_model_spec
+from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.errors import (
+    AnnotationError,
+    InvalidInputError,
+    JobCancelledError,
+    ModelError,
+    OutputExistsError,
+    StorageError,
+)
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Result, Warning, drain
+from napari_tessera.io.opening import open_image
+from napari_tessera.nn.model import load_model
+from napari_tessera.pipeline import dataset as dataset_module
+from napari_tessera.pipeline.dataset import load_dataset, split_dataset
+from napari_tessera.pipeline.training import train_pairs
+from napari_tessera.pipeline.viewport import View, Viewport
+
+CONFIG = TrainingConfig(
+    annotation="scribbles",
+    network=UNetConfig(depth=1, base_width=4),
+    patch_size=32,
+    batch_size=2,
+    max_steps=12,
+    validate_every=4,
+    device="cpu",
+)
+
+
+def squares(shape: tuple[int, ...] = (64, 80), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image with bright squares and scribbles on a tenth of it: 1 background, 2 squares."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(shape, dtype=np.uint8)
+    for y, x in rng.integers(0, 52, (8, 2)):
+        truth[..., y : y + 12, x : x + 12] = 1
+    image = (1000 + 500.0 * truth + rng.normal(0, 60, shape)).astype(np.uint16)
+    return image, np.where(rng.random(shape) < 0.1, truth + 1, 0).astype(np.uint8)
+
+
+def pair(image: np.ndarray, labels: np.ndarray, axes: str | None = None):
+    return open_image(image, axes=axes, scale=(0.5,) * image.ndim), open_image(labels)
+
+
+def test_model_folder_holds_all_that_prediction_needs(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"class_names": {2: "square"}})
+    value = drain(train_pairs([pair(*squares())], config, tmp_path / "m"))
+    assert value["model"] == str(tmp_path / "m")
+    model = load_model(tmp_path / "m")
+    assert [entry.id for entry in model.spec.classes] == [0, 2]
+    assert model.spec.classes[1].name == "square"
+    assert model.spec.pixel_size == {"y": 0.5, "x": 0.5}
+    assert model.spec.training == config
+    assert model.spec.finished
+    assert model.spec.metrics.keys() == {"validation loss", "validation Dice"}
+
+
+def test_events_tell_how_it_goes(tmp_path: Path) -> None:
+    events = list(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
+    assert isinstance(events[-1], Result)
+    assert [event.step for event in events if isinstance(event, Metric) and event.name == "validation Dice"] == [
+        4,
+        8,
+        12,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((3, 64, 80), "cyx"), ((64, 80, 3), "yxc"), ((2, 64, 80), "zyx"), ((2, 2, 64, 80), "tcyx")]
+)
+def test_axes_of_every_kind(tmp_path: Path, shape: tuple[int, ...], axes: str) -> None:
+    image, labels = squares((64, 80))
+    order = "".join(axis for axis in axes if axis != "c")
+    pixels = np.broadcast_to(np.expand_dims(image, [axes.index(a) for a in axes if a not in "yx"]), shape)
+    planes = np.broadcast_to(labels, [n for n, axis in zip(shape, axes, strict=True) if axis != "c"])
+    value = drain(
+        train_pairs([(open_image(pixels, axes=axes), open_image(planes, axes=order))], CONFIG, tmp_path / "m")
+    )
+    assert load_model_spec(Path(value["model"])).channels == (shape[axes.index("c")] if "c" in axes else 1)
+
+
+def test_too_little_annotation_is_said(tmp_path: Path) -> None:
+    image, _ = squares()
+    labels = np.zeros(image.shape, dtype=np.uint8)
+    labels[30, 30:40] = 1
+    labels[34, 30:40] = 2
+    events = list(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
+    assert "too little annotation" in next(event.text for event in events if isinstance(event, Warning))
+    assert {event.name for event in events if isinstance(event, Metric)} == {"training loss", "training Dice"}
+
+
+def test_preview_shows_the_view(tmp_path: Path) -> None:
+    image, labels = squares((3, 64, 80))
+    viewport = Viewport(View(0, ((1, 3), (10, 40), (-5, 90))))
+    events = list(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m", viewport=viewport))
+    shown = [event for event in events if isinstance(event, Preview)]
+    assert shown
+    assert shown[-1].region == ((1, 2), (10, 40), (0, 80))
+    pixels = np.load(shown[-1].path, allow_pickle=False)
+    assert pixels.shape == (1, 30, 80)
+    assert set(np.unique(pixels)) <= {0, 2}
+
+
+def test_cancelled_training_keeps_a_model_and_goes_on(tmp_path: Path) -> None:
+    cancel = CancelToken()
+    with pytest.raises(JobCancelledError):
+        for event in train_pairs([pair(*squares())], CONFIG, tmp_path / "m", cancel=cancel):
+            if isinstance(event, Metric) and event.step == 4:
+                cancel.cancel()
+    assert not load_model(tmp_path / "m").spec.finished
+    value = drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))
+    assert value["steps"] == 12
+    assert load_model(tmp_path / "m").spec.finished
+
+
+def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no checkpoint"):
+        drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))
+
+
+def test_existing_model_is_kept_unless_told(tmp_path: Path) -> None:
+    drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
+    before = (tmp_path / "m" / "weights.safetensors").read_bytes()
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
+    assert (tmp_path / "m" / "weights.safetensors").read_bytes() == before
+    drain(train_pairs([pair(*squares(seed=1))], CONFIG, tmp_path / "m", overwrite=True))
+    assert (tmp_path / "m" / "weights.safetensors").read_bytes() != before
+
+
+def test_foreign_folder_is_never_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputExistsError, match="other files"):
+        drain(train_pairs([pair(*squares())], CONFIG, tmp_path, overwrite=True))
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_bad_annotation_leaves_nothing_behind(tmp_path: Path) -> None:
+    image, labels = squares()
+    with pytest.raises(AnnotationError, match="empty"):
+        drain(train_pairs([pair(image, labels * 0)], CONFIG, tmp_path / "m"))
+    assert not (tmp_path / "m").exists()
+
+
+def test_images_of_other_channels_do_not_mix(tmp_path: Path) -> None:
+    image, labels = squares()
+    colour = np.stack([image] * 3)
+    pairs = [pair(image, labels), (open_image(colour, axes="cyx"), open_image(labels))]
+    with pytest.raises(InvalidInputError, match=r"\[1, 3\] channels"):
+        drain(train_pairs(pairs, CONFIG, tmp_path / "m"))
+
+
+def test_full_disk_is_one_sentence_and_nothing_looks_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="free space"):
+        drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
+    assert not list((tmp_path / "m").glob("*.yaml"))
+    assert not [path for path in (tmp_path / "m").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("damage", ["header", "weights", "newer", "foreign", "missing"])
+def test_damaged_models_are_told_apart(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "m"
+    drain(train_pairs([pair(*squares())], CONFIG, folder))
+    header, weights = folder / "model.yaml", folder / "weights.safetensors"
+    changes = {
+        "header": lambda: write_atomically(header, header.read_bytes()[:200]),
+        "weights": lambda: write_atomically(weights, weights.read_bytes()[:-10]),
+        "newer": lambda: header.write_text(header.read_text().replace("schema_version: 1", "schema_version: 9", 1)),
+        "foreign": lambda: header.write_text("kind: something else\n"),
+        "missing": weights.unlink,
+    }
+    changes[damage]()
+    words = {"header": "restore", "weights": "damaged", "newer": "update", "foreign": "not a", "missing": "copy the"}
+    with pytest.raises(ModelError, match=words[damage]):
+        load_model(folder)
+
+
+def test_large_images_are_cut_into_squares_where_there_is_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, labels = squares((64, 80))
+    monkeypatch.setattr("napari_tessera.pipeline.annotation.SCAN_TILE", 32)
+    labels[:32] = 0
+    dataset = load_dataset([pair(image, labels)], CONFIG)
+    assert [sample.place for sample in dataset.samples] == [(32, 0), (32, 32), (32, 64)]
+    assert [sample.target.shape for sample in dataset.samples] == [(32, 32), (32, 32), (32, 16)]
+
+
+def test_memory_is_bounded_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, labels = squares((8, 64, 80))
+    monkeypatch.setattr(dataset_module, "MAX_PIXELS", 3 * 64 * 80)
+    dataset = load_dataset([pair(image, labels)], CONFIG)
+    assert len(dataset.samples) == 3
+    assert "3 of 8 squares" in dataset.warnings[0]
+
+
+def test_with_many_images_whole_ones_are_held_out() -> None:
+    dataset = load_dataset([pair(*squares(seed=seed)) for seed in range(10)], CONFIG)
+    split, _ = split_dataset(dataset, CONFIG)
+    assert not {s.source for s in split.training} & {s.source for s in split.validation}
+    assert len(split.training) == 8
