@@ -1,7 +1,10 @@
 """How long napari's window stands still, idle and during a training, while someone paints.
 
 A timer of 5 ms beats in the GUI thread; strokes of the brush come about 33 times a second on a labels layer of 2048².
-The gaps between beats are what a person feels. Needs a screen (``xvfb-run`` gives one)::
+The gaps between beats are what a person feels. Every stroke changes pixels, so that napari has to draw: painting what
+is painted already draws nothing and makes any figure look good. With software OpenGL, as under Xvfb, most of a gap is
+that drawing and grows with the window (``--size``); what a training adds is the difference from idle. Needs a screen
+(``xvfb-run`` gives one)::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/gui_heartbeat.py [--seconds 20] [--json]
 """
@@ -52,11 +55,13 @@ def measure(layer: napari.layers.Labels, seconds: float) -> np.ndarray:
         last = now
 
     position = np.array([EDGE / 2, EDGE / 2])
+    strokes = 0
 
     def stroke() -> None:
-        nonlocal position
+        nonlocal position, strokes
         position = np.clip(position + rng.integers(-30, 31, 2), 50, EDGE - 50)
-        layer.paint(tuple(position), 2)
+        strokes += 1
+        layer.paint(tuple(position), 2 + strokes % 3)
 
     heart, brush = QTimer(), QTimer()
     heart.timeout.connect(beat)
@@ -88,11 +93,12 @@ def make_image() -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20, help="How long to measure each.")
+    parser.add_argument("--size", type=int, nargs=2, default=(1100, 700), help="Width and height of the window.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_TESSERA_HOME"] = home
-        results = run(options.seconds)
+        results = run(options.seconds, tuple(options.size))
     if options.json:
         print(json.dumps(results))
         return
@@ -100,8 +106,9 @@ def main() -> None:
         print(f"{name:>10}: " + "  ".join(f"{key} {value}" for key, value in figures.items()))
 
 
-def run(seconds: float) -> dict[str, dict[str, float]]:
+def run(seconds: float, size: tuple[int, int]) -> dict[str, dict[str, float]]:
     viewer = napari.Viewer(show=True)
+    viewer.window.resize(*size)
     image, scribbles = make_image()
     viewer.add_image(image, name="discs")
     train = TrainWidget(viewer)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_tessera.nn.losses import segmentation_loss, soft_dice_loss
+from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss, soft_dice_loss
 from napari_tessera.nn.samples import IGNORED
 
 
@@ -53,3 +53,45 @@ def test_nothing_annotated_is_no_loss_and_no_gradient() -> None:
     assert loss.item() == 0
     assert scores.grad is not None
     assert not scores.grad.any()
+
+
+def halves(column: int) -> torch.Tensor:
+    """Return scores that are sure of class 0 left of `column` and of class 1 from there on."""
+    scores = torch.full((1, 2, 16, 16), -20.0)
+    scores[:, 0, :, :column] = 20
+    scores[:, 1, :, column:] = 20
+    return scores
+
+
+def test_smoothness_draws_borders_to_edges() -> None:
+    image = torch.zeros(1, 1, 16, 16)
+    image[..., 8:] = 1
+    at_edge, beside = (edge_aware_smoothness(halves(column), image).item() for column in (8, 11))
+    assert at_edge == pytest.approx(0, abs=1e-6)
+    assert beside > 0.05
+
+
+def test_smoothness_is_the_mean_over_all_neighbours() -> None:
+    torch.manual_seed(0)
+    image, scores = torch.randn(1, 2, 6, 7), torch.randn(1, 3, 6, 7)
+    p = scores.softmax(1)[0].double().numpy()
+    scaled = (image / image.std()).double().numpy()[0]
+    terms = []
+    for step in (1, 3):
+        for dy, dx in ((0, step), (step, 0), (step, step), (step, -step)):
+            values = [
+                np.exp(-((scaled[:, y, x] - scaled[:, y + dy, x + dx]) ** 2).sum() / (2 * 0.15**2))
+                * (1 - p[:, y, x] @ p[:, y + dy, x + dx])
+                for y in range(6 - dy)
+                for x in range(7)
+                if 0 <= x + dx < 7
+            ]
+            terms.append(np.mean(values))
+    assert edge_aware_smoothness(scores, image).item() == pytest.approx(np.mean(terms), rel=1e-4)
+
+
+def test_smoothness_of_a_constant_patch_is_finite() -> None:
+    scores = torch.randn(1, 2, 8, 8, requires_grad=True)
+    edge_aware_smoothness(scores, torch.zeros(1, 1, 8, 8)).backward()
+    assert scores.grad is not None
+    assert scores.grad.isfinite().all()

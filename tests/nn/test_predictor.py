@@ -316,6 +316,7 @@ def test_grown_regions_contain_what_they_grew_from(length: int, stride: int, dat
     assert grown.stop - grown.start >= extent
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=3),
     starts=st.lists(st.integers(0, 9), min_size=3, max_size=3),

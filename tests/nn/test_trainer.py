@@ -15,7 +15,7 @@ from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.samples import IGNORED, Sample, Split
-from napari_tessera.nn.trainer import TrainingState, start_state, train_network
+from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
 from napari_tessera.nn.validation import score_network
 
 CONFIG = TrainingConfig(
@@ -52,7 +52,7 @@ def fresh(config: TrainingConfig = CONFIG) -> TrainingState:
 
 def run(state: TrainingState, config: TrainingConfig = CONFIG, **hooks: object) -> Iterator[JobEvent]:
     hooks.setdefault("cancel", CancelToken())
-    return train_network(state, SPLIT, config, classes=2, background=True, **hooks)  # type: ignore[arg-type]
+    return train_network(state, Task(SPLIT, 2, background=True), config, **hooks)  # type: ignore[arg-type]
 
 
 def test_learns_from_sparse_annotation() -> None:

@@ -38,7 +38,7 @@ class FileConfig(Config):
         try:
             return cls.parse(fields)
         except InvalidInputError as error:
-            raise InvalidInputError(f"{path}: {error}") from error
+            raise InvalidInputError(f"{path}: {error} Correct the file or restore it.") from error
 
     @classmethod
     def read_fields(cls, path: Path, *, by_hand: bool = False) -> dict[str, Any]:

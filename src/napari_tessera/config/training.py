@@ -53,6 +53,9 @@ class TrainingConfig(FileConfig):
     patch_size: int = Field(default=128, ge=16, le=2048, description="Edge length of training patches, in pixels.")
     batch_size: int = Field(default=8, ge=1, le=512, description="Patches per step.")
     learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Highest step size of the optimiser AdamW.")
+    smoothness: float = Field(
+        default=1.0, ge=0, le=100, description="How strongly scribbles draw borders to the edges of the image."
+    )
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="Pull of the weights towards zero.")
     max_steps: int = Field(default=1200, ge=1, description="Stop after this many steps.")
     max_seconds: float | None = Field(default=None, gt=0, description="Stop after this time, in seconds.")

@@ -70,7 +70,14 @@ class _Run:
     owner: str
     cancel: CancelToken = field(default_factory=CancelToken)
     cancelled_at: float | None = None
-    sent: bool = False
+    request: Config | None = None
+    heard: bool = False
+    retried: bool = False
+
+    @property
+    def sent(self) -> bool:
+        """Whether the worker has been asked to do it."""
+        return self.request is not None
 
 
 class JobRunner(QObject):
@@ -245,7 +252,7 @@ class JobRunner(QObject):
         except OSError as error:
             self._finish(RunState.FAILED, describe_error(error))
             return
-        run.sent = True
+        run.request = request
         self._send_view()
 
     def _send_view(self) -> None:
@@ -260,6 +267,8 @@ class JobRunner(QObject):
         ours = self._worker is not None and reply.generation == self._worker.generation
         if "state" in fields and run is not None and ours:
             self._kill_at = None  # the worker is free again
+        if current and self._run is not None:
+            self._run.heard = True
         if not current:
             _drop(fields)
         elif "state" in fields:
@@ -272,11 +281,15 @@ class JobRunner(QObject):
             return
         self._worker = None
         self._kill_at = None
-        if self._run is None:
+        run = self._run
+        if run is None:
             return
-        if self._run.cancelled_at is not None:
+        if run.cancelled_at is not None:
             self._finish(RunState.CANCELLED, "Cancelled.")
-        else:
+        elif run.request is not None and not run.heard and not run.retried:
+            run.retried = True  # most likely it had died while idle, and the request was sent to nobody
+            self._send_start(run, run.request)
+        elif run.sent:
             self._finish(RunState.FAILED, str(_died(ended.returncode)))
 
     def _enforce_cancel(self) -> None:

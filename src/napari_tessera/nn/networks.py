@@ -3,6 +3,7 @@
 import copy
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from napari_tessera.config.network import NetworkConfig
@@ -28,9 +29,11 @@ class Network(Protocol):
         ...
 
 
-def build_network(config: NetworkConfig, *, channels: int, classes: int) -> UNet:
-    """Return a new network with random weights for images of `channels` and as many scores as `classes`."""
-    return UNet(config, channels, classes)
+def build_network(config: NetworkConfig, *, channels: int, classes: int, seed: int = 0) -> UNet:
+    """Return a new network for images of `channels` with scores for `classes`; the same seed gives the same weights."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return UNet(config, channels, classes)
 
 
 def fold_network(network: UNet) -> UNet:

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,14 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Preview, Pro
 from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
-from napari_tessera.nn.losses import segmentation_loss
+from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.samples import Split
 from napari_tessera.nn.unet import UNet
 from napari_tessera.nn.validation import Score, score_network
 
 AVERAGING_HORIZON = 100
+SMOOTHNESS_STEPS = 100
 PROGRESS_SECONDS = 0.2
 PREVIEW_SHARE = 0.2
 """Previews may take this share of the time, so that watching does not slow a training down noticeably."""
@@ -73,13 +74,35 @@ def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
     )
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt.
+
+    Attributes
+    ----------
+    split
+        What to learn from and what to judge by; without validation samples, the training ones judge.
+    classes
+        Number of classes.
+    background
+        Whether class 0 is background and left out of the Dice coefficient.
+    """
+
+    split: Split
+    classes: int
+    background: bool
+
+    def score(self, network: UNet) -> Score:
+        """Judge `network`."""
+        judges = self.split.validation or self.split.training
+        return score_network(network, judges, self.classes, background=self.background)
+
+
 def train_network(
     state: TrainingState,
-    split: Split,
+    task: Task,
     config: TrainingConfig,
     *,
-    classes: int,
-    background: bool,
     cancel: CancelToken,
     save: Callable[[TrainingState], None] = lambda _: None,
     preview: Callable[[UNet], Preview | None] = lambda _: None,
@@ -90,14 +113,10 @@ def train_network(
     ----------
     state
         Where to start; changed in place.
-    split
-        What to learn from and what to judge by; without validation samples, the training ones judge.
+    task
+        What is to be learnt.
     config
         All settings.
-    classes
-        Number of classes.
-    background
-        Whether class 0 is background and left out of the Dice coefficient.
     cancel
         Checked before every step.
     save
@@ -115,35 +134,43 @@ def train_network(
     JobCancelledError
         When cancelled, after the state was saved.
     """
-    sampler = PatchSampler(split.training, classes, config.patch_size, config.augmentation)
-    judges = split.validation or split.training
+    sampler = PatchSampler(task.split.training, task.classes, config.patch_size, config.augmentation)
     pacer = _Pacer()
     autocast = _autocast(config)
     while not state.finished:
         if cancel.cancelled:
             save(state)
             cancel.raise_if_cancelled()
-        began = time.perf_counter()
-        loss = _step(state, sampler, config, autocast)
-        state.run_seconds += time.perf_counter() - began
+        with _counted(state):
+            loss = _step(state, sampler, config, autocast)
         state.finished = run_fraction(state, config) >= 1
         if state.step % config.validate_every == 0 or state.finished:
-            began = time.perf_counter()
-            score = score_network(state.averaged.network, judges, classes, background=background)
-            _keep_best(state, score)
-            if config.patience is not None and state.stale >= config.patience:
-                state.finished = True
-            save(state)
-            state.run_seconds += time.perf_counter() - began
+            with _counted(state):
+                metrics = _validate(state, task, config)
+                save(state)
             yield Metric(state.step, "training loss", loss.item())
-            for name, value in score.as_metrics().items():
-                yield Metric(state.step, name, value)
+            yield from metrics
         if pacer.progress_due() or state.finished:
             yield _progress(state, config)
         if pacer.preview_due() or state.finished:
-            shown = pacer.time_preview(lambda: preview(state.averaged.network))
-            if shown is not None:
-                yield shown
+            yield from pacer.timed(lambda: preview(state.averaged.network))
+
+
+@contextmanager
+def _counted(state: TrainingState) -> Iterator[None]:
+    """Count the time spent inside towards the run."""
+    began = time.perf_counter()
+    yield
+    state.run_seconds += time.perf_counter() - began
+
+
+def _validate(state: TrainingState, task: Task, config: TrainingConfig) -> list[Metric]:
+    """Judge the averaged network, keep it if it is the best so far, and stop if patience is at an end."""
+    score = task.score(state.averaged.network)
+    _keep_best(state, score)
+    if config.patience is not None and state.stale >= config.patience:
+        state.finished = True
+    return [Metric(state.step, name, value) for name, value in score.as_metrics().items()]
 
 
 def run_fraction(state: TrainingState, config: TrainingConfig) -> float:
@@ -183,6 +210,10 @@ def _step(
     with autocast():
         scores = state.network(images)
     loss = segmentation_loss(scores, targets.to(device))
+    if config.annotation == "scribbles" and config.smoothness:
+        # grows from nothing, so that the network finds the classes before it sharpens their borders
+        weight = config.smoothness * min(1.0, state.step / SMOOTHNESS_STEPS)
+        loss = loss + weight * edge_aware_smoothness(scores, images)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
@@ -203,10 +234,10 @@ def _keep_best(state: TrainingState, score: Score) -> None:
 
 
 def _progress(state: TrainingState, config: TrainingConfig) -> Progress:
-    fraction = run_fraction(state, config)
-    left = state.run_seconds * (1 - fraction) / fraction if fraction > 0 else None
-    dice = f"validation Dice {state.best_score.dice:.3f}" if state.best_score else ""
-    return Progress(state.run_step, round(state.run_step / max(fraction, 1e-9)), "step", dice, left)
+    """Tell how far the run is; where time is the limit, the total is the number of steps that will fit into it."""
+    fraction = 1.0 if state.finished else min(run_fraction(state, config), 1.0)
+    left = state.run_seconds * (1 - fraction) / fraction
+    return Progress(state.run_step, max(state.run_step, round(state.run_step / fraction)), "step", "", left)
 
 
 class _Pacer:
@@ -226,9 +257,11 @@ class _Pacer:
     def preview_due(self) -> bool:
         return time.perf_counter() >= self._next_preview
 
-    def time_preview(self, show: Callable[[], Preview | None]) -> Preview | None:
+    def timed(self, show: Callable[[], Preview | None]) -> Iterator[Preview]:
+        """Show a preview, if there is one, and put the next one off by how long this one took."""
         began = time.perf_counter()
         shown = show()
         now = time.perf_counter()
         self._next_preview = now + max(0.5, (now - began) / PREVIEW_SHARE)
-        return shown
+        if shown is not None:
+            yield shown

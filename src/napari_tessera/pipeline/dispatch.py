@@ -1,14 +1,16 @@
 """From a request to its job: the one place where both ends agree which function does what."""
 
 from napari_tessera.core.jobs import CancelToken, Job
-from napari_tessera.pipeline.prediction import prediction_job
 from napari_tessera.pipeline.requests import PredictRequest, TrainRequest
-from napari_tessera.pipeline.training import training_job
 from napari_tessera.pipeline.viewport import Viewport
 
 
 def run_request(request: TrainRequest | PredictRequest, cancel: CancelToken, viewport: Viewport | None = None) -> Job:
     """Return the job that `request` asks for; it starts with the first event drawn from it."""
+    # imported here because both load torch, which a process that only describes jobs must do without
+    from napari_tessera.pipeline.prediction import prediction_job
+    from napari_tessera.pipeline.training import training_job
+
     if isinstance(request, TrainRequest):
         return training_job(request, cancel, viewport)
     return prediction_job(request, cancel)

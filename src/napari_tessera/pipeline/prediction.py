@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,38 +114,42 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
-    device = choose_device(config.device)
-    predictor = Predictor(
-        model.network,
-        channels=model.spec.channels,
-        dimensions=model.spec.network.dimensions,
-        device=device,
-        precision=config.precision,
-        check=cancel.raise_if_cancelled,
-    )
+    predictor = _make_predictor(model, config, cancel)
+    device = predictor.device
     plan = plan_prediction(model.spec, predictor.needs, image.spec, config, str(device), free_memory(device))
     predictor.batch = plan.batch
     yield Progress(0, plan.tiles, "tile", f"Measuring the intensities of {image.name}")
     intensity = fit_intensity(CancellableSource(image, cancel), model.spec.intensity)
-    with predictor:
-        work = _Work(plan, predictor, image, intensity, open_sink(plan), config, model.spec)
-        finished = False
-        try:
-            yield from _run(work, cancel)
-            work.sink.finish()
-            finished = True
-        finally:
-            if not finished:
-                work.sink.abort()
-    yield Result(
-        {
-            "tiles": plan.tiles,
-            "tile": list(plan.tile),
-            "seconds": round(time.perf_counter() - started, 3),
-            "device": str(device),
-            "classes": [entry.model_dump(mode="json") for entry in model.spec.classes],
-        }
+    with predictor, finishing(open_sink(plan)) as sink:
+        yield from _run(_Work(plan, predictor, image, intensity, sink, config, model.spec), cancel)
+    seconds = round(time.perf_counter() - started, 3)
+    classes = [entry.model_dump(mode="json") for entry in model.spec.classes]
+    told = {"tiles": plan.tiles, "tile": list(plan.tile), "seconds": seconds, "device": str(device), "classes": classes}
+    yield Result(told)
+
+
+def _make_predictor(model: Model, config: PredictionConfig, cancel: CancelToken) -> Predictor:
+    return Predictor(
+        model.network,
+        channels=model.spec.channels,
+        dimensions=model.spec.network.dimensions,
+        device=choose_device(config.device),
+        precision=config.precision,
+        check=cancel.raise_if_cancelled,
     )
+
+
+@contextmanager
+def finishing(sink: ImageSink) -> Iterator[ImageSink]:
+    """Finish `sink` if all goes well inside, abort it otherwise."""
+    finished = False
+    try:
+        yield sink
+        sink.finish()
+        finished = True
+    finally:
+        if not finished:
+            sink.abort()
 
 
 @dataclass(frozen=True)

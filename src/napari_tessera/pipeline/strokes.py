@@ -54,11 +54,11 @@ def draw_scribbles(truth: NDArray[np.generic], *, seed: int = 0, share: float = 
     distance = ndimage.distance_transform_edt(~mask)
     scribbles = np.zeros(truth.shape, np.uint8)
     inside = _interiors(truth)
-    _add_strokes(scribbles, FOREGROUND, inside, mask, budget / 2, reach=7, rng=rng)
+    _add_strokes(scribbles, FOREGROUND, inside, budget / 2, reach=7, rng=rng)
     between = skeletonize(distance > 3)
-    _add_strokes(scribbles, BACKGROUND, between, ~mask, budget / 4, reach=12, rng=rng)
+    _add_strokes(scribbles, BACKGROUND, between, budget / 4, reach=12, rng=rng)
     beside = skeletonize((distance >= 3) & (distance < 5))
-    _add_strokes(scribbles, BACKGROUND, beside, ~mask, budget / 4, reach=7, rng=rng)
+    _add_strokes(scribbles, BACKGROUND, beside, budget / 4, reach=7, rng=rng)
     if not {BACKGROUND, FOREGROUND} <= set(np.unique(scribbles).tolist()):
         raise AnnotationError(f"No strokes fit into {share:.2%} of the image: raise the share.")
     return scribbles
@@ -104,13 +104,15 @@ def _add_strokes(
     scribbles: NDArray[np.uint8],
     label: int,
     paths: NDArray[np.bool_],
-    allowed: NDArray[np.bool_],
     budget: float,
     *,
     reach: int,
     rng: np.random.Generator,
 ) -> None:
-    """Paint fragments of `paths`, two pixels wide and within `allowed`, in random order until `budget` is used."""
+    """Paint fragments of `paths` in random order until `budget` pixels are used.
+
+    Strokes are two pixels wide, one more than their path; all paths keep a pixel away from where another label is true.
+    """
     starts = np.argwhere(paths)
     for y, x in rng.permutation(starts):
         if budget < 4 * reach:
@@ -120,6 +122,6 @@ def _add_strokes(
             continue  # strokes stay apart, as they do when a person spreads them over the image
         pieces, _ = ndimage.label(paths[window], _EIGHT)
         piece = pieces == pieces[y - window[0].start, x - window[1].start]
-        stroke = ndimage.binary_dilation(piece, np.ones((2, 2), bool)) & allowed[window]
+        stroke = ndimage.binary_dilation(piece, np.ones((2, 2), bool))
         scribbles[window][stroke] = label
         budget -= np.count_nonzero(stroke)

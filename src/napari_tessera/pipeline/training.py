@@ -1,12 +1,11 @@
 """The training job: from images and labels to a model folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from napari_tessera import __version__
 from napari_tessera.config.model import HEADER_FILE, ModelSpec
@@ -16,7 +15,8 @@ from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Result,
 from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
 from napari_tessera.nn.networks import build_network
-from napari_tessera.nn.trainer import TrainingState, start_state, train_network
+from napari_tessera.nn.predictor import is_out_of_memory
+from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
 from napari_tessera.pipeline.annotation import describe_classes
 from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
 from napari_tessera.pipeline.previews import Previewer, remove_previews
@@ -90,34 +90,42 @@ def train_pairs(
     split, warnings = split_dataset(dataset, config)
     for text in (*dataset.warnings, *warnings):
         yield Warning(text)
-    torch.manual_seed(config.seed)
-    network = build_network(config.network, channels=dataset.channels, classes=len(classes))
-    state = start_state(network, config)
     context = {"network": config.network.model_dump(), "classes": list(dataset.numbers), "channels": dataset.channels}
-    if resume:
-        load_checkpoint(out, state, context)
-    else:
+    state = _begin(dataset, config, out if resume else None, context)
+    if not resume:
         _clear(out)
     header = _describe_model(pairs, dataset, config, classes, out.name)
     save = _Saver(out, header, context, held_out=bool(split.validation))
     preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / CHECKPOINT_FILE.parent)
-    try:
-        for event in train_network(
-            state,
-            split,
-            config,
-            classes=len(classes),
-            background=classes[0].id == 0,
-            cancel=cancel,
-            save=save,
-            preview=preview,
-        ):
-            yield from save.note(event)
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            "The training does not fit into the memory of the device: choose a smaller batch size or patch size."
-        ) from error
+    task = Task(split, len(classes), background=classes[0].id == 0)
+    with _explained_memory():
+        for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
+            yield save.rename(event)
     yield Result({"model": str(out), "metrics": save.metrics(state), "steps": state.step})
+
+
+def _begin(
+    dataset: Dataset, config: TrainingConfig, checkpoint: Path | None, context: Mapping[str, Any]
+) -> TrainingState:
+    """Return the state of a new training, or that of the folder `checkpoint`."""
+    network = build_network(config.network, channels=dataset.channels, classes=len(dataset.numbers), seed=config.seed)
+    state = start_state(network, config)
+    if checkpoint is not None:
+        load_checkpoint(checkpoint, state, context)
+    return state
+
+
+@contextmanager
+def _explained_memory() -> Iterator[None]:
+    """Say what helps when the memory of the device runs out."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            "The training does not fit into the memory of the device: choose a smaller batch_size or patch_size."
+        ) from error
 
 
 def check_model_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -195,9 +203,9 @@ class _Saver:
             return {}
         return {self._name(name): value for name, value in state.best_score.as_metrics().items()}
 
-    def note(self, event: JobEvent) -> Iterator[JobEvent]:
-        """Pass `event` on, calling figures of learnt annotation what they are."""
-        yield Metric(event.step, self._name(event.name), event.value) if isinstance(event, Metric) else event
+    def rename(self, event: JobEvent) -> JobEvent:
+        """Call figures of learnt annotation what they are."""
+        return replace(event, name=self._name(event.name)) if isinstance(event, Metric) else event
 
     def _name(self, name: str) -> str:
         return name if self.held_out else name.replace("validation", "training")

@@ -60,9 +60,9 @@ class PipelineBackend:
         self._viewport = Viewport()
 
     def prepare(self) -> None:
-        """Import torch, by way of the networks and the jobs that use it."""
-        importlib.import_module("napari_tessera.nn.networks")
-        importlib.import_module("napari_tessera.pipeline.dispatch")
+        """Import torch, by way of the jobs that use it."""
+        for name in ("training", "prediction", "dispatch"):
+            importlib.import_module(f"napari_tessera.pipeline.{name}")
 
     def start(self, fields: Mapping[str, Any], cancel: CancelToken) -> Job:
         """Return the training or prediction that `fields` describe."""

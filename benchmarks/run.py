@@ -1,0 +1,50 @@
+"""Run all benchmarks one after the other and write what they say into one report.
+
+Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the images of `dsb2018.py`,
+which is left out without it. The report goes to ``.benchmarks/report.md``. Close everything else first.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPORT = HERE.parent / ".benchmarks" / "report.md"
+SCRIPTS = ("import_time", "training_step", "tiled_prediction", "gui_heartbeat")
+
+
+def run(script: str, *arguments: str) -> tuple[bool, str]:
+    """Run one benchmark; return whether it ended well, and its section of the report."""
+    path = HERE / f"{script}.py"
+    print(f"== {script}", flush=True)
+    done = subprocess.run([sys.executable, str(path), *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout, flush=True)
+    said = done.stdout.strip() if done.returncode == 0 else f"ended with status {done.returncode}"
+    return done.returncode == 0, f"## {script}\n\n```\n{said}\n```\n"
+
+
+def describe_computer() -> str:
+    """Return on what the figures were measured."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("napari-tessera", "torch", "numpy", "napari", "zarr"))
+    return f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}; {libraries}\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", nargs="?", help="folder of images for dsb2018.py")
+    data = parser.parse_args().data
+    outcomes = [run(script) for script in SCRIPTS]
+    if data:
+        outcomes.append(run("dsb2018", data))
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text("\n".join(["# Benchmarks\n", describe_computer(), *(text for _, text in outcomes)]))
+    print(f"written to {REPORT}")
+    return 0 if all(well for well, _ in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
