@@ -1,7 +1,8 @@
 """Run all benchmarks one after the other and write what they say into one report.
 
 Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the images of `dsb2018.py`,
-which is left out without it. The report goes to ``.benchmarks/report.md``. Close everything else first.
+which is left out without it. The report goes to ``.benchmarks/report.md`` and holds what every script said; the exit
+status is 1 if one of them missed a limit or failed. Close everything else first.
 """
 
 import argparse
@@ -23,8 +24,9 @@ def run(script: str, *arguments: str) -> tuple[bool, str]:
     print(f"== {script}", flush=True)
     done = subprocess.run([sys.executable, str(path), *arguments], stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, flush=True)
-    said = done.stdout.strip() if done.returncode == 0 else f"ended with status {done.returncode}"
-    return done.returncode == 0, f"## {script}\n\n```\n{said}\n```\n"
+    well = done.returncode == 0
+    verdict = "" if well else f"\n**Ended with status {done.returncode}: a limit was missed, or the script failed.**\n"
+    return well, f"## {script}\n\n```\n{done.stdout.strip()}\n```\n{verdict}"
 
 
 def describe_computer() -> str:

@@ -1,18 +1,24 @@
 """Time of one training step with batch renormalisation beside the same network with native batch normalisation.
 
 Run: ``python benchmarks/training_step.py``. Both are timed in turn, so that a busy machine slows both alike.
+The exit status is 1 if the limit is missed.
 """
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
 import torch
+from limits import reached
 
 from napari_tessera.config.network import UNetConfig
 from napari_tessera.nn.losses import segmentation_loss
 from napari_tessera.nn.networks import build_network
+
+LIMIT = 1.15
+"""Times the step with native batch normalisation."""
 
 
 def make_step(normalization: str, precision: torch.dtype, batch: int, edge: int) -> Callable[[], None]:
@@ -34,13 +40,14 @@ def make_step(normalization: str, precision: torch.dtype, batch: int, edge: int)
     return step
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--edge", type=int, default=128)
     options = parser.parse_args()
     print(f"U-Net depth 3, width 16, batch {options.batch} × {options.edge}², {torch.get_num_threads()} threads")
+    kept = []
     for precision in (torch.float32, torch.bfloat16):
         names = ("batch", "batch_renorm")
         steps = {name: make_step(name, precision, options.batch, options.edge) for name in names}
@@ -53,11 +60,11 @@ def main() -> None:
                     seconds[name].append(time.perf_counter() - began)
         native, ours = (statistics.median(seconds[name]) for name in names)
         ratio = statistics.median(b / a for a, b in zip(*seconds.values(), strict=True))
-        print(
-            f"{str(precision).removeprefix('torch.'):9} batch norm {native * 1e3:6.1f} ms   "
-            f"BatchRenorm {ours * 1e3:6.1f} ms   ratio {ratio:.2f} (reach: ≤ 1.15)"
-        )
+        name = str(precision).removeprefix("torch.")
+        print(f"{name}: batch norm {native * 1e3:.1f} ms, BatchRenorm {ours * 1e3:.1f} ms")
+        kept.append(reached(f"{name}, BatchRenorm to batch norm", ratio, LIMIT, "×"))
+    return 0 if all(kept) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -30,6 +30,19 @@ def test_the_first_interrupt_cancels_and_the_second_would_kill():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_the_notice_does_not_enter_a_stream_that_may_be_in_the_middle_of_a_write(monkeypatch, capfd):
+    def reentered(*_, **__):
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter>")
+
+    with cancel_on_interrupt() as cancel:
+        with monkeypatch.context() as patch:
+            for stream in (sys.stdout, sys.stderr):
+                patch.setattr(stream, "write", reentered)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert cancel.cancelled
+    assert "Cancelling… (press Ctrl+C again" in capfd.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_training_ends_with_130(start, train_arguments, tmp_path, number):

@@ -40,6 +40,28 @@ def test_info_of_a_plain_file_and_a_level(call, tmp_path):
     assert call("info", tmp_path / "plain.zarr", "--json").json["chunks"] == [4, 9]
 
 
+def test_info_says_when_axes_are_guessed_and_how_to_name_them(call, tmp_path):
+    planes = np.zeros((3, 6, 7), np.uint16)
+    np.save(tmp_path / "a.npy", planes)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack")
+    zarr.save_array(tmp_path / "a.zarr", planes)
+    for name in ("a.npy", "a.tif", "a.zarr"):
+        assert (
+            "zyx (guessed: the file does not name them; name them with --axes, e.g. --axes cyx)"
+            in call("info", tmp_path / name).out
+        )
+        assert call("info", tmp_path / name, "--json").json["axes_guessed"] is True
+        named = call("info", tmp_path / name, "--axes", "cyx")
+        assert "axes:     cyx\n" in named.out
+    np.save(tmp_path / "flat.npy", planes[0])
+    tifffile.imwrite(tmp_path / "named.tif", planes, imagej=True, metadata={"axes": "CYX"})
+    for name in ("flat.npy", "named.tif"):
+        assert call("info", tmp_path / name, "--json").json["axes_guessed"] is False
+        assert "guessed" not in call("info", tmp_path / name).out
+    assert call("info", tmp_path / "a.npy", "--axes", "yx").status == 1
+    assert call("info", tmp_path / "a.npy", "--axes", "abc").status == 2
+
+
 def test_info_of_what_is_no_image(call, tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "b.tif").write_text("hello")
@@ -78,6 +100,17 @@ def test_evaluate_for_a_person(call, masks):
     text = call("evaluate", *masks, "--instances").out
     assert "objects: 2 predicted, 2 true" in text
     assert "AP at IoU 0.95: 0.3333" in text
+
+
+def test_evaluate_takes_named_axes(call, masks, tmp_path):
+    for path in masks:
+        np.save(path.with_suffix(".npy"), np.moveaxis(tifffile.imread(path)[None], 0, -1))
+    tifffile.imwrite(tmp_path / "turned.tif", tifffile.imread(masks[1]).T)
+    predicted = masks[0].with_suffix(".npy")
+    assert call("evaluate", predicted, masks[1]).status == 1
+    named = call("evaluate", predicted, masks[1], "--axes", "yxz", "--json")
+    assert named.json == call("evaluate", *masks, "--json").json
+    assert call("evaluate", *masks, "--truth-axes", "cyx").status == 1
 
 
 def test_evaluate_refuses_what_does_not_fit(call, masks, tmp_path):

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 import napari_tessera
-from napari_tessera.cli.main import COMMANDS, cli
+from napari_tessera.cli import info
+from napari_tessera.cli.main import COMMANDS, DEBUG, cli
 
 HEAVY = {"torch", "napari", "qtpy", "PyQt6", "zarr", "skimage", "scipy", "dask"}
 
@@ -81,6 +82,36 @@ def test_failure_with_json(call, tmp_path):
     outcome = call("info", tmp_path / "none.tif", "--json")
     assert outcome.status == 1
     assert "none.tif" in outcome.json["error"]
+
+
+UNFORESEEN = [
+    (MemoryError(), "Memory ran out"),
+    (PermissionError(13, "Permission denied", "/data/a.tif"), "(/data/a.tif): Permission denied"),
+    (OSError(28, "No space left on device"), "disk is full"),
+    (ModuleNotFoundError("No module named 'torch'"), "napari-tessera doctor"),
+    (RuntimeError("CUDA out of memory.\nTried to"), "graphics card ran out of memory"),
+    (KeyError("axes"), "unforeseen happened (KeyError: 'axes')"),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), UNFORESEEN, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("debug", [False, True])
+def test_whatever_goes_wrong_is_one_line(call, monkeypatch, error, reason, debug):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(info, "open_image", fail)
+    monkeypatch.setattr(info, "image_levels", fail)
+    if debug:
+        monkeypatch.setenv(DEBUG, "1")
+    outcome = call("info", "a.tif", "--json")
+    assert outcome.status == 1
+    *before, line = outcome.err.splitlines()
+    assert line.startswith("napari-tessera: error: ")
+    assert reason in line
+    assert outcome.json == {"error": line.removeprefix("napari-tessera: error: ")}
+    assert any("Traceback" in text for text in before) == debug
+    assert bool(before) == debug
 
 
 def test_exit_statuses_of_the_real_process(tmp_path):

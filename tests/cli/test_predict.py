@@ -3,6 +3,7 @@ import pytest
 import tifffile
 import yaml
 
+from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
 
 
@@ -81,6 +82,41 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(call, model, pair, t
 )
 def test_wrong_usage(call, tmp_path, wrong):
     assert call("predict", tmp_path / "model", tmp_path / "in.tif", tmp_path / "out.tif", *wrong).status == 2
+
+
+def test_a_scheduler_is_refused_by_name(call, model, pair, tmp_path):
+    outcome = call("predict", model, pair["image"], tmp_path / "out.tif", "--scheduler", "tcp://host:1")
+    assert outcome.status == 2
+    assert "dask cluster is not available yet" in outcome.err
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_planes_that_may_be_channels_are_named_by_axes(call, model, pair, tmp_path):
+    np.save(tmp_path / "c.npy", np.stack([tifffile.imread(pair["image"])] * 3))
+    guessed = call("predict", model, tmp_path / "c.npy", tmp_path / "a.npy", "--device", "cpu")
+    assert guessed.status == 0
+    assert "name the axes cyx" in guessed.err
+    assert np.load(tmp_path / "a.npy").shape == (3, 96, 96)
+    named = call("predict", model, tmp_path / "c.npy", tmp_path / "b.npy", "--device", "cpu", "--axes", "tyx")
+    assert named.status == 0
+    assert "name the axes" not in named.err
+    channels = call("predict", model, tmp_path / "c.npy", tmp_path / "c_out.npy", "--axes", "cyx")
+    assert channels.status == 1
+    assert "channel" in channels.err
+    wrong = call("predict", model, tmp_path / "c.npy", tmp_path / "d.npy", "--axes", "xyz!")
+    assert wrong.status == 2
+    assert "tczyx" in wrong.err
+
+
+def test_an_unfinished_output_is_kept_unless_told_otherwise(call, model, pair, tmp_path):
+    out = tmp_path / "out.ome.zarr"
+    create_image(out, open_image(pair["truth"]).spec).abort()
+    refused = call("predict", model, pair["image"], out, "--device", "cpu")
+    assert refused.status == 1
+    assert "out.ome.zarr.partial exists" in refused.err
+    assert "--overwrite" in refused.err
+    assert call("predict", model, pair["image"], out, "--device", "cpu", "--overwrite").status == 0
+    assert not (tmp_path / "out.ome.zarr.partial").exists()
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

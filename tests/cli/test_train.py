@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from napari_tessera.cli.train import training_config
@@ -40,11 +42,26 @@ def test_two_pairs(call, train_arguments, pair):
     assert outcome.status == 0, outcome.err
 
 
+def test_channels_are_named_by_axes(call, train_arguments, pair, tmp_path):
+    np.save(tmp_path / "c.npy", np.stack([tifffile.imread(pair["image"])[:, :88]] * 3))
+    np.save(tmp_path / "l.npy", tifffile.imread(pair["labels"])[:, :88].T)
+    words = {str(pair["image"]): tmp_path / "c.npy", str(pair["labels"]): tmp_path / "l.npy"}
+    arguments = [words.get(str(word), word) for word in train_arguments]
+    assert call(*arguments).status == 1  # three planes do not fit labels of one
+    assert call(*arguments, "--axes", "cyx").status == 1  # the labels lie on their side
+    outcome = call(*arguments, "--axes", "cyx", "--labels-axes", "xy")
+    assert outcome.status == 0, outcome.err
+    spec = ModelSpec.load(tmp_path / "model" / "model.yaml")
+    assert spec.channels == 3
+
+
 @pytest.mark.parametrize(
     ("extra", "reason"),
     [
         (["--image", "another.tif"], "2 --image and 1 --labels"),
         (["--resume", "--overwrite"], "choose one"),
+        (["--axes", "cx"], "lack y or x"),
+        (["--labels-axes", "yxx"], "twice"),
         (["--set", "max_seconds"], "name=value"),
         (["--set", "max_step=3"], "max_step"),
         (["--set", "max_steps=-3"], "max_steps"),

@@ -12,7 +12,6 @@ BUILTIN = {
     errors.OutputExistsError: FileExistsError,
     errors.StorageError: OSError,
     errors.OutOfMemoryError: MemoryError,
-    errors.MissingDependencyError: ImportError,
     errors.WorkerDiedError: RuntimeError,
 }
 

@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,9 +64,37 @@ def test_an_aborted_zarr_keeps_what_is_finished_under_another_name(tmp_path: Pat
     kept = _read(tmp_path / "out.ome.zarr.partial")
     assert np.array_equal(kept[:20], PIXELS[:20])
     assert not kept[20:].any()
-    _write(tmp_path / "out.ome.zarr")  # a new run begins afresh
+    with pytest.raises(OutputExistsError, match=r"out\.ome\.zarr\.partial exists.*--overwrite"):
+        create_image(tmp_path / "out.ome.zarr", SPEC)
+    assert np.array_equal(_read(tmp_path / "out.ome.zarr.partial"), kept)
+    _write(tmp_path / "out.ome.zarr", overwrite=True)  # a new run begins afresh
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.ome.zarr"]
     assert np.array_equal(_read(tmp_path / "out.ome.zarr"), PIXELS)
+
+
+def test_a_run_that_still_writes_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "out.ome.zarr"
+    sink = create_image(path, SPEC)
+    sink.write(SPEC.full_region, PIXELS)
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="another run" if overwrite else "--overwrite"):
+            create_image(path, SPEC, overwrite=overwrite)
+    sink.finish()
+    assert np.array_equal(_read(path), PIXELS)
+    assert sorted(entry.name for entry in path.iterdir()) == ["0", "zarr.json"]
+
+
+def test_a_run_that_died_no_longer_holds_its_output(tmp_path: Path) -> None:
+    path = tmp_path / "out.ome.zarr"
+    code = (
+        "import os, sys; from napari_tessera.io.creating import create_image; "
+        "from napari_tessera.core.image import ImageSpec; "
+        "sink = create_image(sys.argv[1], ImageSpec(axes='yx', shape=(9, 9), dtype='uint8')); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert (tmp_path / "out.ome.zarr.partial").is_dir()
+    _write(path, overwrite=True)
+    assert np.array_equal(_read(path), PIXELS)
 
 
 def test_a_folder_of_ours_is_not_guessed(tmp_path: Path) -> None:
@@ -93,7 +123,9 @@ def test_what_exists_is_replaced_only_on_request_and_only_at_the_end(tmp_path: P
 def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     late = create_image(path, SPEC)
-    _write(path)
+    other = tmp_path / f"other{suffix}"
+    _write(other)
+    other.rename(path)
     with pytest.raises(OutputExistsError):
         late.finish()
     assert np.array_equal(_read(path), PIXELS)

@@ -1,16 +1,20 @@
 """Layers as images and results as layers."""
 
+from dataclasses import replace
+
 import dask.array
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from napari.layers import Image, Labels, Points, Shapes
+from napari.layers._source import layer_source
 
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.errors import AnnotationError, InvalidInputError, JobCancelledError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin import inputs as inputs_module
-from napari_tessera.napari_plugin.inputs import blocks, numbers_in, stored_path, write_input
+from napari_tessera.napari_plugin.inputs import blocks, numbers_in, source_path, stored_path, write_input
 from napari_tessera.napari_plugin.layers import (
     displaced,
     hex_color,
@@ -99,6 +103,12 @@ def test_a_rotated_and_sheared_image_keeps_its_result_on_it():
     np.testing.assert_allclose(part.data_to_world((1, 1)), layer.data_to_world((5, 3)))
 
 
+def test_shear_is_kept_beside_a_channel_axis():
+    layer = Image(ramp((2, 12, 9)), scale=(1, 2, 3), shear=[0, 0, 0.2])
+    result = Labels(np.ones((12, 9), np.uint8), **placement(layer, "cyx"))
+    np.testing.assert_allclose(result.data_to_world((4, 2)), layer.data_to_world((0, 4, 2))[1:])
+
+
 def test_layers_without_names_for_their_dimensions_leave_a_choice():
     assert possible_axes(Image(ramp((4, 12, 9)))) == ("zyx", "tyx", "cyx")
     assert possible_axes(Image(ramp((4, 12, 9)), axis_labels=("t", "y", "x"))) == ("tyx",)
@@ -118,6 +128,7 @@ def test_probabilities_become_one_layer_per_class_but_background():
     assert layer.name == "nuclei · probability of nucleus"
     assert tuple(layer.contrast_limits) == (0, 255)
     assert layer.data.shape == (3, 4)
+    np.testing.assert_allclose(layer.colormap.colors, [[0, 0, 0, 0], [1, 128 / 255, 0, 1]], atol=1e-6)
 
 
 def test_a_zarr_array_on_disk_is_passed_by_path(tmp_path):
@@ -129,6 +140,36 @@ def test_a_zarr_array_on_disk_is_passed_by_path(tmp_path):
     source = write_input(layer_image(Image(lazy)), tmp_path / "copy", CancelToken()).open()
     np.testing.assert_array_equal(source.read(source.spec.full_region), ramp((40, 30)))
     assert not list(tmp_path.glob("copy*"))
+
+
+def lazy_tiff(tmp_path, change=lambda a: a, shape=(40, 30)):
+    """Return a layer of a TIFF file, read lazily as napari's readers of large files do."""
+    tifffile.imwrite(tmp_path / "a.tif", ramp(shape), tile=(16, 16))
+    with tifffile.imread(tmp_path / "a.tif", aszarr=True) as store:
+        lazy = dask.array.from_zarr(zarr.open(store, mode="r"))
+    with layer_source(path=str(tmp_path / "a.tif")):
+        return Image(change(lazy))
+
+
+def test_a_lazy_layer_of_a_file_is_passed_by_its_path(tmp_path):
+    request = write_input(layer_image(lazy_tiff(tmp_path)), tmp_path / "copy", CancelToken())
+    assert request.path == tmp_path / "a.tif"
+    source = request.open()
+    np.testing.assert_array_equal(source.read(source.spec.full_region), ramp((40, 30)))
+
+
+@pytest.mark.parametrize("change", [lambda a: a + 1, lambda a: a[::-1], lambda a: a.astype(float), lambda a: a[5:]])
+def test_a_changed_layer_of_a_file_is_copied(tmp_path, change):
+    assert source_path(layer_image(lazy_tiff(tmp_path, change))) is None
+
+
+def test_a_file_that_holds_something_else_by_now_is_not_taken(tmp_path):
+    image = layer_image(lazy_tiff(tmp_path))
+    other = ramp((40, 30))
+    other[39, 29] += 1
+    tifffile.imwrite(tmp_path / "b.tif", other, tile=(16, 16))
+    assert source_path(replace(image, path=tmp_path / "b.tif")) is None
+    assert source_path(replace(image, path=tmp_path / "gone.tif")) is None
 
 
 CHANGES = (lambda a: a + 1, lambda a: a[::-1], lambda a: a[:, ::-1], lambda a: a.T[:30, :30], lambda a: a[5:])

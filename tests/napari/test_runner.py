@@ -1,11 +1,14 @@
 """The job runner against a worker whose jobs are slow, fail, hang and die."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -14,6 +17,8 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result
 from napari_tessera.napari_plugin import runner as runner_module
 from napari_tessera.napari_plugin.runner import RunState
+from napari_tessera.napari_plugin.worker_process import LOG_BYTES, open_log
+from napari_tessera.pipeline.worker import lower_priority
 
 from .conftest import FAKE_WORKER, FakeRequest, fake_job
 
@@ -154,6 +159,70 @@ def test_a_killed_worker_is_reported_in_one_sentence(qtbot, runner):
     assert "\n" not in runner.message
     runner.start(fake_job("quick"), "Train")
     wait_for_state(qtbot, runner, RunState.DONE)
+
+
+@pytest.mark.parametrize(("owner", "advice"), [("Train", "press Continue"), ("Predict", "press Predict")])
+def test_what_to_do_after_a_kill_depends_on_the_job(qtbot, runner, owner, advice):
+    runner.start(fake_job("dies"), owner)
+    wait_for_state(qtbot, runner, RunState.FAILED)
+    assert advice in runner.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of a terminal")
+def test_ctrl_c_in_the_terminal_spares_the_worker(qtbot, runner):
+    events, _ = record(runner)
+    runner.start(fake_job("slow", 1.0), "Train")
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    assert os.getpgid(runner.worker_pid) != os.getpgid(0)  # a terminal sends it to its own group
+    os.kill(runner.worker_pid, signal.SIGINT)  # other things may send it to each process
+    wait_for_state(qtbot, runner, RunState.DONE)
+
+
+def test_a_log_grows_at_its_end_and_is_put_aside_when_long(tmp_path):
+    path = tmp_path / "logs" / "log.txt"
+    first = open_log(path)
+    second = open_log(path)  # of another napari
+    for _ in range(2):
+        first.write(b"first\n")
+        first.flush()
+        second.write(b"second\n")
+        second.flush()
+    first.close()
+    second.close()
+    assert path.read_bytes() == b"first\nsecond\nfirst\nsecond\n"
+    path.write_bytes(b"x" * (LOG_BYTES + 1))
+    open_log(path).close()
+    assert path.read_bytes() == b""
+    assert len(path.with_name("log.old.txt").read_bytes()) == LOG_BYTES + 1
+
+
+def test_a_worker_starts_on_the_log_of_the_last(qtbot, qapp, tmp_path):
+    for _ in range(2):
+        runner = runner_module.JobRunner(arguments=(FAKE_WORKER,), log=tmp_path / "log.txt")
+        runner.start(fake_job("quick"), "Train")
+        wait_for_state(qtbot, runner, RunState.DONE)
+        runner.close()
+    assert (tmp_path / "log.txt").read_text().count("a library prints this") == 2
+
+
+class FakeFunction:
+    """A function of a Windows library that notes its arguments, converted as ctypes would."""
+
+    def __init__(self, value, restype=ctypes.c_int):
+        self.value, self.restype, self.argtypes, self.calls = value, restype, None, []
+
+    def __call__(self, *arguments):
+        self.calls.append([kind(argument).value for kind, argument in zip(self.argtypes or (), arguments, strict=True)])
+        return self.restype(self.value).value
+
+
+def test_the_priority_on_windows_is_set_with_whole_handles(monkeypatch):
+    kernel = SimpleNamespace(GetCurrentProcess=FakeFunction(-1), SetPriorityClass=FakeFunction(1))
+    kernel.GetCurrentProcess.argtypes = ()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: kernel, raising=False)
+    lower_priority()
+    assert kernel.SetPriorityClass.calls == [[2**64 - 1, 0x4000]]  # -1 as wide as a pointer
 
 
 def test_a_worker_that_kills_itself_is_reported(qtbot, runner):

@@ -12,7 +12,7 @@ from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
-from napari_tessera.napari_plugin.annotating import scribbles_from
+from napari_tessera.napari_plugin.class_table import default_classes
 from napari_tessera.napari_plugin.job_panel import duration, progress_text
 from napari_tessera.napari_plugin.layers import hex_color
 from napari_tessera.napari_plugin.predict_widget import SETTINGS as PREDICT_SETTINGS
@@ -240,7 +240,7 @@ def test_progress_metric_and_cancel(train, viewer, qtbot):
     assert train.train_button.toolTip() == "Train is running."
     click(qtbot, train.cancel_button)
     qtbot.waitUntil(lambda: train.runner.state is RunState.CANCELLED, timeout=3000)
-    assert train.panel.status.text() == "Cancelled."
+    assert train.panel.status.text() == "Cancelled; what was finished is kept."
     assert train.train_button.isEnabled()
     assert not train.cancel_button.isEnabled()
 
@@ -321,6 +321,27 @@ def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
     assert train.pairs.rows[0].annotation.layer is painted
 
 
+def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path):
+    from napari_tessera.napari_plugin.layers import placement
+    from napari_tessera.napari_plugin.preview_layer import PreviewLayer
+
+    images = [
+        viewer.add_image(np.zeros((30, 20)), scale=(2, 2)),
+        viewer.add_image(np.zeros((30, 20)), scale=(0.5, 3), translate=(100, 7), rotate=30),
+    ]
+    preview = PreviewLayer(viewer, [placement(image, "yx") for image in images], {2: "#ff0000"})
+    for number, which in enumerate([0, 1, 1, 0]):
+        path = tmp_path / f"{number}.npy"
+        np.save(path, np.full((5, 6), 2, np.uint8))
+        preview.show(Preview(which, ((5, 10), (2, 8)), str(path)))
+        for index in ((0, 0), (4, 5)):
+            expected = images[which].data_to_world(np.add(index, (5, 2)))
+            np.testing.assert_allclose(preview.layer.data_to_world(index), expected)
+        preview.layer.opacity = 0.2
+    assert preview.layer.opacity == 0.2
+    assert [layer.name for layer in viewer.layers].count("preview") == 1
+
+
 def test_a_preview_that_is_gone_is_passed_over(viewer, tmp_path):
     from napari_tessera.napari_plugin.preview_layer import PreviewLayer
 
@@ -370,12 +391,6 @@ def test_forms_keep_to_bounds_and_give_what_was_changed(qtbot):
     TrainingConfig(annotation=Annotation.DENSE).with_overrides(changes)
 
 
-def test_scribbles_from_a_prediction():
-    np.testing.assert_array_equal(scribbles_from(np.array([0, 2, 3], np.uint8)), [1, 2, 3])
-    assert scribbles_from(np.array([0, 2, 3], np.uint8)).dtype == np.uint8
-    np.testing.assert_array_equal(scribbles_from(np.array([False, True])), [1, 2])
-
-
 def test_texts_for_people():
     assert progress_text(Progress(350, 1200, seconds_left=125)) == "step 350 of 1200 · 2 min left"
     assert progress_text(Progress(3, None, unit="tile")) == "tile 3"
@@ -387,6 +402,43 @@ def test_metrics_show(train):
     assert train.panel.figure.text() == ""
     train.panel.show_metric(Metric(50, "validation Dice", 0.9123))
     assert train.panel.figure.text() == "Validation Dice: 0.912"
+    train.panel.show_progress(Progress(50, 100))
+    assert not train.panel.status.isVisibleTo(train)  # the figure stands in one place only
+    assert train.panel.figure.isVisibleTo(train)
+
+
+def test_continue_needs_a_checkpoint(train, viewer, session_folder):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    train.name.setText("cells")
+    checkpoint = session_folder / "models" / "cells" / "checkpoint" / "state.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    train.refresh()
+    assert not train.continue_button.isEnabled()
+    checkpoint.write_bytes(b"x")
+    train.refresh()
+    assert train.continue_button.isEnabled()
+
+
+def test_classes_are_named_by_their_number():
+    assert default_classes(Annotation.SCRIBBLES, 3)[3][0] == "class 3"
+    assert default_classes(Annotation.DENSE, 3)[2][0] == "class 2"
+
+
+def test_an_added_class_is_named_by_its_number(train, qtbot):
+    click(qtbot, train.classes.add_button)
+    assert train.classes.classes[3][0] == "class 3"
+
+
+def test_the_running_job_shows_in_the_activity_dock(train, viewer, qtbot):
+    start_fake(train, "slow")
+    qtbot.waitUntil(lambda: train.activity.bar is not None and train.activity.bar.n > 0, timeout=15000)
+    bar = train.activity.bar
+    assert (bar.desc, bar.total) == ("Tessera: Train", 6000)
+    assert bar in type(bar)._all_instances
+    train.runner.cancel()
+    qtbot.waitUntil(lambda: not train.runner.state.busy, timeout=3000)
+    assert bar not in type(bar)._all_instances
 
 
 NO_TORCH = """

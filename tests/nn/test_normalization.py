@@ -47,6 +47,14 @@ def test_value_and_gradients_follow_the_definition(seen: int) -> None:
     assert torch.allclose(norm.bias.grad, twin.bias.grad, atol=1e-5)
 
 
+def test_devices_without_fused_statistics_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 5, 6) * 3 + 7
+    fused = BatchRenorm(3)(x)
+    monkeypatch.setattr("napari_tessera.nn.normalization.FUSED_STATISTICS", ())
+    assert torch.allclose(BatchRenorm(3)(x), fused, atol=1e-5)
+
+
 def test_starts_as_batch_normalisation() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 4, 8, 8) * 3 + 2

@@ -14,10 +14,11 @@ from torch import nn
 from napari_tessera.config.network import UNetConfig
 from napari_tessera.core.errors import JobCancelledError, OutOfMemoryError
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.core.tiles import relative, round_up
 from napari_tessera.nn.needs import tile_needs
 from napari_tessera.nn.networks import build_network, fold_network
 from napari_tessera.nn.predictor import Predictor, encode, is_out_of_memory, predict_classes
-from napari_tessera.nn.regions import extents_of, grow, least_extents, relative, round_up, split, widen
+from napari_tessera.nn.regions import extents_of, grow, least_extents, split, widen
 
 CPU = torch.device("cpu")
 

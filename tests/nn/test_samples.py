@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from napari_tessera.nn.samples import IGNORED, Sample, split_by_blocks, split_by_source
 
 
-def numbered(target: np.ndarray, source: int = 0, place: tuple[int, ...] = (0, 0)) -> Sample:
+def numbered(target: np.ndarray, source: int = 0, place: tuple[int, int] = (0, 0)) -> Sample:
     """Return a sample whose image holds the number of each pixel, so that crops can be traced."""
     image = np.arange(target.size, dtype=np.float32).reshape(1, *target.shape)
     return Sample(image, target.astype(np.uint8), source, place)
@@ -46,6 +46,32 @@ def test_planes_on_top_of_each_other_are_cut_alike() -> None:
     assert split is not None
     assert len({tuple(sample.image.ravel()) for sample in split.validation}) == 1
     assert len({tuple(sample.image.ravel()) for sample in split.training}) == 1
+
+
+def test_squares_of_one_image_are_cut_as_one() -> None:
+    rng = np.random.default_rng(0)
+    whole = numbered(rng.integers(0, 2, (120, 60)))
+    squares = [whole.within(0, range(50)), whole.within(0, range(50, 120))]
+    split = split_by_blocks(squares, 0.2, 2, 6)
+    assert split is not None
+    rows = [
+        {int(number) // 60 for sample in part for number in sample.image.ravel()}
+        for part in (split.training, split.validation)
+    ]
+    columns = [
+        {int(number) % 60 for sample in part for number in sample.image.ravel()}
+        for part in (split.training, split.validation)
+    ]
+    gaps = [min(abs(a - b) for a in one for b in other) for one, other in (rows, columns)]
+    assert max(gaps) > 6
+
+
+def test_parts_know_where_they_lie() -> None:
+    sample = numbered(np.zeros((20, 30)), place=(100, 200))
+    part = sample.within(1, range(205, 212))
+    assert part.place == (100, 205)
+    assert part.image[0, 0].tolist() == [5, 6, 7, 8, 9, 10, 11]
+    assert sample.within(0, range(50)).target.size == 0
 
 
 def test_too_little_annotation_is_not_split() -> None:

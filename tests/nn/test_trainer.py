@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.samples import IGNORED, Sample, Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
-from napari_tessera.nn.validation import score_network
+from napari_tessera.nn.validation import choose_judges, score_network
 
 CONFIG = TrainingConfig(
     annotation="scribbles",
@@ -111,7 +112,7 @@ def test_cancelling_saves_first() -> None:
         for event in run(state, cancel=cancel, save=lambda state: saved.append(state.step)):
             if isinstance(event, Metric):
                 cancel.cancel()
-    assert saved == [10, 10]
+    assert saved == [0, 10, 10]
 
 
 def test_average_lags_behind_and_catches_up() -> None:
@@ -157,10 +158,52 @@ def test_going_on_after_the_end_counts_anew(tmp_path) -> None:
     assert again.step == 80
 
 
+def test_continued_on_other_annotation_the_old_model_gives_way(tmp_path) -> None:
+    state = fresh()
+    list(run(state))
+    save_checkpoint(tmp_path, state, {})
+    old = copy.deepcopy(state.best.state_dict())
+    swapped = [
+        replace(sample, target=np.where(sample.target == IGNORED, IGNORED, 1 - sample.target).astype(np.uint8))
+        for sample in (*SPLIT.training, *SPLIT.validation)
+    ]
+    task = Task(Split(tuple(swapped[:2]), tuple(swapped[2:])), 2, background=True)
+    again = fresh()
+    load_checkpoint(tmp_path, again, {})
+    list(train_network(again, task, CONFIG, cancel=CancelToken()))
+    assert not all(torch.equal(value, old[name]) for name, value in again.best.state_dict().items())
+    assert again.best_score == task.score(again.best)
+    assert again.best_score.loss < task.score(state.best).loss
+
+
+def test_cancel_stops_a_validation() -> None:
+    cancel = CancelToken()
+    cancel.cancel()
+    with pytest.raises(JobCancelledError):
+        Task(SPLIT, 2, background=True).score(fresh().averaged.network, cancel.raise_if_cancelled)
+
+
+def test_validation_in_tiles_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = fresh()
+    list(run(state))
+    whole = score_network(state.best, SPLIT.validation, 2, background=True)
+    monkeypatch.setattr("napari_tessera.nn.validation.TILE", 16)
+    tiled = score_network(state.best, SPLIT.validation, 2, background=True)
+    assert tiled.dice == whole.dice
+    assert tiled.loss == pytest.approx(whole.loss, rel=1e-5)
+
+
+def test_judges_are_bounded_and_spread() -> None:
+    samples = [bright_squares(seed) for seed in range(10)]
+    chosen = choose_judges(samples, most_pixels=4 * 64 * 64)
+    assert [sample.source for sample in chosen] == [0, 3, 6, 9]
+    assert choose_judges(samples, most_pixels=10)
+
+
 def test_checkpoint_of_other_classes_is_refused(tmp_path) -> None:
     state = fresh()
     save_checkpoint(tmp_path, state, {"classes": [1, 2]})
-    with pytest.raises(ModelError, match=r"classes were \[1, 2\] and are now \[1, 3\]"):
+    with pytest.raises(ModelError, match=r"other classes \(\[1, 2\] before, \[1, 3\] now\)"):
         load_checkpoint(tmp_path, state, {"classes": [1, 3]})
 
 

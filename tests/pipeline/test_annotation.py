@@ -11,10 +11,10 @@ from napari_tessera.core.errors import AnnotationError, InvalidInputError
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED
 from napari_tessera.pipeline.annotation import (
-    check_pair,
     class_numbers,
     describe_classes,
     find_painted,
+    fit_labels,
     make_target,
 )
 
@@ -64,14 +64,20 @@ def test_negative_numbers_are_refused() -> None:
 
 def test_labels_of_another_shape_are_refused() -> None:
     image = open_image(np.zeros((3, 20, 30)), axes="cyx")
-    check_pair(image, open_image(np.zeros((20, 30), dtype=int)))
+    fit_labels(image, open_image(np.zeros((20, 30), dtype=int)))
     with pytest.raises(AnnotationError, match="needs"):
-        check_pair(image, open_image(np.zeros((20, 31), dtype=int)))
+        fit_labels(image, open_image(np.zeros((20, 31), dtype=int)))
+
+
+def test_guessed_axes_follow_the_image() -> None:
+    image = open_image(np.zeros((4, 3, 20, 30)), axes="tcyx")
+    labels = open_image(np.zeros((4, 20, 30), dtype=int))
+    assert (labels.axes, fit_labels(image, labels).axes) == ("zyx", "tyx")
 
 
 def test_fractional_labels_are_refused() -> None:
     with pytest.raises(AnnotationError, match="float64"):
-        check_pair(open_image(np.zeros((4, 4))), open_image(np.zeros((4, 4))))
+        fit_labels(open_image(np.zeros((4, 4))), open_image(np.zeros((4, 4))))
 
 
 def test_background_is_zero_in_every_mode() -> None:

@@ -56,3 +56,19 @@ def test_unusable_images_are_refused(pixels: np.ndarray, message: str) -> None:
 def test_bool_images_have_a_range() -> None:
     found = fit_intensity(open_image(np.eye(8) > 0), IntensityConfig())
     assert (found.low, found.high) == ((0.0,), (1.0,))
+
+
+def test_an_empty_channel_is_named_and_becomes_nothing() -> None:
+    pixels = np.stack([np.full((8, 8), 7), np.arange(64).reshape(8, 8)])
+    found = fit_intensity(open_image(pixels, axes="cyx"), IntensityConfig())
+    assert found.empty == (0,)
+    scaled = found.apply(pixels)
+    assert not scaled[0].any()
+    assert scaled[1].max() > 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.float64])
+def test_large_offsets_leave_neighbours_apart(dtype: type) -> None:
+    pixels = (2**31 + np.arange(64)).astype(dtype).reshape(8, 8)
+    found = fit_intensity(open_image(pixels), IntensityConfig())
+    assert len(np.unique(found.apply(pixels[None]))) == 64

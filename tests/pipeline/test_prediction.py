@@ -29,6 +29,7 @@ from napari_tessera.core.errors import (
 )
 from napari_tessera.core.image import ImageSource, ImageSpec, Region
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning, drain
+from napari_tessera.io import levels, zarr_sink
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
@@ -578,3 +579,60 @@ def test_batches_of_a_stack_give_the_same_result(model: Model, monkeypatch: pyte
     labels = predict(model, as_image(array, "zyx"), config=PredictionConfig(device="cpu"))
     assert sizes == [4, 3]
     assert (labels == reference(model, as_image(array, "zyx"))[0]).mean() > 0.999
+
+
+def predict_large(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cancel: CancelToken, **config: Any
+) -> np.ndarray:
+    """Predict an image that counts as large, and return its pixels."""
+    monkeypatch.setattr(levels, "LARGE", 64)
+    monkeypatch.setattr(levels, "SMALL", 32)
+    array = random_image(70, 101)
+    request = PredictRequest(
+        model=folder,
+        image=write_image(tmp_path / "in.npy", array),
+        out=tmp_path / "out.ome.zarr",
+        config=PredictionConfig(device="cpu", **config),
+    )
+    drain(prediction_job(request, cancel))
+    return array
+
+
+@pytest.mark.parametrize("output", ["labels", "probabilities"])
+def test_large_results_have_levels(
+    folder: Path, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    array = predict_large(folder, tmp_path, monkeypatch, CancelToken(), output=output)
+    full = reference(model, as_image(array, "yx"), output).reshape((-1,) * (output != "labels") + array.shape)
+    found = [open_image(tmp_path / "out.ome.zarr", level=level) for level in range(3)]
+    assert [image.shape[-2:] for image in found] == [(70, 101), (35, 51), (18, 26)]
+    pixels = found[1].read(found[1].spec.full_region)
+    if output == "labels":
+        np.testing.assert_array_equal(pixels, full[::2, ::2])
+    else:
+        whole = full[:, :, :100].reshape(len(full), 35, 2, 50, 2).mean((2, 4))
+        np.testing.assert_allclose(pixels[:, :, :50], whole, atol=1e-6)
+
+
+def test_cancelling_while_levels_are_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel = CancelToken()
+    shrink = zarr_sink.shrink
+
+    def cancelling(*arguments: Any, **options: Any) -> np.ndarray:
+        cancel.cancel()
+        return shrink(*arguments, **options)
+
+    monkeypatch.setattr(zarr_sink, "shrink", cancelling)
+    with pytest.raises(JobCancelledError, match=r"lie in .*out\.ome\.zarr\.partial"):
+        predict_large(folder, tmp_path, monkeypatch, cancel)
+    assert not (tmp_path / "out.ome.zarr").exists()
+    assert open_image(tmp_path / "out.ome.zarr.partial").shape == (70, 101)
+
+
+@pytest.mark.parametrize(("planes", "axes", "warned"), [(3, None, True), (5, None, False), (3, "zyx", False)])
+def test_planes_that_may_be_channels_are_asked_about(model: Model, planes: int, axes: str | None, warned: bool) -> None:
+    events: list[Any] = []
+    predict(model, open_image(random_image(planes, 32, 32), axes=axes), on_event=events.append)
+    texts = [event.text for event in events if isinstance(event, Warning)]
+    assert [text for text in texts if "name the axes cyx" in text] == texts
+    assert bool(texts) == warned

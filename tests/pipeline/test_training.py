@@ -18,7 +18,7 @@ from napari_tessera.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from napari_tessera.core.jobs import CancelToken, Metric, Preview, Result, Warning, drain
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result, Warning, drain
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import load_model
 from napari_tessera.pipeline import dataset as dataset_module
@@ -120,6 +120,60 @@ def test_cancelled_training_keeps_a_model_and_goes_on(tmp_path: Path) -> None:
     value = drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))
     assert value["steps"] == 12
     assert load_model(tmp_path / "m").spec.finished
+
+
+def test_cancelled_before_the_first_validation_there_is_a_model(tmp_path: Path) -> None:
+    cancel = CancelToken()
+    job = train_pairs([pair(*squares())], CONFIG, tmp_path / "m", cancel=cancel)
+    with pytest.raises(JobCancelledError):
+        for event in job:
+            if isinstance(event, Progress) and event.done == 1:
+                cancel.cancel()
+    spec = load_model(tmp_path / "m").spec
+    assert (spec.finished, spec.metrics) == (False, {})
+
+
+def test_cancel_is_noticed_while_reading(tmp_path: Path) -> None:
+    cancel = CancelToken()
+    cancel.cancel()
+    with pytest.raises(JobCancelledError):
+        drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", cancel=cancel))
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_checkpoint_is_there_before_the_first_step(tmp_path: Path) -> None:
+    job = train_pairs([pair(*squares())], CONFIG, tmp_path / "m")
+    for event in job:
+        if isinstance(event, Progress) and event.done == 1:
+            break
+    job.close()
+    assert (tmp_path / "m" / "checkpoint" / "state.safetensors").exists()
+    assert drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))["steps"] == 12
+
+
+@pytest.mark.parametrize("change", [{"annotation": "dense"}, {"intensity.low_percentile": 5.0}])
+def test_going_on_with_other_settings_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    image, labels = squares()
+    drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
+    with pytest.raises(ModelError, match="cannot go on with other"):
+        drain(train_pairs([pair(image, labels)], CONFIG.with_overrides(change), tmp_path / "m", resume=True))
+
+
+def test_a_failed_replacement_leaves_the_old_model(tmp_path: Path) -> None:
+    image, labels = squares()
+    drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
+    before = load_model_spec(tmp_path / "m")
+    with pytest.raises(AnnotationError):
+        drain(train_pairs([pair(image, labels * 0)], CONFIG, tmp_path / "m", overwrite=True))
+    assert load_model_spec(tmp_path / "m") == before
+    assert load_model(tmp_path / "m")
+
+
+def test_an_image_annotated_twice_is_one_image() -> None:
+    image, labels = squares()
+    opened = open_image(image)
+    dataset = load_dataset([(opened, open_image(labels)), (opened, open_image(labels[::-1].copy()))], CONFIG)
+    assert {sample.source for sample in dataset.samples} == {0}
 
 
 def test_resuming_nothing_is_refused(tmp_path: Path) -> None:

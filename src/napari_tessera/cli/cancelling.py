@@ -1,13 +1,14 @@
 """Ctrl+C: the first one cancels in good order, the second one kills."""
 
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-import click
-
 from napari_tessera.core.jobs import CancelToken
+
+NOTICE = "\nCancelling… (press Ctrl+C again to end at once)\n".encode()
 
 
 @contextmanager
@@ -18,7 +19,9 @@ def cancel_on_interrupt() -> Iterator[CancelToken]:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         token.cancel()
         signal.signal(number, signal.SIG_DFL)
-        click.echo("\nCancelling… (press Ctrl+C again to end at once)", err=True)
+        # not click.echo: a handler may interrupt a write to the same stream, which then must not be entered again
+        with suppress(OSError):
+            os.write(2, NOTICE)
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from napari_tessera.cli import checks
 from napari_tessera.cli.cancelling import cancel_on_interrupt
-from napari_tessera.cli.checks import window_obstacle
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.core.jobs import drain
 
@@ -25,27 +25,40 @@ GUI_MODULE = "napari_tessera.napari_plugin.demo"
     help="Folder for images, models, predictions and figures.",
 )
 @click.option("--no-gui", is_flag=True, help="Do without napari's window even if there is a display.")
+@click.option("--sample", type=click.Choice(("nuclei", "tissue")), help="One sample only; both without this.")
+@click.option("--close", is_flag=True, help="Close napari's window at the end.")
 @json_option
-def command(out: Path, no_gui: bool, as_json: bool) -> int | None:
-    """Do the main job on the sample data.
+def command(out: Path, no_gui: bool, sample: str | None, close: bool, as_json: bool) -> int | None:
+    """Do the main job on the sample data: synthetic nuclei with truth, and a real, stained section.
 
-    With a display this opens napari on sample nuclei with scribbles, trains, predicts and shows the result. Without
-    one (or with --no-gui) the same is done on two samples, and image, prediction, overlay and figures are written to
-    --out.
+    With a display this opens napari on the samples with scribbles, one after the other, trains, predicts and shows
+    the result; the window stays open. Without one (or with --no-gui) the same is done headless, and image,
+    prediction, overlay and figures are written to --out.
     """
     obstacle = "--no-gui was given" if no_gui else "--json was given" if as_json else window_obstacle()
     if not obstacle:
         # A process of its own: the command line stays free of Qt, and napari gets its main thread.
-        return subprocess.run([sys.executable, "-m", GUI_MODULE, "--out", str(out)], check=False).returncode
+        options = ["--out", str(out), *(["--sample", sample] if sample else []), *(["--close"] if close else [])]
+        return subprocess.run([sys.executable, "-m", GUI_MODULE, *options], check=False).returncode
     if not no_gui:
         click.echo(f"Working without napari's window, as {obstacle}.", err=True)
 
     from napari_tessera.pipeline.demo import demo_job
 
     with cancel_on_interrupt() as cancel:
-        result = drain(demo_job(out, cancel), event_listener(as_json=as_json))
+        job = demo_job(out, cancel, samples=(sample,)) if sample else demo_job(out, cancel)
+        result = drain(job, event_listener(as_json=as_json))
     emit_result(result, describe(result), as_json=as_json)
     return None
+
+
+def window_obstacle() -> str:
+    """Return in a few words why napari cannot open here; empty if it can, which a trial of Qt and OpenGL has shown."""
+    obstacle = checks.window_obstacle()
+    if obstacle:
+        return obstacle
+    bad = [finding for finding in checks.check_window() if finding.state != "ok"]
+    return f"{bad[0].name} {bad[0].value}" if bad else ""  # a display may be named that is gone
 
 
 def describe(result: Mapping[str, Any]) -> list[str]:

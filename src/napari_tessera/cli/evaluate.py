@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.output import emit_result, json_option
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.evaluation import evaluate
@@ -12,15 +13,20 @@ from napari_tessera.pipeline.evaluation import evaluate
 @click.command("evaluate")
 @click.argument("predicted")
 @click.argument("truth")
+@axes_option("--axes", "PREDICTED")
+@axes_option("--truth-axes", "TRUTH")
 @click.option("--instances", is_flag=True, help="Take each number as an object, and count how many were found.")
 @json_option
-def command(predicted: str, truth: str, instances: bool, as_json: bool) -> None:
+def command(
+    predicted: str, truth: str, axes: str | None, truth_axes: str | None, instances: bool, as_json: bool
+) -> None:
     """Compare a prediction with the truth.
 
     Dice, Jaccard and pixel error of the foreground, per class, and with --instances the average precision (AP) of
     objects at each threshold of overlap (IoU). PREDICTED and TRUTH are labels or masks of the same shape.
     """
-    value = evaluate(open_image(predicted), open_image(truth), instances=instances).to_dict()
+    images = open_image(predicted, axes=axes), open_image(truth, axes=truth_axes)
+    value = evaluate(*images, instances=instances).to_dict()
     emit_result(value, describe(value), as_json=as_json)
 
 

@@ -4,21 +4,23 @@ from typing import Any
 
 import click
 
+from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.output import emit_result, json_option
 from napari_tessera.core.image import ImageSource
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import axes_are_guessed, image_levels, open_image
 
 
 @click.command("info")
 @click.argument("image", metavar="IMAGE")
+@axes_option("--axes", "IMAGE")
 @json_option
-def command(image: str, as_json: bool) -> None:
+def command(image: str, axes: str | None, as_json: bool) -> None:
     """Show axes, shape, dtype, scale, levels and chunks of an image.
 
     IMAGE is a TIFF, PNG, NPY, OME-Zarr or plain zarr array; inside an OME-Zarr also a level
     (cells.ome.zarr/1) or labels (cells.ome.zarr/labels/nuclei).
     """
-    levels = [open_image(image, level=level) for level in range(len(image_levels(image)))]
+    levels = [open_image(image, level=level, axes=axes) for level in range(len(image_levels(image, axes=axes)))]
     value = {**describe_image(levels[0]), "levels": [describe_level(level) for level in levels]}
     emit_result(value, describe_lines(value), as_json=as_json)
 
@@ -29,6 +31,7 @@ def describe_image(image: ImageSource) -> dict[str, Any]:
     return {
         "name": spec.name,
         "axes": spec.axes,
+        "axes_guessed": axes_are_guessed(image),
         "shape": list(spec.shape),
         "dtype": str(spec.dtype),
         "scale": list(spec.scale),
@@ -56,9 +59,10 @@ def describe_lines(value: dict[str, Any]) -> list[str]:
         f"{axis} {scale:g}{' ' + unit if unit else ''}"
         for axis, scale, unit in zip(axes, value["scale"], value["units"], strict=True)
     ]
+    guessed = f" (guessed: the file does not name them; name them with --axes, e.g. --axes {_example(axes)})"
     lines = [
         f"name:     {value['name']}",
-        f"axes:     {axes}",
+        f"axes:     {axes}{guessed if value['axes_guessed'] else ''}",
         f"shape:    {_times(value['shape'])}",
         f"dtype:    {value['dtype']}",
         f"scale:    {', '.join(steps)}",
@@ -72,6 +76,11 @@ def describe_lines(value: dict[str, Any]) -> list[str]:
     if len(value["levels"]) > 1:
         lines += [f"  {index}: {_times(level['shape'])}" for index, level in enumerate(value["levels"])]
     return lines
+
+
+def _example(axes: str) -> str:
+    """Return axes that `axes` may be in truth: a leading dimension taken for z or t is often that of channels."""
+    return "c" + axes[1:]
 
 
 def _times(lengths: list[int]) -> str:

@@ -1,6 +1,8 @@
 """The command `napari-tessera`: which sub-commands there are, and how their endings become exit statuses."""
 
+import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,9 +11,12 @@ import click
 
 from napari_tessera import __version__
 from napari_tessera.cli.output import emit_error
-from napari_tessera.core.errors import JobCancelledError, TesseraError
+from napari_tessera.core.errors import JobCancelledError
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
+
+DEBUG = "NAPARI_TESSERA_DEBUG"
+"""Environment variable: with any value, a failure is told with the place in the program where it happened."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,10 @@ class LazyCommand:
 
 
 COMMANDS: Mapping[str, LazyCommand] = {
-    "demo": LazyCommand("napari_tessera.cli.demo", "Do the main job on the sample data."),
+    "demo": LazyCommand(
+        "napari_tessera.cli.demo",
+        "Do the main job on the sample data: synthetic nuclei with truth, and a real, stained section.",
+    ),
     "info": LazyCommand("napari_tessera.cli.info", "Show axes, shape, dtype, scale, levels and chunks of an image."),
     "train": LazyCommand("napari_tessera.cli.train", "Train a model on images and their annotation."),
     "predict": LazyCommand("napari_tessera.cli.predict", "Apply a model to an image of any size, tile by tile."),
@@ -74,8 +82,14 @@ def run(arguments: Sequence[str]) -> int:
     except (JobCancelledError, click.Abort, KeyboardInterrupt) as error:
         emit_error(str(error) or "Cancelled.", as_json=as_json)
         return CANCELLED
-    except TesseraError as error:
-        emit_error(str(error), as_json=as_json)
+    except Exception as error:  # noqa: BLE001  the outermost boundary: whatever goes wrong is said in one line
+        if os.environ.get(DEBUG):
+            traceback.print_exception(error)
+        # imported here because --help needs no pydantic
+        from napari_tessera.pipeline.failures import describe_error
+
+        message = describe_error(error, report=f"what {DEBUG}=1 makes the command show")
+        emit_error(message, as_json=as_json)
         return FAILED
     return outcome if isinstance(outcome, int) else DONE
 

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import click
 
+from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.config.prediction import PredictionConfig
@@ -22,6 +23,7 @@ def _choices(field: str) -> click.Choice[str]:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("image", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
+@axes_option("--axes", "IN")
 @click.option("--output", type=_choices("output"), default="labels", show_default=True, help="What to write.")
 @click.option(
     "--probability-dtype",
@@ -39,25 +41,37 @@ def _choices(field: str) -> click.Choice[str]:
     show_default=True,
     help="Arithmetic; float32 gives the same result on any tile size.",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler; not available yet, so it is refused.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; read no pixels and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 @json_option
 def command(
-    model: Path, image: Path, out: Path, dry_run: bool, overwrite: bool, as_json: bool, **settings: Any
+    model: Path,
+    image: Path,
+    out: Path,
+    axes: str | None,
+    scheduler: str | None,
+    dry_run: bool,
+    overwrite: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
-    r"""Apply a model to an image of any size, tile by tile.
+    """Apply a model to an image of any size, tile by tile.
 
     IN is a TIFF, PNG, NPY, OME-Zarr (or a level of one, cells.ome.zarr/1) or plain zarr array; the suffix of OUT
     chooses the format: .tif, .npy, .png or .ome.zarr.
 
     \b
     napari-tessera predict my-model cells.tif nuclei.tif
-    """
+    """  # noqa: D301  click wants a real backspace before lines that stay as they are
+    if scheduler is not None:
+        raise click.UsageError("Predicting on a dask cluster is not available yet: leave out --scheduler.")
     try:
         config = PredictionConfig.parse(settings)
     except InvalidInputError as error:
         raise click.UsageError(str(error)) from error
-    request = PredictRequest(model=model, image=InputFile(path=image), out=out, config=config, overwrite=overwrite)
+    source = InputFile(path=image, axes=axes)
+    request = PredictRequest(model=model, image=source, out=out, config=config, overwrite=overwrite)
     if dry_run:
         from napari_tessera.pipeline.planning import plan_request
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.config.base import apply_overrides, parse_assignments
@@ -30,6 +31,8 @@ from napari_tessera.pipeline.requests import InputFile, TrainRequest
     help="What the labels mean: scribbles (0 unlabelled, 1 background, 2… classes), dense (0 background, every other "
     "number a class) or objects (0 background, every other number an object). Required here or in --config.",
 )
+@axes_option("--axes", "every image")
+@axes_option("--labels-axes", "every labels image")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file with training settings.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. max_seconds=90.")
@@ -40,6 +43,8 @@ def command(
     images: tuple[str, ...],
     labels: tuple[str, ...],
     annotation: str | None,
+    axes: str | None,
+    labels_axes: str | None,
     out: Path,
     config_file: Path | None,
     assignments: tuple[str, ...],
@@ -47,11 +52,11 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    r"""Train a model on images and their annotation.
+    """Train a model on images and their annotation.
 
     \b
     napari-tessera train --annotation scribbles --image cells.tif --labels scribbles.tif --out my-model
-    """
+    """  # noqa: D301  click wants a real backspace before lines that stay as they are
     if len(images) != len(labels):
         raise click.UsageError(
             f"{len(images)} --image and {len(labels)} --labels: give one --labels for each --image, in the same order."
@@ -63,8 +68,8 @@ def command(
     from napari_tessera.pipeline.dispatch import run_request
 
     request = TrainRequest(
-        images=tuple(InputFile(path=Path(path)) for path in images),
-        labels=tuple(InputFile(path=Path(path)) for path in labels),
+        images=tuple(InputFile(path=Path(path), axes=axes) for path in images),
+        labels=tuple(InputFile(path=Path(path), axes=labels_axes) for path in labels),
         config=config,
         out=out,
         resume=resume,

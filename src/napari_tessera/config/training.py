@@ -26,12 +26,12 @@ class AugmentationConfig(Config):
 
     flips: bool = Field(default=True, description="Mirror along each spatial axis.")
     rotations: bool = Field(default=True, description="Turn by multiples of 90°.")
-    scale: float = Field(default=1.5, ge=1, le=4, description="Enlarge or shrink by up to this factor.")
-    contrast: float = Field(default=1.6, ge=1, le=8, description="Multiply or divide intensities by up to this.")
+    scale: float = Field(default=2.0, ge=1, le=4, description="Enlarge or shrink by up to this factor.")
+    contrast: float = Field(default=2.5, ge=1, le=8, description="Multiply or divide intensities by up to this.")
     brightness: float = Field(default=0.1, ge=0, le=2, description="Add up to this share of the intensity range.")
-    gamma: float = Field(default=1.5, ge=1, le=8, description="Raise intensities to a power up to this, or 1 over it.")
-    noise: float = Field(default=0.05, ge=0, le=1, description="Add Gaussian noise of up to this standard deviation.")
-    blur: float = Field(default=1.0, ge=0, le=10, description="Blur with a Gaussian of up to this sigma, in pixels.")
+    gamma: float = Field(default=2.0, ge=1, le=8, description="Raise intensities to a power up to this, or 1 over it.")
+    noise: float = Field(default=0.1, ge=0, le=1, description="Add Gaussian noise of up to this standard deviation.")
+    blur: float = Field(default=1.5, ge=0, le=10, description="Blur with a Gaussian of up to this sigma, in pixels.")
 
 
 class IntensityConfig(Config):
@@ -57,7 +57,7 @@ class TrainingConfig(FileConfig):
         default=1.0, ge=0, le=100, description="How strongly scribbles draw borders to the edges of the image."
     )
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="Pull of the weights towards zero.")
-    max_steps: int = Field(default=1200, ge=1, description="Stop after this many steps.")
+    max_steps: int = Field(default=800, ge=1, description="Stop after this many steps.")
     max_seconds: float | None = Field(default=None, gt=0, description="Stop after this time, in seconds.")
     patience: int | None = Field(
         default=None, ge=1, description="Stop after this many validations without improvement."

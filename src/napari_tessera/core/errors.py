@@ -37,10 +37,6 @@ class OutOfMemoryError(TesseraError, MemoryError):
     """Work that does not fit into memory even in its smallest portion."""
 
 
-class MissingDependencyError(TesseraError, ImportError):
-    """An optional library that is not installed."""
-
-
 class WorkerDiedError(TesseraError, RuntimeError):
     """A worker process that ended without saying why."""
 

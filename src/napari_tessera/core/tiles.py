@@ -45,10 +45,7 @@ class Tile:
     @property
     def crop(self) -> Region:
         """Where `inner` lies inside an array read from `outer`."""
-        return tuple(
-            slice(inner.start - outer.start, inner.stop - outer.start)
-            for inner, outer in zip(self.inner, self.outer, strict=True)
-        )
+        return relative(self.inner, self.outer)
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,8 @@ class TileGrid:
                 "lengths must be at least 1 and halos at least 0."
             )
         object.__setattr__(self, "shape", tuple(shape))
-        object.__setattr__(self, "tile", tuple(map(_round_up, tile, alignment)))
-        object.__setattr__(self, "halo", tuple(map(_round_up, halo, alignment)))
+        object.__setattr__(self, "tile", tuple(map(round_up, tile, alignment)))
+        object.__setattr__(self, "halo", tuple(map(round_up, halo, alignment)))
         object.__setattr__(self, "alignment", alignment)
 
     @property
@@ -127,5 +124,13 @@ class TileGrid:
         return Tile(index, tuple(inner), tuple(outer), tuple(padding))
 
 
-def _round_up(value: int, multiple: int) -> int:
+def relative(inner: Region, outer: Region) -> Region:
+    """Return where `inner` lies inside an array that covers `outer`."""
+    return tuple(
+        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(inner, outer, strict=True)
+    )
+
+
+def round_up(value: int, multiple: int) -> int:
+    """Return the smallest multiple of `multiple` that is at least `value`."""
     return -(-value // multiple) * multiple

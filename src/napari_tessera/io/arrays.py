@@ -59,15 +59,20 @@ class ArraySource(ImageSource):
         Specification of the image; its dtype is what `read` returns (native byte order).
     path
         The file that the array lives in; None for one in memory. An error in reading names it.
+    axes_guessed
+        Whether the axes of `spec` are a guess by the number of dimensions.
     """
 
-    def __init__(self, array: ArrayLike, spec: ImageSpec, *, path: Path | None = None) -> None:
+    def __init__(
+        self, array: ArrayLike, spec: ImageSpec, *, path: Path | None = None, axes_guessed: bool = False
+    ) -> None:
         if tuple(array.shape) != spec.shape:
             raise InvalidInputError(
                 f"The array has shape {tuple(array.shape)}, not {spec.shape}: describe it by its own shape."
             )
         self.array = array
         self.path = path
+        self.axes_guessed = axes_guessed
         self._spec = spec
 
     @property
@@ -122,6 +127,11 @@ class RespecifiedSource(ImageSource):
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of one unit of storage, or None for an array that has none."""
         return getattr(self.source, "chunks", None)
+
+    @property
+    def axes_guessed(self) -> bool:
+        """Whether the axes are those that were guessed for the source."""
+        return self._spec.axes == self.source.axes and getattr(self.source, "axes_guessed", False)
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""

@@ -22,6 +22,7 @@ def create_image(
     chunks: tuple[int, ...] | None = None,
     metadata: Mapping[str, Any] | None = None,
     ngff_version: NgffVersion = "0.5",
+    levels: bool = True,
 ) -> ImageSink:
     """Create an output that appears under its final name only when it is finished.
 
@@ -40,6 +41,8 @@ def create_image(
         JSON-ready fields to keep with the image (zarr and TIFF).
     ngff_version
         Version of OME-Zarr; inside an existing store that store's version is used.
+    levels
+        Whether a zarr of more than 4096 pixels along y or x gets smaller copies, each of half the size.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def create_image(
     Raises
     ------
     OutputExistsError
-        If `path` exists and `overwrite` is false.
+        If `path` or ``<name>.partial`` exists and `overwrite` is false, or another run writes it.
     InvalidInputError
         If the suffix is unknown, or the format cannot hold such an image.
     StorageError
@@ -65,5 +68,7 @@ def create_image(
     if suffix == ".png":
         return PngSink(path, spec, overwrite=overwrite)
     if suffix == ".zarr" or (suffix == "" and any(is_zarr(folder) for folder in path.absolute().parents)):
-        return ZarrSink(path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version)
+        return ZarrSink(
+            path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
+        )
     raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")

@@ -13,33 +13,21 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSink, ImageSpec, Region
-from napari_tessera.io.arrays import MemorySink, checked_pixels
+from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.tiff import stored_axes
 from napari_tessera.io.tiff_metadata import NOTE
 from napari_tessera.io.units import MICROMETERS, OME_SYMBOLS
-from napari_tessera.io.writing import RegionFile, publish_file, temporary_file, writing
+from napari_tessera.io.writing import PathSink, RegionFile, publish_file, temporary_file, writing
 
 _OME_DTYPES = ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64")
 
 
-class FileSink(ImageSink):
-    """A file of raw pixels that has a temporary name until `finish`.
-
-    Parameters
-    ----------
-    path
-        Final name.
-    spec
-        What is written.
-    overwrite
-        Whether `finish` may replace a file of that name.
-    """
+class FileSink(PathSink):
+    """A file of raw pixels that has a temporary name until `finish`; parameters are those of `PathSink`."""
 
     def __init__(self, path: Path, spec: ImageSpec, *, overwrite: bool) -> None:
-        self.path = path
-        self._spec = spec
-        self._overwrite = overwrite
+        super().__init__(path, spec, overwrite=overwrite)
         self._temporary = temporary_file(path)
         try:
             with writing(path):
@@ -56,25 +44,6 @@ class FileSink(ImageSink):
             np.lib.format.write_array_header_2_0(file, header)
             offset = file.tell()
         return RegionFile(temporary, offset, self._spec.shape, self._spec.dtype)
-
-    @property
-    def spec(self) -> ImageSpec:
-        """Axes, shape, dtype and calibration of what is written."""
-        return self._spec
-
-    def write(self, region: Region, pixels: NDArray[Any]) -> None:
-        """Store `pixels` at `region`; safe to call from several threads.
-
-        Raises
-        ------
-        InvalidInputError
-            If the pixels do not fit the region or the dtype.
-        StorageError
-            If the disk is full.
-        """
-        pixels = checked_pixels(region, pixels, self._spec)
-        with writing(self.path):
-            self._store(region, pixels)
 
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:
         self._pixels.write(region, pixels)

@@ -30,4 +30,4 @@ def open_npy(path: Path, axes: str | None = None) -> ArraySource:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     dtype = checked_dtype(array.dtype, str(path))
     spec = ImageSpec(axes=axes or guess_axes(array.shape), shape=array.shape, dtype=dtype, name=path.stem)
-    return ArraySource(array, spec, path=path)
+    return ArraySource(array, spec, path=path, axes_guessed=axes is None)

@@ -101,7 +101,8 @@ def _source(
     check_not_empty(array.shape, str(path))
     dtype = checked_dtype(array.dtype, str(path))
     letters = named or axes or guess_axes(array.shape)
-    return ArraySource(array, calibration.spec(letters, array.shape, dtype, name), path=path)
+    spec = calibration.spec(letters, array.shape, dtype, name)
+    return ArraySource(array, spec, path=path, axes_guessed=not (named or axes))
 
 
 def _dimension_names(array: zarr.Array[Any]) -> str | None:

@@ -79,15 +79,23 @@ def open_image(
     return RespecifiedSource(image, _override(image.spec, given)) if given else image
 
 
-def image_levels(path: str | Path) -> tuple[ImageSpec, ...]:
-    """Return the specification of each resolution level of a file, the full one first.
+def axes_are_guessed(image: ImageSource) -> bool:
+    """Whether the axes of an opened image follow from its number of dimensions only, named by neither file nor caller.
+
+    Two dimensions can only be ``yx``, which counts as known.
+    """
+    return image.axes != "yx" and getattr(image, "axes_guessed", False)
+
+
+def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpec, ...]:
+    """Return the specification of each resolution level of a file, the full one first; see `open_image` for `axes`.
 
     Raises
     ------
     MissingInputError, InvalidInputError, StorageError
         As `open_image` does.
     """
-    return tuple(source.spec for source in _open_levels(path, None))
+    return tuple(source.spec for source in _open_levels(path, axes))
 
 
 def _open_levels(source: str | Path | ArrayLike | ImageSource, axes: str | None) -> tuple[ImageSource, ...]:
@@ -100,7 +108,7 @@ def _open_levels(source: str | Path | ArrayLike | ImageSource, axes: str | None)
     spec = ImageSpec(
         axes=axes or guess_axes(tuple(array.shape)), shape=array.shape, dtype=checked_dtype(array.dtype, "The array")
     )
-    return (ArraySource(array, spec),)
+    return (ArraySource(array, spec, axes_guessed=axes is None),)
 
 
 def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:

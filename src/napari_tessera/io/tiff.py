@@ -64,13 +64,14 @@ def _open_levels(tif: TiffFile, path: Path, axes: str | None) -> tuple[ArraySour
     _check_complete(tif, series, path)
     check_not_empty(series.shape, str(path))
     full, order = _full_spec(tif, series, path, axes)
+    guessed = axes is None and order is None and not set(series.axes) <= set("TZCYXS")
     sources = []
     for index, level in enumerate(series.levels):
         array = _open_array(tif, level, index, path)
         if order is not None:
             array = array.reshape(order[0]).transpose(order[1])
         spec = full if index == 0 else level_spec(full, tuple(array.shape), full.name)
-        sources.append(ArraySource(array, spec, path=path))
+        sources.append(ArraySource(array, spec, path=path, axes_guessed=guessed))
     return tuple(sources)
 
 

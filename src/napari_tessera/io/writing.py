@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import uuid
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
-from napari_tessera.core.image import Region
+from napari_tessera.core.image import ImageSink, ImageSpec, Region
+from napari_tessera.io.arrays import checked_pixels
 from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.partial import check_partial
 
 
 @contextmanager
@@ -41,22 +44,69 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_output(path: str | Path, overwrite: bool = False) -> None:
-    """Refuse an output that exists, unless `overwrite` allows to replace it.
+    """Refuse an output that exists, finished or unfinished, unless `overwrite` allows to replace it.
 
     Raises
     ------
     OutputExistsError
-        If `path` exists and `overwrite` is false.
+        If `path` or its unfinished folder exists and `overwrite` is false.
     InvalidInputError
         If `path` is a folder that is no zarr: it is never replaced.
     """
     path = Path(path).expanduser()
+    _check_free(path, overwrite)
+    check_partial(path, overwrite)
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
     if not path.exists():
         return
     if path.is_dir() and not is_zarr(path):
         raise InvalidInputError(f"{path} is a folder: name a file in it.")
     if not overwrite:
         raise OutputExistsError(f"{path} exists: choose another name, or replace it with --overwrite.")
+
+
+class PathSink(ImageSink):
+    """What sinks share that write into a place of their own until they are finished; they say where pixels go.
+
+    Parameters
+    ----------
+    path
+        Final name.
+    spec
+        What is written.
+    overwrite
+        Whether `finish` may replace what has that name.
+    """
+
+    def __init__(self, path: Path, spec: ImageSpec, *, overwrite: bool) -> None:
+        self.path = path
+        self._spec = spec
+        self._overwrite = overwrite
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Axes, shape, dtype and calibration of what is written."""
+        return self._spec
+
+    def write(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Store `pixels` at `region`; safe to call from several threads.
+
+        Raises
+        ------
+        InvalidInputError
+            If the pixels do not fit the region or the dtype.
+        StorageError
+            If the disk is full.
+        """
+        pixels = checked_pixels(region, pixels, self._spec)
+        with writing(self.path):
+            self._store(region, pixels)
+
+    @abstractmethod
+    def _store(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Store `pixels`, which fit."""
 
 
 def temporary_file(path: Path) -> Path:
@@ -73,14 +123,14 @@ def publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
     with writing(path):
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        check_output(path, overwrite)
+        _check_free(path, overwrite)
         temporary.replace(path)
 
 
 def publish_folder(partial: Path, path: Path, overwrite: bool) -> None:
     """Give the folder `partial` its final name; what stood there is removed only once the new one is in place."""
     with writing(path):
-        check_output(path, overwrite)
+        _check_free(path, overwrite)
         old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
         if path.exists():
             path.rename(old)

@@ -1,23 +1,25 @@
 """OME-Zarr outputs."""
 
-import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from napari_tessera.core.axes import CANONICAL, move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSink, ImageSpec, Region
-from napari_tessera.io.arrays import checked_pixels
+from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, region_above, shrink
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
 from napari_tessera.io.ome_zarr import is_zarr
-from napari_tessera.io.writing import publish_folder, writing
+from napari_tessera.io.partial import PartialFolder
+from napari_tessera.io.writing import PathSink, publish_folder, writing
 
 NgffVersion = Literal["0.4", "0.5"]
 
@@ -25,12 +27,12 @@ METADATA_KEY = "napari-tessera"
 """Attribute of the group that holds the metadata given to `create_image`."""
 
 
-class ZarrSink(ImageSink):
-    """An OME-Zarr image of one level that is called ``<name>.partial`` until `finish`.
+class ZarrSink(PathSink):
+    """An OME-Zarr image that is called ``<name>.partial`` until `finish`.
 
     NGFF asks for the axis order ``tczyx``, and so they are stored; `write` takes them in the order of `spec`. Inside
     another OME-Zarr (``store.ome.zarr/labels/nuclei``) the image takes that store's version, and is listed among its
-    labels.
+    labels. A large image is followed by smaller copies of itself, as levels of one pyramid.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ class ZarrSink(ImageSink):
         JSON-ready fields to keep with the image.
     version
         Version of NGFF.
+    levels
+        Whether a large image gets smaller copies.
     """
 
     def __init__(
@@ -57,62 +61,66 @@ class ZarrSink(ImageSink):
         chunks: Sequence[int] | None = None,
         metadata: Mapping[str, Any] | None = None,
         version: NgffVersion = "0.5",
+        levels: bool = True,
     ) -> None:
-        self.path = path
-        self.partial = path.with_name(f"{path.name}.partial")
+        super().__init__(path, spec, overwrite=overwrite)
         self.chunks = _checked_chunks(chunks, spec)
-        self._spec = spec
-        self._overwrite = overwrite
-        self._stored = "".join(axis for axis in CANONICAL if axis in spec.axes)
+        self._axes = "".join(axis for axis in CANONICAL if axis in spec.axes)
+        self._version: NgffVersion = _version_inside(path) or version
+        self._metadata = dict(metadata or {})
+        stored = _reorder(spec, self._axes)
+        self._levels = plan_levels(stored) if levels else (stored,)
         self._lock = threading.Lock()
         with writing(path):
-            self._array = self._create(metadata or {}, _version_inside(path) or version)
-
-    def _create(self, metadata: Mapping[str, Any], version: NgffVersion) -> zarr.Array[Any]:
-        _clear_partial(self.partial)
-        self.partial.parent.mkdir(parents=True, exist_ok=True)
-        stored = _reorder(self._spec, self._stored)
-        attributes = multiscale_attributes([stored], version)
-        if self.path.parent.name == "labels":
-            inner = attributes.get("ome", attributes)
-            inner["image-label"] = {"version": version, "source": {"image": "../../"}}
-        if metadata:
-            attributes[METADATA_KEY] = dict(metadata)
-        group = zarr.create_group(str(self.partial), zarr_format=_zarr_format(version), attributes=attributes)
-        by_axis = dict(zip(self._spec.axes, self.chunks, strict=True))
-        return group.create_array(
-            "0",
-            shape=stored.shape,
-            dtype=stored.dtype,
-            chunks=tuple(by_axis[axis] for axis in self._stored),
-            fill_value=0,
-            **_format_options(version, stored),
-        )
+            self._folder = PartialFolder(path, overwrite)
+            try:
+                self._group = zarr.create_group(
+                    str(self.partial),
+                    zarr_format=_zarr_format(self._version),
+                    attributes=self._attributes(self._levels[:1]),
+                )
+                self._array = self._create_level(0)
+            except BaseException:
+                self._folder.release()
+                raise
+        self._steps = self._write_levels()
 
     @property
-    def spec(self) -> ImageSpec:
-        """Axes, shape, dtype and calibration of what is written."""
-        return self._spec
+    def partial(self) -> Path:
+        """Where the output lies until it is finished."""
+        return self._folder.path
 
-    def write(self, region: Region, pixels: NDArray[Any]) -> None:
-        """Store `pixels` at `region`; safe to call from several threads, fastest where the region is whole chunks.
+    def _attributes(self, levels: Sequence[ImageSpec]) -> dict[str, Any]:
+        attributes = multiscale_attributes(levels, self._version)
+        if self.path.parent.name == "labels":
+            inner = attributes.get("ome", attributes)
+            inner["image-label"] = {"version": self._version, "source": {"image": "../../"}}
+        if self._metadata:
+            attributes[METADATA_KEY] = self._metadata
+        return attributes
 
-        Raises
-        ------
-        InvalidInputError
-            If the pixels do not fit the region or the dtype.
-        StorageError
-            If the disk is full.
-        """
-        pixels = move_axes(checked_pixels(region, pixels, self._spec), self._spec.axes, self._stored)
+    def _create_level(self, index: int) -> zarr.Array[Any]:
+        level = self._levels[index]
+        by_axis = dict(zip(self._spec.axes, self.chunks, strict=True))
+        return self._group.create_array(
+            str(index),
+            shape=level.shape,
+            dtype=level.dtype,
+            chunks=tuple(min(by_axis[axis], length) for axis, length in level.sizes.items()),
+            fill_value=0,
+            **_format_options(self._version, level),
+        )
+
+    def _store(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Store `pixels`, fastest where `region` is whole chunks."""
+        pixels = move_axes(pixels, self._spec.axes, self._axes)
         by_axis = dict(zip(self._spec.axes, region, strict=True))
-        stored = tuple(by_axis[axis] for axis in self._stored)
-        with writing(self.path):
-            if self._is_aligned(region):
+        stored = tuple(by_axis[axis] for axis in self._axes)
+        if self._is_aligned(region):
+            self._array[stored] = pixels
+        else:  # a chunk that is shared with a neighbour is read, changed and written back
+            with self._lock:
                 self._array[stored] = pixels
-            else:  # a chunk that is shared with a neighbour is read, changed and written back
-                with self._lock:
-                    self._array[stored] = pixels
 
     def _is_aligned(self, region: Region) -> bool:
         return all(
@@ -120,8 +128,37 @@ class ZarrSink(ImageSink):
             for part, chunk, length in zip(region, self.chunks, self._spec.shape, strict=True)
         )
 
+    def write_levels(self) -> Iterator[None]:
+        """Write the smaller copies of a large image, a chunk per step; `finish` takes the steps that are left.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full.
+        """
+        return self._steps
+
+    def _write_levels(self) -> Iterator[None]:
+        above, averaged = self._array, is_averaged(self._spec)
+        for index, level in enumerate(self._levels[1:], start=1):
+            factors = factors_of(self._levels[index - 1])
+            with writing(self.path):
+                array = self._create_level(index)
+            for tile in TileGrid(level.shape, array.chunks):
+                with writing(self.path):
+                    pixels = np.asarray(above[region_above(tile.inner, factors, above.shape)])
+                    array[tile.inner] = shrink(pixels, factors, averaged=averaged)
+                yield
+            above = array
+        if len(self._levels) > 1:
+            with writing(self.path):
+                self._group.attrs.update(self._attributes(self._levels))
+
     def finish(self) -> None:
         """Give the folder its final name, and list it if it is a label image inside another zarr."""
+        for _ in self._steps:
+            pass
+        self._folder.release()
         publish_folder(self.partial, self.path, self._overwrite)
         if self.path.parent.name == "labels" and is_zarr(self.path.parent.parent):
             with writing(self.path):
@@ -129,15 +166,7 @@ class ZarrSink(ImageSink):
 
     def abort(self) -> None:
         """Leave ``<name>.partial`` behind, so that the regions that are finished can be looked at."""
-
-
-def _clear_partial(partial: Path) -> None:
-    """Remove what an earlier, unfinished run left; anything else of that name is none of ours."""
-    if not partial.exists():
-        return
-    if not is_zarr(partial) and (not partial.is_dir() or any(partial.iterdir())):
-        raise InvalidInputError(f"{partial} is in the way of the output: move it elsewhere.")
-    shutil.rmtree(partial)
+        self._folder.release()
 
 
 def _reorder(spec: ImageSpec, axes: str) -> ImageSpec:

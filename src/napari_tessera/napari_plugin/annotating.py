@@ -1,7 +1,8 @@
 """Layers to paint in: new ones, and predictions turned into ones for correcting."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from napari.components import ViewerModel
@@ -9,8 +10,8 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_tessera.config.training import Annotation
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_image, placement
-from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_classes, layer_image, placement
+from napari_tessera.pipeline.annotation import BACKGROUND_COLOR, SCRIBBLED_BACKGROUND
 
 Classes = Mapping[int, tuple[str, str]]
 """Name and colour (#rrggbb) by class number."""
@@ -45,18 +46,58 @@ def start_painting(viewer: ViewerModel, layer: Labels, number: int) -> None:
     layer.mode = "paint"
 
 
-def scribbles_from(labels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return class labels as scribbles: background, 0 in predictions, becomes 1; the other numbers stay."""
-    numbers = np.asarray(labels)
-    if numbers.dtype == np.bool_:
-        return np.where(numbers, 2, SCRIBBLED_BACKGROUND).astype(np.uint8)
-    return np.where(numbers == 0, numbers.dtype.type(SCRIBBLED_BACKGROUND), numbers)
+@dataclass(frozen=True)
+class Scribbles:
+    """Scribbles made from class labels.
+
+    Attributes
+    ----------
+    array
+        Integers; background is 1.
+    shift
+        What was added to the numbers of the classes: 1 if there was a class 1, which is background in scribbles,
+        otherwise 0.
+    """
+
+    array: NDArray[np.generic]
+    shift: int
 
 
-def add_scribbles(viewer: ViewerModel, prediction: Labels, array: NDArray[np.generic], classes: Classes) -> Labels:
-    """Add `array`, the scribbles made from `prediction`, as a layer to correct."""
-    layer = Labels(array, name=f"{prediction.name} · annotation", **placement(prediction, "yx"))
-    show_classes(layer, classes)
+def scribbles_from(labels: NDArray[np.generic], numbers: Collection[int] = ()) -> Scribbles:
+    """Return class labels as scribbles: background, 0 in predictions, becomes 1, and no class may be called so.
+
+    Parameters
+    ----------
+    labels
+        Integers of 0 and above, or bool; any shape.
+    numbers
+        Numbers of classes that are known to exist even if `labels` holds none of them.
+
+    Returns
+    -------
+    Scribbles
+        In the dtype of `labels`, or the next wider one if the numbers do not fit any more.
+    """
+    pixels = np.asarray(labels)
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8)
+    if 1 not in numbers and not (pixels == 1).any():
+        return Scribbles(np.where(pixels == 0, pixels.dtype.type(SCRIBBLED_BACKGROUND), pixels), 0)
+    highest = max(int(pixels.max(initial=0)), *numbers, 0) + 1
+    wide_enough = np.result_type(pixels.dtype, np.min_scalar_type(highest))
+    return Scribbles(pixels.astype(wide_enough) + wide_enough.type(1), 1)
+
+
+def scribbled_classes(classes: Classes, shift: int) -> dict[int, tuple[str, str]]:
+    """Return name and colour by number in scribbles of what are `classes` in a prediction."""
+    found = {number + shift: entry for number, entry in classes.items() if number}
+    return {SCRIBBLED_BACKGROUND: classes.get(0, ("background", BACKGROUND_COLOR)), **found}
+
+
+def add_scribbles(viewer: ViewerModel, prediction: Labels, scribbles: Scribbles) -> Labels:
+    """Add the scribbles made from `prediction` as a layer to correct."""
+    layer = Labels(scribbles.array, name=f"{prediction.name} · annotation", **placement(prediction, "yx"))
+    show_classes(layer, scribbled_classes(layer_classes(prediction), scribbles.shift))
     viewer.add_layer(layer)
     prediction.visible = False  # the same shapes twice would hide what is corrected
     start_painting(viewer, layer, SCRIBBLED_BACKGROUND)

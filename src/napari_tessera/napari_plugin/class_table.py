@@ -17,7 +17,7 @@ def default_classes(annotation: Annotation, count: int = 2) -> dict[int, tuple[s
     first = 1 if annotation is Annotation.SCRIBBLES else 0
     classes = {first: ("background", BACKGROUND_COLOR)}
     for index in range(count - 1):
-        name = "object" if annotation is Annotation.OBJECTS or index == 0 else f"class {index + 1}"
+        name = "object" if annotation is Annotation.OBJECTS or index == 0 else f"class {first + 1 + index}"
         classes[first + 1 + index] = (name, CLASS_COLORS[index % len(CLASS_COLORS)])
     return classes
 
@@ -115,7 +115,7 @@ class ClassTable(QWidget):
     def _add(self) -> None:
         number = max(self._classes) + 1
         index = len(self._classes) - 1
-        self._classes[number] = (f"class {index + 1}", CLASS_COLORS[index % len(CLASS_COLORS)])
+        self._classes[number] = (f"class {number}", CLASS_COLORS[index % len(CLASS_COLORS)])
         self._build()
         self.changed.emit()
 

@@ -7,11 +7,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.core.image import ImageSource, Region
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.layers import LayerImage
 from napari_tessera.pipeline.requests import InputFile
 
@@ -38,7 +40,7 @@ def write_input(image: LayerImage, path: Path, cancel: CancelToken) -> InputFile
     OSError
         If the disk is full, for example.
     """
-    stored = stored_path(image.array)
+    stored = stored_path(image.array) or source_path(image)
     if stored is None:
         if isinstance(image.array, np.ndarray):
             stored = path.with_suffix(".npy")
@@ -69,6 +71,31 @@ def stored_path(array: Any) -> Path | None:
         return None
     folder = Path(root) / store_path.path
     return folder if folder.is_dir() else None
+
+
+def source_path(image: LayerImage) -> Path | None:
+    """Return the file that napari read the lazy layer `image` from; None if it is not certain to hold the same pixels.
+
+    Certain is only what a reader handed over as it was: a dask array that shows one array of a file and nothing done
+    to it, of the shape and dtype that the file has for us, and equal in the first, the middle and the last chunk.
+    """
+    array = image.array
+    behind = _zarr_behind(array) if hasattr(array, "dask") else None
+    if image.path is None or behind is None or tuple(behind.shape) != tuple(array.shape):
+        return None
+    try:
+        source = open_image(image.path, axes=image.spec.axes)
+        same = source.shape == image.spec.shape and source.dtype == image.spec.dtype and _look_alike(source, array)
+    except (TesseraError, OSError, ValueError):  # not of a type that we read, or gone: a copy does
+        return None
+    return image.path if same else None
+
+
+def _look_alike(source: ImageSource, array: Any) -> bool:
+    ours = ArraySource(array, source.spec)
+    tiles = list(TileGrid(ours.shape, ours.chunks or ours.shape))
+    regions = [tiles[index].inner for index in sorted({0, len(tiles) // 2, len(tiles) - 1})]
+    return all(np.array_equal(source.read(region), ours.read(region)) for region in regions)
 
 
 def _local_root(store: Any) -> str | Path | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,13 @@ class LayerImage:
     ----------
     array
         Numpy, dask or zarr array, dimensions named by ``spec.axes``.
+    path
+        The file that napari read the layer from; the layer may have been changed since.
     """
 
     array: Any
     spec: ImageSpec
+    path: Path | None = None
 
 
 def possible_axes(layer: Layer) -> tuple[str, ...]:
@@ -88,7 +92,8 @@ def layer_image(layer: Layer, axes: str | None = None) -> LayerImage:
         units=(*(_unit_name(unit) for unit in layer.units), *(None,) * extra),
         name=layer.name,
     )
-    return LayerImage(array, spec)
+    path = layer.source.path
+    return LayerImage(array, spec, Path(path) if path else None)
 
 
 def placement(layer: Layer, axes: str) -> dict[str, Any]:
@@ -106,9 +111,8 @@ def placement(layer: Layer, axes: str) -> dict[str, Any]:
         "units": [str(layer.units[i]) for i in kept],
         "rotate": np.asarray(layer.rotate)[np.ix_(kept, kept)],
         "affine": matrix[np.ix_(rows, rows)],
+        "shear": _shear_matrix({"shear": layer.shear}, layer.ndim)[np.ix_(kept, kept)],
     }
-    if dropped is None:
-        placed["shear"] = layer.shear
     if all(label in CANONICAL for label in layer.axis_labels):
         placed["axis_labels"] = [layer.axis_labels[i] for i in kept]
     return placed
@@ -165,7 +169,7 @@ def probability_layers(
         Image(
             array[index],
             name=f"{name} · probability of {entry.name}",
-            colormap=([[0, 0, 0, 0], entry.color], ("none", entry.name))[0],
+            colormap=[[0, 0, 0, 0], entry.color],
             contrast_limits=(0.0, top),
             blending="additive",
             metadata={METADATA_KEY: dict(metadata)},

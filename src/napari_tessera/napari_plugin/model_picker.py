@@ -50,14 +50,14 @@ class ModelPicker(QWidget):
         return self._folders[index] if 0 <= index < len(self._folders) else None
 
     def update_models(self, choose: Path | None = None) -> None:
-        """Look for models anew; keep the choice, or make `choose` the choice."""
+        """Look for models anew; keep the choice, or make `choose` the choice; without either, the newest."""
         chosen = choose or self.folder
         self._folders = [*self._browsed, *self._session.model_folders()]
         with QSignalBlocker(self.list):
             self.list.clear()
             self.list.addItems([folder.name for folder in self._folders])
-            if chosen in self._folders:
-                self.list.setCurrentIndex(self._folders.index(chosen))
+            if self._folders:  # a list with a placeholder chooses nothing of its own
+                self.list.setCurrentIndex(self._folders.index(chosen) if chosen in self._folders else 0)
         self._choose()
 
     def add_folder(self, folder: Path) -> None:

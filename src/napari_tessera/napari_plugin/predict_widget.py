@@ -1,5 +1,6 @@
 """The widget Predict: apply a model to an image layer."""
 
+from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
@@ -11,7 +12,7 @@ from superqt.utils import create_worker
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Result
-from napari_tessera.napari_plugin.annotating import add_scribbles, scribbles_from
+from napari_tessera.napari_plugin.annotating import Scribbles, add_scribbles, scribbles_from
 from napari_tessera.napari_plugin.folded_section import FoldedSection
 from napari_tessera.napari_plugin.job_widget import JobWidget
 from napari_tessera.napari_plugin.layer_picker import AxesPicker, LayerPicker
@@ -21,7 +22,6 @@ from napari_tessera.napari_plugin.prediction_inputs import Output, PredictionInp
 from napari_tessera.napari_plugin.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.napari_plugin.settings_form import SettingsForm
-from napari_tessera.pipeline.annotation import BACKGROUND_COLOR, SCRIBBLED_BACKGROUND
 
 SETTINGS = (
     ("device", "Device"),
@@ -41,6 +41,7 @@ class PredictWidget(JobWidget):
         self._inputs: PredictionInputs | None = None
         self._waiting: list[PredictionInputs] = []
         self._converting: Any = None
+        self._trained: Path | None = None
         self._make_controls()
         self.set_content(self._arrange())
         self._show_image()
@@ -140,8 +141,8 @@ class PredictWidget(JobWidget):
         correctable = self.prediction.layer is not None and not self.prediction.layer.multiscale
         self.scribbles_button.setEnabled(correctable and self._converting is None)
         self.scribbles_button.setToolTip(
-            "Make an annotation layer out of this prediction: background becomes 1, classes keep their numbers. "
-            "Correct it with the brush, then train on it."
+            "Make an annotation layer out of this prediction: background becomes 1, and classes move up by one if one "
+            "of them is 1. Correct it with the brush, then train on it."
             if correctable
             else "Choose a prediction that is not a pyramid; napari cannot paint in those."
         )
@@ -199,46 +200,66 @@ class PredictWidget(JobWidget):
             self.panel.say(f"Done in {seconds:.1f} s." if isinstance(seconds, float) else "Done.")
 
     def on_end(self, state: RunState) -> None:
-        """Remove scratch files, and go on with the next output."""
-        if self._inputs is not None:
-            self._inputs.clean()
-            self._inputs = None
+        """Remove scratch files, and show what is finished or go on with the next output."""
+        inputs, self._inputs = self._inputs, None
+        if inputs is not None:
+            inputs.clean()
+            if self._open and state is not RunState.DONE:
+                self._show_finished_part(inputs, state)
         if self._waiting and state is RunState.DONE:
             self._next()
         else:
             self._waiting = []
+
+    def _show_finished_part(self, inputs: PredictionInputs, state: RunState) -> None:
+        layers = inputs.finished_part("cancelled" if state is RunState.CANCELLED else "unfinished")
+        for layer in layers:
+            self.viewer.add_layer(layer)
+        if layers and state is RunState.CANCELLED:
+            how_far = self.runner.message.partition(";")[0].rstrip(".")  # where the file lies is the layer's concern
+            self.panel.say(f"{how_far}; what was finished is in the layer {layers[0].name!r}.")
 
     def on_close(self) -> None:
         """Let go of the viewer."""
         self.image.disconnect_viewer()
         self.prediction.disconnect_viewer()
 
+    def _on_event(self, event: JobEvent) -> None:
+        super()._on_event(event)
+        if isinstance(event, Result) and "model" in event.value:
+            self._trained = Path(event.value["model"])
+
     def _on_state(self, state: RunState) -> None:
         super()._on_state(state)
         if self.runner.owner == "Train" and not state.busy:
-            newest = next(iter(self.session.model_folders()), None)
-            self.models.update_models(newest)
+            # a training that failed or was cancelled may have left a model: it is offered, but not chosen unasked
+            self.models.update_models(self._trained if state is RunState.DONE else None)
+            self._trained = None
 
     def _make_scribbles(self) -> None:
         layer = self.prediction.layer
         if layer is None:
             return
-        self._converting = create_worker(scribbles_from, full_resolution(layer), _start_thread=False)
-        self._converting.returned.connect(lambda array: self._show_scribbles(layer, array))
+        numbers = set(layer_classes(layer))
+        self._converting = create_worker(scribbles_from, full_resolution(layer), numbers, _start_thread=False)
+        self._converting.returned.connect(lambda scribbles: self._show_scribbles(layer, scribbles))
         self._converting.errored.connect(self._scribbles_failed)
         self._converting.start()
         self.refresh()
 
-    def _show_scribbles(self, layer: Any, array: Any) -> None:
+    def _show_scribbles(self, layer: Labels, scribbles: Scribbles) -> None:
         self._converting = None
-        classes = layer_classes(layer)
-        found = {number: entry for number, entry in classes.items() if number > 1}
-        background = classes.get(0, ("background", BACKGROUND_COLOR))
-        add_scribbles(self.viewer, layer, array, {SCRIBBLED_BACKGROUND: background, **found})
+        if not self._open:  # closed in the meantime: nobody waits for them, and the controls may be gone
+            return
+        add_scribbles(self.viewer, layer, scribbles)
         self.refresh()
+        if scribbles.shift:
+            self.panel.say("In scribbles 1 is background, so each class has the number after its own: 1 is now 2.")
 
     def _scribbles_failed(self, error: Exception) -> None:
         self._converting = None
+        if not self._open:
+            return
         notifications.show_error(f"The prediction could not be turned into scribbles: {error}")
         self.refresh()
 

@@ -12,10 +12,10 @@ from napari.layers import Layer
 
 from napari_tessera.config.model import ModelSpec
 from napari_tessera.config.prediction import PredictionConfig
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource, RespecifiedSource
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.inputs import write_input
 from napari_tessera.napari_plugin.layers import (
     LayerImage,
@@ -24,11 +24,11 @@ from napari_tessera.napari_plugin.layers import (
     placement,
     probability_layers,
 )
-from napari_tessera.napari_plugin.session import Session
+from napari_tessera.napari_plugin.session import Session, partial_path
 from napari_tessera.pipeline.requests import PredictRequest
 
-LARGE = 2**29
-"""Results of more bytes than this go into a chunked zarr store that napari reads piece by piece."""
+LARGE = 2**26
+"""Results of more bytes than this are read piece by piece; others at once, in a moment, and can be painted in."""
 
 Output = Literal["labels", "probabilities"]
 
@@ -59,9 +59,9 @@ class PredictionInputs:
     def __post_init__(self) -> None:
         self._image = layer_image(self.layer, self.axes)
         self._placed = placement(self.layer, self.axes)
-        suffix = ".ome.zarr" if self._result_bytes() > LARGE else ".npy"
         kind = "" if self.config.output == "labels" else " · probabilities"
-        self.out = self.session.prediction_path(f"{self.name}{kind}", suffix)
+        # a zarr, because of one that is interrupted the finished tiles stay
+        self.out = self.session.prediction_path(f"{self.name}{kind}", ".ome.zarr")
 
     @property
     def name(self) -> str:
@@ -91,33 +91,58 @@ class PredictionInputs:
 
     def result_layers(self) -> list[Layer]:
         """Return the result as layers that lie where the image does."""
-        metadata = {"role": "prediction", "model": str(self.model), "path": str(self.out)}
-        data = open_result(self.out)
+        return self._layers(self.out, self.name)
+
+    def finished_part(self, ending: str) -> list[Layer]:
+        """Return the tiles that an interrupted prediction has finished as layers, 0 elsewhere; empty if there is none.
+
+        What has been read into memory is removed from the disk.
+
+        Parameters
+        ----------
+        ending
+            What the names of the layers end with, for example ``cancelled``.
+        """
+        partial = partial_path(self.out)
+        try:
+            layers = self._layers(partial, f"{self.name} · {ending}") if _has_chunks(partial) else []
+        except TesseraError:  # a chunk was being written when the process was killed
+            layers = []
+        if all(isinstance(layer.data, np.ndarray) for layer in layers):
+            shutil.rmtree(partial, ignore_errors=True)
+        return layers
+
+    def _layers(self, path: Path, name: str) -> list[Layer]:
+        metadata = {"role": "prediction", "model": str(self.model), "path": str(path)}
+        axes = self._image.spec.without("c").axes
         if self.config.output == "labels":
-            return [labels_layer(data, self._placed, self.spec.classes, self.name, metadata)]
-        return list(probability_layers(data, self._placed, self.spec.classes, self.name, metadata))
-
-    def _result_bytes(self) -> int:
-        spec: ImageSpec = self._image.spec.without("c")
-        if self.config.output == "labels":
-            return math.prod(spec.shape) * np.min_scalar_type(max(entry.id for entry in self.spec.classes)).itemsize
-        return math.prod(spec.shape) * len(self.spec.classes) * np.dtype(self.config.probability_dtype).itemsize
+            return [labels_layer(open_result(path, axes), self._placed, self.spec.classes, name, metadata)]
+        data = open_result(path, f"c{axes}")
+        return list(probability_layers(data, self._placed, self.spec.classes, name, metadata))
 
 
-def open_result(path: Path) -> Any:
-    """Return what a prediction wrote: an array of its own that can be painted in, or one read piece by piece.
+def open_result(path: Path, axes: str) -> Any:
+    """Return what a prediction wrote, its dimensions in the order of `axes`.
 
-    A pyramid comes back as a list of levels.
+    A small result comes as a numpy array that can be painted in, one of more than `LARGE` bytes as a dask array.
+
+    Raises
+    ------
+    StorageError
+        If it is damaged.
     """
-    if path.suffix == ".npy":
-        # copy on write: nothing is read before it is shown, and what is painted stays in memory
-        return np.load(path, mmap_mode="c", allow_pickle=False)
-    levels = [_lazy(open_image(path, level=level)) for level in range(len(image_levels(path)))]
-    return levels if len(levels) > 1 else levels[0]
-
-
-def _lazy(source: Any) -> Any:
+    source = open_image(path)
+    spec = source.spec
+    order = [spec.axes.index(axis) for axis in axes]
+    if math.prod(spec.shape) * spec.dtype.itemsize <= LARGE:
+        return np.ascontiguousarray(source.read(spec.full_region).transpose(order))
     while isinstance(source, RespecifiedSource):
         source = source.source
     assert isinstance(source, ArraySource)
-    return dask.array.from_zarr(source.array)
+    return dask.array.from_zarr(source.array).transpose(order)
+
+
+def _has_chunks(store: Path) -> bool:
+    """Return whether any tile has been written into the OME-Zarr `store`."""
+    array = store / "0"
+    return array.is_dir() and any(path.is_dir() or path.name[0].isdigit() for path in array.iterdir())

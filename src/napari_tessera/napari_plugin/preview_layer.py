@@ -34,6 +34,7 @@ class PreviewLayer:
         self._placements = placements
         self._colormap = class_colormap(colors)
         self.layer: Labels | None = None
+        self._image = 0
 
     def open(self, image: int, region: Region) -> None:
         """Add the layer, still empty, for a part of image number `image`.
@@ -41,6 +42,7 @@ class PreviewLayer:
         Adding a layer is the one slow step (napari builds its controls); done when the person presses Train, it does
         not come in between while they paint.
         """
+        self._image = image
         shape = [stop - start for start, stop in region]
         self._add(np.zeros(shape, np.uint8), displaced(self._placements[image], [start for start, _ in region]))
 
@@ -54,11 +56,11 @@ class PreviewLayer:
         path.unlink(missing_ok=True)
         placed = displaced(self._placements[preview.image], [start for start, _ in preview.region])
         if self.layer is None or self.layer not in self._viewer.layers:
+            self._image = preview.image
             self._add(labels, placed)
             return
-        if self.layer.ndim != labels.ndim:
-            self.remove()
-            self._add(labels, placed)
+        if self._image != preview.image:  # another scale, rotation or number of dimensions
+            self._replace(preview.image, labels, placed)
             return
         if labels.shape == self.layer.data.shape and np.allclose(self.layer.translate, placed["translate"]):
             if not np.array_equal(self.layer.data, labels):
@@ -72,6 +74,15 @@ class PreviewLayer:
         if self.layer is not None and self.layer in self._viewer.layers:
             self._viewer.layers.remove(self.layer)
         self.layer = None
+
+    def _replace(self, image: int, labels: np.ndarray[Any, Any], placed: dict[str, Any]) -> None:
+        """Show a preview of another image, as visible as the person has made the layer."""
+        assert self.layer is not None
+        visible, opacity = self.layer.visible, self.layer.opacity
+        self.remove()
+        self._image = image
+        self._add(labels, placed)
+        self.layer.visible, self.layer.opacity = visible, opacity
 
     def _add(self, labels: np.ndarray[Any, Any], placed: dict[str, Any]) -> None:
         selected = set(self._viewer.layers.selection)

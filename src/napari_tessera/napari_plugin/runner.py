@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -23,7 +23,7 @@ from napari_tessera.config.base import Config
 from napari_tessera.core.errors import JobCancelledError, WorkerDiedError
 from napari_tessera.core.jobs import CancelToken, Preview, event_from_dict
 from napari_tessera.napari_plugin.worker_process import COMMAND, Ended, Reply, WorkerProcess
-from napari_tessera.pipeline.worker import describe_error
+from napari_tessera.pipeline.failures import describe_error
 
 _log = logging.getLogger(__name__)
 
@@ -290,7 +290,7 @@ class JobRunner(QObject):
             run.retried = True  # most likely it had died while idle, and the request was sent to nobody
             self._send_start(run, run.request)
         elif run.sent:
-            self._finish(RunState.FAILED, str(_died(ended.returncode)))
+            self._finish(RunState.FAILED, str(_died(ended.returncode, run.owner)))
 
     def _enforce_cancel(self) -> None:
         now = time.monotonic()
@@ -330,11 +330,18 @@ def _drop(fields: dict[str, Any]) -> None:
         Path(fields["path"]).unlink(missing_ok=True)
 
 
-def _died(returncode: int) -> WorkerDiedError:
+_REMEDIES: Mapping[str, str] = {
+    "Train": "press Continue to go on from the last checkpoint, or Train to start again.",
+    "Predict": "press Predict to do it again, with a smaller tile size if it was for lack of memory.",
+}
+"""What to do when the worker has died, by the owner of the job."""
+
+
+def _died(returncode: int, owner: str) -> WorkerDiedError:
     how = f"stopped by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
     return WorkerDiedError(
         f"The process that did the work ended unexpectedly ({how}), perhaps for lack of memory: your layers are safe; "
-        "press Continue to go on from the last checkpoint, or start again."
+        + _REMEDIES.get(owner, "start it again.")
     )
 
 

@@ -10,15 +10,16 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 
 def nuclei() -> list[LayerTuple]:
     """Return synthetic nuclei and scribbles on them."""
-    return _layers(load_sample("nuclei"))
+    return sample_layers(load_sample("nuclei"))
 
 
 def tissue() -> list[LayerTuple]:
     """Return a stained section and scribbles on it."""
-    return _layers(load_sample("tissue"))
+    return sample_layers(load_sample("tissue"))
 
 
-def _layers(sample: Sample) -> list[LayerTuple]:
+def sample_layers(sample: Sample) -> list[LayerTuple]:
+    """Return the image of a sample and its scribbles, as napari takes layers from a plugin."""
     spec = sample.scribbles_spec
     placed = {
         "scale": spec.scale,

@@ -55,7 +55,12 @@ class Session:
         """Return a path in `predictions` that is not taken, for a result called `name`."""
         self.predictions.mkdir(parents=True, exist_ok=True)
         stem = file_name(name)
-        return self.predictions / (_free(stem, lambda stem: (self.predictions / (stem + suffix)).exists()) + suffix)
+
+        def taken(candidate: str) -> bool:
+            path = self.predictions / f"{candidate}{suffix}"
+            return path.exists() or partial_path(path).exists()  # what a cancelled one left may be shown in a layer
+
+        return self.predictions / f"{_free(stem, taken)}{suffix}"
 
     def make_scratch(self) -> Path:
         """Return a new empty folder for the inputs of one job; whoever asked for it removes it."""
@@ -68,6 +73,11 @@ class Session:
         return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
 
 
+def partial_path(path: Path) -> Path:
+    """Return where the finished part of an interrupted prediction into `path` lies."""
+    return path.with_name(f"{path.name}.partial")
+
+
 def _free(name: str, taken: Callable[[str], bool]) -> str:
     candidate, number = name, 2
     while taken(candidate):
@@ -75,9 +85,14 @@ def _free(name: str, taken: Callable[[str], bool]) -> str:
     return candidate
 
 
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, with any suffix."""
+
+
 def file_name(name: str) -> str:
     """Return `name` as a file name that every system accepts."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .-")[:80] or "unnamed"
+    cut = re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .-")[:80].strip(" .-") or "unnamed"
+    return f"_{cut}" if _RESERVED.fullmatch(cut) else cut
 
 
 def current_session() -> Session:

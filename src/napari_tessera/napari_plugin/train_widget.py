@@ -47,6 +47,9 @@ SETTINGS = (
     ("seed", "Seed"),
 )
 
+CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
+"""The file in a model folder that training goes on from (DESIGN: on disk)."""
+
 
 class TrainWidget(JobWidget):
     """Trains a network on annotated layers and shows what it has learnt while it learns."""
@@ -128,7 +131,7 @@ class TrainWidget(JobWidget):
         """Enable what applies and say why the rest does not."""
         super().refresh()
         why_not = self.why_not
-        trained = (self._folder() / "checkpoint").exists()
+        trained = (self._folder() / CHECKPOINT_FILE).is_file()
         self.train_button.setEnabled(not why_not)
         self.train_button.setToolTip(
             why_not or "Train a new network on the annotation. If the name is taken, the next free one is used."

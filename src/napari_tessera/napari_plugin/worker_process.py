@@ -31,6 +31,26 @@ class Ended:
     returncode: int
 
 
+LOG_BYTES = 2**20
+"""A log longer than this is put aside when a worker starts; one that was put aside earlier goes."""
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log to write on at its end: what is in it stays, and so does what another napari writes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # there is none yet, or Windows: another worker has it open, then it grows on
+        if path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(f".old{path.suffix}"))
+    return path.open("ab")
+
+
+def _detached() -> dict[str, Any]:
+    """Return what keeps a Ctrl+C in napari's terminal from reaching the worker as well."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
 class WorkerProcess:
     """One running worker.
 
@@ -68,15 +88,14 @@ class WorkerProcess:
         self._inbox = inbox
         errors: IO[bytes] | None = None
         if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            errors = log.open("wb")
+            errors = open_log(log)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors if errors is not None else subprocess.DEVNULL,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                **_detached(),
             )
         finally:
             if errors is not None:

@@ -77,12 +77,15 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
     if header.get("format") != FORMAT:
         raise ModelError(f"The checkpoint in {folder} is of another version: start the training anew.")
     _check_context(json.loads(header["context"]), context)
-    for part, module in _modules(state).items():
-        for name, tensor in module.items():
-            tensor.copy_(tensors[f"{part}/{name}"])
-    _restore_optimizer(state.optimizer, tensors)
-    state.rng.bit_generator.state = json.loads(header["rng"])
-    progress = json.loads(header["progress"])
+    try:
+        for part, module in _modules(state).items():
+            for name, tensor in module.items():
+                tensor.copy_(tensors[f"{part}/{name}"])
+        _restore_optimizer(state.optimizer, tensors)
+        state.rng.bit_generator.state = json.loads(header["rng"])
+        progress = json.loads(header["progress"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"The checkpoint in {folder} is incomplete: start the training anew.") from error
     best_score = progress.pop("best_score")
     for name, value in progress.items():
         setattr(state, name, value)
@@ -103,8 +106,8 @@ def _check_context(saved: Mapping[str, Any], current: Mapping[str, Any]) -> None
     for name, value in json.loads(json.dumps(current)).items():
         if saved.get(name) != value:
             raise ModelError(
-                f"The training cannot go on: its {name} were {saved.get(name)} and are now {value}; undo the change or "
-                "train a new model."
+                f"The training cannot go on with other {name} ({saved.get(name)} before, {value} now): undo the change "
+                "or train a new model."
             )
 
 

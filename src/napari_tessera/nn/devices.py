@@ -13,10 +13,8 @@ def choose_device(name: str) -> torch.device:
     InvalidInputError
         If the device is not there.
     """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name == "auto":  # Apple GPUs only when asked for: whether they give the same results has not been measured
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda"):
         wanted = torch.device(name)
         if not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count():

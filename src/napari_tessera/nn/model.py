@@ -57,7 +57,7 @@ def load_model(folder: Path) -> Model:
         raise ModelError(f"The model {folder} has no {WEIGHTS_FILE}: copy the whole folder again.") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    damaged = f"The weights of the model {folder} are damaged: copy the whole folder again or train anew."
+    damaged = f"The weights of the model {folder} are damaged: copy the whole folder again, or continue its training."
     if sha256(weights).hexdigest() != spec.weights_sha256:
         raise ModelError(damaged)
     network = build_network(spec.network, channels=spec.channels, classes=len(spec.classes))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_tessera.nn.regions import round_up
+from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.unet import UNet
 
 ONEDNN_ELEMENTS = 20480

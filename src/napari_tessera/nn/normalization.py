@@ -15,6 +15,9 @@ from torch.autograd.function import once_differentiable
 
 Normalization = Literal["batch_renorm", "batch", "none"]
 
+FUSED_STATISTICS = ("cpu", "cuda")
+"""Devices for which torch finds mean and variance in one pass."""
+
 
 class _NormalizeByBatch(torch.autograd.Function):
     """``(x − mean) · invstd · weight + bias`` with the gradient of batch normalisation.
@@ -101,6 +104,9 @@ class BatchRenorm(nn.Module):
 def _batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance per feature, each of shape (features,), in float32 or better."""
     dtype = torch.promote_types(x.dtype, torch.float32)
+    if x.device.type not in FUSED_STATISTICS:
+        var, mean = torch.var_mean(x.to(dtype), [0, *range(2, x.ndim)], correction=0)
+        return mean, var
     unused = x.new_zeros(x.shape[1], dtype=dtype)  # in place of running averages, which are kept elsewhere
     mean, var = torch.batch_norm_update_stats(x, unused, unused.clone(), 0.0)
     return mean.to(dtype), var.to(dtype)

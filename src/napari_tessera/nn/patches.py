@@ -36,7 +36,8 @@ class PatchSampler:
         index = int(rng.integers(len(self._images)))
         pixels = self._annotated[index]
         of_class = pixels[int(rng.integers(len(pixels)))]
-        focus = of_class[int(rng.integers(len(of_class)))]
+        width = self._targets[index].shape[1]
+        focus = np.array(divmod(int(of_class[int(rng.integers(len(of_class)))]), width))
         turn = random_turn(rng, self._augmentation)
         # the annotated pixel lands exactly on a pixel in the inner half of the patch, so that shrinking cannot skip it
         at = rng.integers(self._size // 4, self._size - self._size // 4, size=2)
@@ -44,9 +45,9 @@ class PatchSampler:
         return cut_patch(self._images[index], self._targets[index], centre, turn, self._size)
 
 
-def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> list[NDArray[np.int64]]:
-    """Return the positions (n, 2) of the annotated pixels of each class that is there."""
-    found = (np.argwhere(target == index) for index in range(classes))
+def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> list[NDArray[np.uint32]]:
+    """Return the positions, row by row, of the annotated pixels of each class that is there."""
+    found = (np.flatnonzero(target == index).astype(np.uint32) for index in range(classes))
     return [positions for positions in found if len(positions)]
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from napari_tessera.core.errors import OutOfMemoryError
 from napari_tessera.core.image import Region
+from napari_tessera.core.tiles import relative, round_up
 from napari_tessera.nn.needs import TileNeeds, tile_needs
 from napari_tessera.nn.networks import fold_network
-from napari_tessera.nn.regions import extents_of, grow, least_extents, relative, round_up, split, widen
+from napari_tessera.nn.regions import extents_of, grow, least_extents, split, widen
 from napari_tessera.nn.unet import UNet
 
 Output = Literal["classes", "float32", "float16", "uint8"]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from napari_tessera.core.image import Region
+from napari_tessera.core.tiles import TileGrid, round_up
 
 
 def least_extents(lengths: Sequence[int], pixels: int) -> tuple[int, ...]:
@@ -37,21 +38,18 @@ def grow(region: Region, lengths: Sequence[int], extents: Sequence[int], stride:
     grown = []
     for part, length, extent in zip(region, lengths, extents, strict=True):
         start = min(part.start, max(part.stop - extent, 0) // stride * stride)
-        stop = max(part.stop, min(-(-(start + extent) // stride) * stride, length))
+        stop = max(part.stop, min(round_up(start + extent, stride), length))
         grown.append(slice(start, stop))
     return tuple(grown)
 
 
 def split(inner: Region, edge: int) -> Iterator[Region]:
     """Cut `inner` into parts of at most `edge` per dimension, in row-major order."""
-    counts = [math.ceil((part.stop - part.start) / edge) for part in inner]
-    for flat in range(math.prod(counts)):
-        rest, cut = flat, []
-        for part, count in zip(reversed(inner), reversed(counts), strict=True):
-            rest, position = divmod(rest, count)
-            start = part.start + position * edge
-            cut.append(slice(start, min(start + edge, part.stop)))
-        yield tuple(reversed(cut))
+    for tile in TileGrid(extents_of(inner), [edge] * len(inner)):
+        yield tuple(
+            slice(part.start + piece.start, part.start + piece.stop)
+            for part, piece in zip(inner, tile.inner, strict=True)
+        )
 
 
 def widen(inner: Region, lengths: Sequence[int], halo: int) -> Region:
@@ -62,18 +60,6 @@ def widen(inner: Region, lengths: Sequence[int], halo: int) -> Region:
     )
 
 
-def relative(inner: Region, outer: Region) -> Region:
-    """Return where `inner` lies inside an array that covers `outer`."""
-    return tuple(
-        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(inner, outer, strict=True)
-    )
-
-
 def extents_of(region: Region) -> tuple[int, ...]:
     """Return the length of `region` along each dimension."""
     return tuple(part.stop - part.start for part in region)
-
-
-def round_up(value: int, multiple: int) -> int:
-    """Return the smallest multiple of `multiple` that is at least `value`."""
-    return -(-value // multiple) * multiple

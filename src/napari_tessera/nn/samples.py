@@ -28,17 +28,26 @@ class Sample:
     source
         Index of the image it comes from.
     place
-        Samples with the same source and place are planes that lie on top of each other.
+        Position (y, x) of its first pixel in the image; planes on top of each other have the same.
     """
 
     image: NDArray[np.float32]
     target: NDArray[np.uint8]
     source: int = 0
-    place: tuple[int, ...] = ()
+    place: tuple[int, int] = (0, 0)
 
-    def crop(self, y: slice, x: slice) -> "Sample":
-        """Return the part of the sample at `y`, `x`."""
-        return replace(self, image=self.image[:, y, x], target=self.target[y, x])
+    def within(self, axis: int, span: range) -> "Sample":
+        """Return the part, maybe empty, that lies in `span` of the image along y (`axis` 0) or x (1)."""
+        first = self.place[axis]
+        kept = slice(max(span.start - first, 0), max(span.stop - first, 0))
+        y, x = (kept, slice(None)) if axis == 0 else (slice(None), kept)
+        place = (max(first, span.start), self.place[1]) if axis == 0 else (self.place[0], max(first, span.start))
+        return replace(self, image=self.image[:, y, x], target=self.target[y, x], place=place)
+
+    @property
+    def annotated(self) -> bool:
+        """Whether any pixel has a target."""
+        return bool((self.target != IGNORED).any())
 
     def class_counts(self, classes: int) -> NDArray[np.int64]:
         """Return the number of annotated pixels per class."""
@@ -68,29 +77,31 @@ def split_by_source(samples: Sequence[Sample], fraction: float, classes: int, rn
 def split_by_blocks(samples: Sequence[Sample], fraction: float, classes: int, gap: int) -> Split | None:
     """Hold out a block at one side of each image, about `fraction` of its annotation, `gap` pixels from the rest.
 
-    Planes on top of each other are cut at the same place, so that no held-out pixel has a trained one above it. Returns
-    None if no image has enough annotation to spare.
+    All squares and planes of an image are cut at the same place, so that no held-out pixel has a trained one beside or
+    above it. Returns None if no image has enough annotation to spare.
     """
-    groups: dict[tuple[int, tuple[int, ...]], list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault((sample.source, sample.place), []).append(sample)
     training: list[Sample] = []
     validation: list[Sample] = []
-    for group in groups.values():
+    for source in sorted({sample.source for sample in samples}):
+        group = [sample for sample in samples if sample.source == source]
         cut = _best_cut(group, fraction, classes, gap)
         if cut is None:
             training += group
             continue
-        kept, held_out = cut
-        training += [sample.crop(*kept) for sample in group]
-        validation += [sample.crop(*held_out) for sample in group]
-    validation = [sample for sample in validation if (sample.target != IGNORED).any()]
-    training = [sample for sample in training if (sample.target != IGNORED).any()]
+        training += [sample.within(cut.axis, cut.kept) for sample in group]
+        validation += [sample.within(cut.axis, cut.held_out) for sample in group]
+    training = [sample for sample in training if sample.annotated]
+    validation = [sample for sample in validation if sample.annotated]
     return Split(tuple(training), tuple(validation)) if validation else None
 
 
-Cut = tuple[tuple[slice, slice], tuple[slice, slice]]
-"""``(y, x)`` of what is kept for training, ``(y, x)`` of what is held out."""
+@dataclass(frozen=True)
+class Cut:
+    """Where an image is divided: along y (`axis` 0) or x (1), in pixels of the image."""
+
+    axis: int
+    kept: range
+    held_out: range
 
 
 def _best_cut(group: Sequence[Sample], fraction: float, classes: int, gap: int) -> Cut | None:
@@ -103,35 +114,33 @@ def _best_cut(group: Sequence[Sample], fraction: float, classes: int, gap: int) 
     for axis in (0, 1):
         share = _share_before(group, axis, classes)
         length = share.shape[1] - 1
+        positions = np.arange(gap + 1, length - gap)
+        if not len(positions):
+            continue
         for at_end in (False, True):
-            positions = np.arange(gap + 1, length - gap)
-            if not len(positions):
-                continue
             near, far = (positions, positions - gap) if at_end else (positions, positions + gap)
             held = 1 - share[:, near] if at_end else share[:, near]
             kept = share[:, far] if at_end else 1 - share[:, far]
             error = np.abs(held - fraction).max(axis=0) + (kept.min(axis=0) < LEAST_KEPT)
             if error.min() < best_error:
-                position = int(positions[error.argmin()])
-                best, best_error = _slices(axis, position, gap, length, at_end=at_end), float(error.min())
+                best_error, position = float(error.min()), int(positions[error.argmin()])
+                parts = range(position - gap), range(position, length)
+                best = Cut(axis, *parts) if at_end else Cut(axis, range(position + gap, length), range(position))
     return best
 
 
 def _share_before(group: Sequence[Sample], axis: int, classes: int) -> NDArray[np.float64]:
-    """Return which share of each class's annotation lies before each position along `axis`, (classes, length + 1)."""
-    profile = np.stack([sum((s.target == k).sum(axis=1 - axis) for s in group) for k in range(classes)])
+    """Return which share of each class's annotation lies before each position of the image, (classes, length + 1)."""
+    length = max(sample.place[axis] + sample.target.shape[axis] for sample in group)
+    profile = np.zeros((classes, length))
+    for sample in group:
+        first = sample.place[axis]
+        for index in range(classes):
+            along = (sample.target == index).sum(axis=1 - axis)
+            profile[index, first : first + len(along)] += along
     profile = profile[profile.sum(axis=1) > 0]
     share = (profile / profile.sum(axis=1, keepdims=True)).cumsum(axis=1)
     return np.pad(share, ((0, 0), (1, 0)))
-
-
-def _slices(axis: int, position: int, gap: int, length: int, *, at_end: bool) -> Cut:
-    before, after = slice(0, position), slice(position, length)
-    kept, held_out = (slice(0, position - gap), after) if at_end else (slice(position + gap, length), before)
-    everything = slice(None)
-    if axis == 0:
-        return (kept, everything), (held_out, everything)
-    return (everything, kept), (everything, held_out)
 
 
 def _total(samples: Sequence[Sample], classes: int) -> NDArray[np.int64]:

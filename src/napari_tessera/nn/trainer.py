@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Preview, Progress
 from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
@@ -19,7 +20,7 @@ from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.samples import Split
 from napari_tessera.nn.unet import UNet
-from napari_tessera.nn.validation import Score, score_network
+from napari_tessera.nn.validation import Score, choose_judges, score_network
 
 AVERAGING_HORIZON = 100
 SMOOTHNESS_STEPS = 100
@@ -92,10 +93,10 @@ class Task:
     classes: int
     background: bool
 
-    def score(self, network: UNet) -> Score:
-        """Judge `network`."""
-        judges = self.split.validation or self.split.training
-        return score_network(network, judges, self.classes, background=self.background)
+    def score(self, network: UNet, check: Callable[[], None] = lambda: None) -> Score:
+        """Judge `network`; `check` may raise to stop."""
+        judges = choose_judges(self.split.validation or self.split.training)
+        return score_network(network, judges, self.classes, background=self.background, check=check)
 
 
 def train_network(
@@ -118,9 +119,9 @@ def train_network(
     config
         All settings.
     cancel
-        Checked before every step.
+        Checked before every step and between the tiles of validations and previews.
     save
-        Called with the state after every validation and at the end, also when cancelled.
+        Called with the state at the start, after every validation, at the end, and when cancelled.
     preview
         Called with the averaged network now and then; returns what to show.
 
@@ -134,19 +135,38 @@ def train_network(
     JobCancelledError
         When cancelled, after the state was saved.
     """
+    try:
+        yield from _train(state, task, config, cancel, save, preview)
+    except JobCancelledError:
+        save(state)
+        raise
+
+
+def _train(
+    state: TrainingState,
+    task: Task,
+    config: TrainingConfig,
+    cancel: CancelToken,
+    save: Callable[[TrainingState], None],
+    preview: Callable[[UNet], Preview | None],
+) -> Iterator[JobEvent]:
     sampler = PatchSampler(task.split.training, task.classes, config.patch_size, config.augmentation)
     pacer = _Pacer()
     autocast = _autocast(config)
+    check = cancel.raise_if_cancelled
+    if state.best_score is not None:
+        # the annotation may have grown since: figures of the earlier one must not outlive it
+        state.best_score = task.score(state.best, check)
+    save(state)
     while not state.finished:
-        if cancel.cancelled:
-            save(state)
-            cancel.raise_if_cancelled()
+        check()
         with _counted(state):
             loss = _step(state, sampler, config, autocast)
-        state.finished = run_fraction(state, config) >= 1
-        if state.step % config.validate_every == 0 or state.finished:
+        over = run_fraction(state, config) >= 1
+        if state.step % config.validate_every == 0 or over:
             with _counted(state):
-                metrics = _validate(state, task, config)
+                metrics = _validate(state, task, check)
+                state.finished = over or out_of_patience(state, config)
                 save(state)
             yield Metric(state.step, "training loss", loss.item())
             yield from metrics
@@ -164,13 +184,16 @@ def _counted(state: TrainingState) -> Iterator[None]:
     state.run_seconds += time.perf_counter() - began
 
 
-def _validate(state: TrainingState, task: Task, config: TrainingConfig) -> list[Metric]:
-    """Judge the averaged network, keep it if it is the best so far, and stop if patience is at an end."""
-    score = task.score(state.averaged.network)
+def _validate(state: TrainingState, task: Task, check: Callable[[], None]) -> list[Metric]:
+    """Judge the averaged network and keep it if it is the best so far."""
+    score = task.score(state.averaged.network, check)
     _keep_best(state, score)
-    if config.patience is not None and state.stale >= config.patience:
-        state.finished = True
     return [Metric(state.step, name, value) for name, value in score.as_metrics().items()]
+
+
+def out_of_patience(state: TrainingState, config: TrainingConfig) -> bool:
+    """Whether nothing has improved for as long as `config` waits."""
+    return config.patience is not None and state.stale >= config.patience
 
 
 def run_fraction(state: TrainingState, config: TrainingConfig) -> float:

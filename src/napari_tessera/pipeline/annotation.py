@@ -11,6 +11,7 @@ from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
 
 SCAN_TILE = 2048
@@ -27,8 +28,11 @@ def scan_grid(labels: ImageSource) -> TileGrid:
     return TileGrid(labels.shape, [SCAN_TILE if axis in "yx" else 1 for axis in labels.axes])
 
 
-def check_pair(image: ImageSource, labels: ImageSource) -> None:
-    """Make sure that `labels` can annotate `image`.
+def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
+    """Make sure that `labels` can annotate `image`, and name their axes as the image does.
+
+    Labels without metadata have guessed axes; where their shape is that of the image without channels, they have its
+    axes.
 
     Raises
     ------
@@ -40,11 +44,14 @@ def check_pair(image: ImageSource, labels: ImageSource) -> None:
         raise AnnotationError(
             f"The labels {labels.name!r} hold numbers of type {labels.dtype}: use a Labels layer or whole numbers."
         )
-    if dict(labels.spec.sizes) != dict(expected.sizes):
-        raise AnnotationError(
-            f"The labels {labels.name!r} have shape {labels.shape} ({labels.axes}) but the image {image.name!r} needs "
-            f"{expected.shape} ({expected.axes}): make an annotation layer for this image."
-        )
+    if dict(labels.spec.sizes) == dict(expected.sizes):
+        return labels
+    if labels.shape == expected.shape:
+        return open_image(labels, axes=expected.axes)
+    raise AnnotationError(
+        f"The labels {labels.name!r} have shape {labels.shape} ({labels.axes}) but the image {image.name!r} needs "
+        f"{expected.shape} ({expected.axes}): make an annotation layer for this image, or name the axes of both."
+    )
 
 
 def find_painted(labels: Sequence[ImageSource]) -> tuple[int, ...]:

@@ -46,7 +46,8 @@ def train(
     config
         All settings; ``config.annotation`` says what the labels mean.
     out
-        The model folder to write; None: a new one among the computer's temporary files.
+        The model folder to write; None: a new one among the computer's temporary files, which stays until you remove
+        it (its parent folder is called ``napari-tessera-…``) or the system clears them.
     overwrite, resume
         Replace the model in `out`, or go on with its training.
     on_event

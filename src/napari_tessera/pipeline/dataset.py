@@ -1,5 +1,6 @@
 """From images and labels to what a training sees."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,11 @@ from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, Region
 from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
-from napari_tessera.pipeline.annotation import check_pair, class_numbers, find_painted, make_target, scan_grid
+from napari_tessera.pipeline.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
 from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
 
 MAX_PIXELS = 2**27
-"""Most pixels that a training keeps in memory; of more, squares spread evenly over the images are taken."""
+"""Most intensities that a training keeps in memory; of more, squares spread evenly over the images are taken."""
 
 GAP = 16
 """Width of the band between trained and held-out pixels, in pixels."""
@@ -62,19 +63,24 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     InvalidInputError
         If images differ in channels, or hold NaN or nothing.
     """
-    for image, labels in pairs:
-        check_pair(image, labels)
+    pairs = [(image, fit_labels(image, labels)) for image, labels in pairs]
     channels = {image.spec.channels for image, _ in pairs}
     if len(channels) > 1:
         raise InvalidInputError(f"The images have {sorted(channels)} channels: train on images with the same channels.")
     numbers = class_numbers(find_painted([labels for _, labels in pairs]), config.annotation)
-    places = [(source, region) for source, (_, labels) in enumerate(pairs) for region in _annotated(labels, config)]
-    taken, warnings = _within_budget(places)
+    places = [(index, region) for index, (_, labels) in enumerate(pairs) for region in _annotated(labels, config)]
+    taken, warnings = _within_budget(places, max(channels))
     ranges = tuple(fit_intensity(image, config.intensity) for image, _ in pairs)
-    samples = tuple(
-        _read_sample(pairs[source], ranges[source], region, source, numbers, config) for source, region in taken
+    empty = tuple(
+        f"Channel {channel} of the image {image.name!r} has the same intensity everywhere: nothing is learnt from it."
+        for (image, _), intensity in zip(pairs, ranges, strict=True)
+        for channel in intensity.empty
     )
-    return Dataset(samples, numbers, channels.pop(), ranges, warnings)
+    sources = _sources(pairs)
+    samples = tuple(
+        _read_sample(pairs[index], ranges[index], region, sources[index], numbers, config) for index, region in taken
+    )
+    return Dataset(samples, numbers, channels.pop(), ranges, warnings + empty)
 
 
 def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:
@@ -134,8 +140,14 @@ def _annotated(labels: ImageSource, config: TrainingConfig) -> list[Region]:
     return [tile.inner for tile in scan_grid(labels) if labels.read(tile.inner).any()]
 
 
-def _within_budget(places: list[tuple[int, Region]]) -> tuple[list[tuple[int, Region]], tuple[str, ...]]:
-    sizes = np.array([np.prod([side.stop - side.start for side in region]) for _, region in places])
+def _sources(pairs: Sequence[Pair]) -> list[int]:
+    """Return the index of each pair's image, the same for an image that is annotated in several pairs."""
+    images = [id(image) for image, _ in pairs]
+    return [images.index(identity) for identity in images]
+
+
+def _within_budget(places: list[tuple[int, Region]], channels: int) -> tuple[list[tuple[int, Region]], tuple[str, ...]]:
+    sizes = np.array([channels * math.prod(side.stop - side.start for side in region) for _, region in places])
     if sizes.sum() <= MAX_PIXELS:
         return places, ()
     count = max(1, int(len(places) * MAX_PIXELS / sizes.sum()))
@@ -149,7 +161,7 @@ def _read_sample(
 ) -> Sample:
     image, labels = pair
     target = move_axes(labels.read(region), labels.axes, "yx")
-    place = tuple(side.start for axis, side in zip(labels.axes, region, strict=True) if axis in "yx")
+    place = (region[labels.axes.index("y")].start, region[labels.axes.index("x")].start)
     reordered = tuple(region[labels.axes.index(axis)] for axis in image.axes.replace("c", ""))
     pixels = intensity.apply(read_plane(image, reordered))
     return Sample(pixels, make_target(target, numbers, config.annotation), source, place)

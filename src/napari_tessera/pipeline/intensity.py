@@ -19,10 +19,19 @@ BLOCK = 256
 
 @dataclass(frozen=True)
 class IntensityRange:
-    """The intensities that become 0 and 1, one pair per channel."""
+    """The intensities that become 0 and 1, one pair per channel.
+
+    Attributes
+    ----------
+    low, high
+        In the units of the image.
+    empty
+        Channels with one intensity only; they become 0 everywhere.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+    empty: tuple[int, ...] = ()
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return `pixels` of shape (c, …), any real dtype, scaled so that low is 0 and high is 1, as float32.
@@ -32,10 +41,11 @@ class IntensityRange:
         InvalidInputError
             If a pixel is NaN or infinite.
         """
+        exact = _exact(pixels)
         shape = (-1, *[1] * (pixels.ndim - 1))
-        low = np.asarray(self.low, dtype=np.float32).reshape(shape)
-        factor = (1 / (np.asarray(self.high) - np.asarray(self.low))).astype(np.float32).reshape(shape)
-        scaled: NDArray[np.float32] = (pixels.astype(np.float32) - low) * factor
+        low = np.asarray(self.low, dtype=exact.dtype).reshape(shape)
+        factor = (1 / np.subtract(self.high, self.low)).astype(exact.dtype).reshape(shape)
+        scaled: NDArray[np.float32] = ((exact - low) * factor).astype(np.float32)
         if not np.isfinite(scaled).all():
             raise InvalidInputError("The image holds NaN or infinite pixels: replace them, for example by 0, first.")
         return scaled
@@ -50,7 +60,7 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
     Raises
     ------
     InvalidInputError
-        If the image is empty, constant in a channel, complex, or has NaN or infinite pixels.
+        If the image is empty, constant in every channel, complex, or has NaN or infinite pixels.
     """
     if 0 in image.shape:
         raise InvalidInputError(f"The image {image.name!r} is empty (shape {image.shape}): choose another.")
@@ -65,16 +75,24 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
         raise InvalidInputError(
             f"The image {image.name!r} holds NaN or infinite pixels: replace them, for example by 0, first."
         )
-    low, high = np.percentile(sample.astype(np.float32), [config.low_percentile, config.high_percentile], axis=1)
+    low, high = np.percentile(_exact(sample), [config.low_percentile, config.high_percentile], axis=1)
     flat = high <= low
     if flat.any():  # few bright pixels on a constant ground: fall back to the extremes
         low = np.where(flat, sample.min(axis=1), low)
         high = np.where(flat, sample.max(axis=1), high)
-    if (high <= low).any():
+    constant = high <= low
+    if constant.all():
         raise InvalidInputError(
             f"The image {image.name!r} has the same intensity everywhere: choose an image with something in it."
         )
-    return IntensityRange(tuple(low.tolist()), tuple(high.tolist()))
+    high = np.where(constant, low + 1, high)
+    return IntensityRange(tuple(low.tolist()), tuple(high.tolist()), tuple(np.flatnonzero(constant).tolist()))
+
+
+def _exact(pixels: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Return `pixels` as the float type in which neighbouring values of their dtype stay apart."""
+    narrow = pixels.dtype.itemsize < 4 or pixels.dtype == np.float32
+    return pixels.astype(np.float32 if narrow else np.float64)
 
 
 def _channels_first(image: ImageSource, region: Region) -> NDArray[Any]:

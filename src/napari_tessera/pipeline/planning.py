@@ -11,12 +11,12 @@ from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import ModelError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.tiles import Tile, TileGrid
+from napari_tessera.core.tiles import Tile, TileGrid, round_up
 from napari_tessera.io.creating import check_output
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
 from napari_tessera.nn.networks import build_network
-from napari_tessera.nn.regions import grow, least_extents, round_up
+from napari_tessera.nn.regions import grow, least_extents
 from napari_tessera.pipeline.requests import PredictRequest
 
 EDGE_STEP = 256

@@ -14,17 +14,19 @@ from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import JobCancelledError
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_output, create_image
 from napari_tessera.io.file_sinks import FileSink
+from napari_tessera.io.opening import axes_are_guessed
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
 from napari_tessera.nn.predictor import Output, Pending, Predictor
 from napari_tessera.nn.regions import extents_of
+from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
 from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
@@ -32,6 +34,10 @@ from napari_tessera.pipeline.streaming import stream
 
 OpenSink = Callable[[PredictionPlan], ImageSink]
 """Creates the output once the plan says what it will be: ``plan.output`` and ``plan.chunks``."""
+
+
+MOST_CHANNELS = 4
+"""A first dimension of guessed meaning that is no longer than this may well be the channels."""
 
 
 def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
@@ -114,6 +120,11 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
+    if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:
+        yield Warning(
+            f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "
+            f"plane; if the first dimension holds channels, name the axes c{image.axes[1:]}."
+        )
     predictor = _make_predictor(model, config, cancel)
     device = predictor.device
     plan = plan_prediction(model.spec, predictor.needs, image.spec, config, str(device), free_memory(device))
@@ -199,24 +210,6 @@ class _Work:
         self.sink.write(tuple(region[axis] for axis in output.axes), pixels)
 
 
-class CancellableSource(ImageSource):
-    """An image whose every read checks a cancel token first."""
-
-    def __init__(self, source: ImageSource, cancel: CancelToken) -> None:
-        self._source = source
-        self._cancel = cancel
-
-    @property
-    def spec(self) -> ImageSpec:
-        """The specification of the image."""
-        return self._source.spec
-
-    def read(self, region: Region) -> NDArray[Any]:
-        """Return the pixels of `region`, or raise JobCancelledError."""
-        self._cancel.raise_if_cancelled()
-        return self._source.read(region)
-
-
 def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
     total, done = work.plan.tiles, 0
     written: list[int] = []
@@ -240,6 +233,9 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
                 done += count
                 seconds = time.perf_counter() - started
                 yield Progress(done, total, "tile", message, seconds / done * (total - done))
+        if isinstance(work.sink, ZarrSink):
+            for _ in work.sink.write_levels():
+                cancel.raise_if_cancelled()
     except JobCancelledError as error:
         raise JobCancelledError(
             f"Cancelled after {sum(written)} of {total} tiles; {_what_is_kept(work.sink)}."

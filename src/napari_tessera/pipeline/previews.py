@@ -1,7 +1,7 @@
 """Predicting what the person looks at while a network is still being trained."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +36,25 @@ class Previewer:
         Where to look up the current view.
     folder
         Where to write the files.
+    check
+        Called between the layers of the network; may raise to stop.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], dataset: Dataset, classes: Sequence[ClassSpec], viewport: Viewport, folder: Path
+        self,
+        pairs: Sequence[Pair],
+        dataset: Dataset,
+        classes: Sequence[ClassSpec],
+        viewport: Viewport,
+        folder: Path,
+        check: Callable[[], None],
     ) -> None:
         self._pairs = pairs
         self._ranges = dataset.ranges
         self._ids = np.array([entry.id for entry in classes])
         self._viewport = viewport
         self._folder = folder
+        self._check = check
         self._count = 0
 
     def __call__(self, network: UNet) -> Preview | None:
@@ -63,7 +72,7 @@ class Previewer:
             for axis, side in zip(axes, region, strict=True)
         )
         pixels = self._ranges[view.image].apply(read_plane(image, outer))
-        indices = predict_classes(network, pixels)
+        indices = predict_classes(network, pixels, check=self._check)
         y, x = (_within(region[axes.index(axis)], outer[axes.index(axis)]) for axis in "yx")
         inner = indices[y, x]
         if axes.index("y") > axes.index("x"):

@@ -11,17 +11,21 @@ from napari_tessera import __version__
 from napari_tessera.config.model import HEADER_FILE, ModelSpec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
-from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Result, Warning
+from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
 from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
 from napari_tessera.pipeline.annotation import describe_classes
+from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
 from napari_tessera.pipeline.previews import Previewer, remove_previews
 from napari_tessera.pipeline.requests import TrainRequest
 from napari_tessera.pipeline.viewport import Viewport
+
+PREVIEWS = "previews"
+"""Folder inside the model folder for what the person watches; the reader of a preview removes it."""
 
 
 def training_job(request: TrainRequest, cancel: CancelToken, viewport: Viewport | None = None) -> Job:
@@ -30,7 +34,9 @@ def training_job(request: TrainRequest, cancel: CancelToken, viewport: Viewport 
         raise InvalidInputError(
             f"There are {len(request.images)} images but {len(request.labels)} labels: give one of each per pair."
         )
-    pairs = [(image.open(), labels.open()) for image, labels in zip(request.images, request.labels, strict=True)]
+    # an image that is annotated twice is opened once, so that it counts as one image
+    images = {image: image.open() for image in request.images}
+    pairs = [(images[image], labels.open()) for image, labels in zip(request.images, request.labels, strict=True)]
     yield from train_pairs(
         pairs,
         request.config,
@@ -85,23 +91,35 @@ def train_pairs(
     check_model_folder(out, resume=resume, overwrite=overwrite)
     if config.network.dimensions != 2:
         raise InvalidInputError("Networks over 3 dimensions cannot be trained yet: set network.dimensions to 2.")
+    yield Progress(0, config.max_steps, "step", "Reading images and annotation")
+    pairs = _cancellable(pairs, cancel)
     dataset = load_dataset(pairs, config)
     classes = describe_classes(dataset.numbers, config)
     split, warnings = split_dataset(dataset, config)
     for text in (*dataset.warnings, *warnings):
         yield Warning(text)
-    context = {"network": config.network.model_dump(), "classes": list(dataset.numbers), "channels": dataset.channels}
+    context = _context(dataset, config)
     state = _begin(dataset, config, out if resume else None, context)
-    if not resume:
-        _clear(out)
+    remove_previews(out / PREVIEWS)
     header = _describe_model(pairs, dataset, config, classes, out.name)
     save = _Saver(out, header, context, held_out=bool(split.validation))
-    preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / CHECKPOINT_FILE.parent)
+    preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / PREVIEWS, cancel.raise_if_cancelled)
     task = Task(split, len(classes), background=classes[0].id == 0)
     with _explained_memory():
         for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
             yield save.rename(event)
     yield Result({"model": str(out), "metrics": save.metrics(state), "steps": state.step})
+
+
+def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
+    """Return what must stay the same for a training to go on."""
+    return {
+        "annotation": str(config.annotation),
+        "network": config.network.model_dump(),
+        "intensity": config.intensity.model_dump(),
+        "classes": list(dataset.numbers),
+        "channels": dataset.channels,
+    }
 
 
 def _begin(
@@ -120,7 +138,7 @@ def _explained_memory() -> Iterator[None]:
     """Say what helps when the memory of the device runs out."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
@@ -152,11 +170,10 @@ def check_model_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
-def _clear(folder: Path) -> None:
-    """Remove the model that is in `folder`, header first, so that what remains never looks complete."""
-    for name in (HEADER_FILE, WEIGHTS_FILE, CHECKPOINT_FILE):
-        (folder / name).unlink(missing_ok=True)
-    remove_previews(folder / CHECKPOINT_FILE.parent)
+def _cancellable(pairs: Sequence[Pair], cancel: CancelToken) -> list[Pair]:
+    """Return the pairs with images and labels that stop reading once cancelled; the same image stays the same."""
+    images = {id(image): CancellableSource(image, cancel) for image, _ in pairs}
+    return [(images[id(image)], CancellableSource(labels, cancel)) for image, labels in pairs]
 
 
 def _describe_model(
@@ -193,9 +210,12 @@ class _Saver:
 
     def __call__(self, state: TrainingState) -> None:
         save_checkpoint(self.folder, state, self.context)
-        if state.best_score is not None:
-            header = self.header.model_copy(update={"metrics": self.metrics(state), "finished": state.finished})
-            save_model(self.folder, Model(header, state.best))
+        if state.step == 0:
+            return
+        header = self.header.model_copy(update={"metrics": self.metrics(state), "finished": state.finished})
+        # cancelled before the first validation: what has been learnt so far is all there is
+        network = state.averaged.network if state.best_score is None else state.best
+        save_model(self.folder, Model(header, network))
 
     def metrics(self, state: TrainingState) -> dict[str, float]:
         """Return the figures of the model that is kept."""

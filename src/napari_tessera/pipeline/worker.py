@@ -14,12 +14,12 @@ One thread reads commands, so that a cancel or the end of the input is noticed w
 another in the main thread. When the input ends, the parent has gone and the process exits at once.
 """
 
-import errno
 import importlib
 import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -27,11 +27,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pydantic import ValidationError
-
-from napari_tessera.config.base import describe_validation_error
 from napari_tessera.core.errors import JobCancelledError, TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, event_to_dict
+from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.viewport import View, Viewport
 
 _log = logging.getLogger(__name__)
@@ -153,44 +151,16 @@ class Server:
             os._exit(0)  # the parent has gone
 
 
-def describe_error(error: BaseException) -> str:
-    """Return one sentence for a person: what went wrong and what to do about it."""
-    match error:
-        case TesseraError():
-            return str(error)
-        case ValidationError():
-            return describe_validation_error(error)
-        case MemoryError():
-            return "Memory ran out: close other programs, or choose a smaller tile, patch or batch size under Advanced."
-        case RuntimeError() if "out of memory" in str(error).lower():
-            return (
-                "The graphics card ran out of memory: close other programs that use it, or under Advanced choose a "
-                "smaller tile, patch or batch size, or the device cpu."
-            )
-        case OSError():
-            return _describe_os_error(error)
-        case _:
-            first = next(iter(str(error).splitlines()), "")
-            return (
-                f"Something unforeseen happened ({type(error).__name__}: {first}): try again, and report it with the "
-                "worker's log if it stays."
-            )
-
-
-def _describe_os_error(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "The disk is full: free some space and try again."
-    about = f" ({error.filename})" if error.filename else ""
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"A file could not be read or written{about}: {reason}; check the disk and its permissions."
-
-
 def lower_priority() -> None:
     """Let every other process go first, and be the one that the system ends when memory is short."""
     if sys.platform == "win32":
         import ctypes
 
-        kernel = ctypes.windll.kernel32
+        kernel = ctypes.WinDLL("kernel32")
+        # Handles are as wide as pointers: without these, ctypes would cut them to 32 bits.
+        kernel.GetCurrentProcess.restype = ctypes.c_void_p
+        kernel.SetPriorityClass.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+        kernel.SetPriorityClass.restype = ctypes.c_int
         kernel.SetPriorityClass(kernel.GetCurrentProcess(), 0x00004000)  # BELOW_NORMAL_PRIORITY_CLASS
         return
     with suppress(OSError):
@@ -202,6 +172,7 @@ def lower_priority() -> None:
 def serve(backend: Backend) -> None:
     """Take over standard input and output and run the jobs of `backend` until the input ends."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is meant for napari, which ends this process if it ends
     lower_priority()
     commands = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")

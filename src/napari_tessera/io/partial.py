@@ -1,0 +1,108 @@
+"""The folder of an output that is not finished: who may write it, and when it may be replaced."""
+
+import errno
+import shutil
+import sys
+from pathlib import Path
+from typing import IO
+
+from napari_tessera.core.errors import InvalidInputError, OutputExistsError
+from napari_tessera.io.ome_zarr import is_zarr
+
+_LOCK = ".writing"
+"""File inside the folder that is locked while a run writes there; the system frees it if that run dies."""
+
+_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK))
+
+
+def partial_of(path: Path) -> Path:
+    """Return the name that the zarr `path` has until it is finished."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def check_partial(path: Path, overwrite: bool) -> None:
+    """Refuse an output whose unfinished folder exists, unless `overwrite` allows to replace it.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder exists and `overwrite` is false.
+    InvalidInputError
+        If what stands there is no output of ours.
+    """
+    partial = partial_of(path)
+    if not partial.exists():
+        return
+    ours = is_zarr(partial) or (partial.is_dir() and {entry.name for entry in partial.iterdir()} <= {_LOCK})
+    if not ours:
+        raise InvalidInputError(f"{partial} is in the way of the output: move it elsewhere.")
+    if not overwrite:
+        raise OutputExistsError(
+            f"{partial} exists, with the finished tiles of a run that ended early or still goes on: move it elsewhere, "
+            "choose another name, or replace it with --overwrite."
+        )
+
+
+class PartialFolder:
+    """The empty folder of an output, held against other runs until `release`.
+
+    Parameters
+    ----------
+    path
+        Final name of the output.
+    overwrite
+        Whether to remove what an earlier run left.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder exists and `overwrite` is false, or another run writes there.
+    InvalidInputError
+        If what stands there is no output of ours.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self.path = partial_of(path)
+        check_partial(path, overwrite)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(exist_ok=True)
+        self._lock: IO[bytes] = (self.path / _LOCK).open("ab")
+        try:
+            self._take()
+            self._clear()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _take(self) -> None:
+        try:
+            _lock_file(self._lock)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise OutputExistsError(
+                    f"{self.path} is being written by another run: wait for it, or choose another name."
+                ) from error
+            # some network folders know no locks: there the check at the start has to do
+
+    def _clear(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _LOCK:
+                entry.unlink()
+
+    def release(self) -> None:
+        """Let go of the folder, which keeps what was written; doing so twice does no harm."""
+        self._lock.close()
+        (self.path / _LOCK).unlink(missing_ok=True)
+
+
+def _lock_file(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
