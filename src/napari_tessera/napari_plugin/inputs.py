@@ -141,7 +141,7 @@ def blocks(shape: tuple[int, ...]) -> Iterator[Region]:
 
 def _write_zarr(image: LayerImage, path: Path, cancel: CancelToken) -> None:
     source = ArraySource(image.array, image.spec)
-    sink = create_image(path, image.spec)
+    sink = create_image(path, image.spec, levels=False)
     chunks = source.chunks or tuple(min(1024, n) if axis in "yx" else 1 for axis, n in image.spec.sizes.items())
     try:
         for tile in TileGrid(image.spec.shape, chunks):

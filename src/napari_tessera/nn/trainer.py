@@ -25,6 +25,9 @@ from napari_tessera.nn.validation import Score, choose_judges, score_network
 AVERAGING_HORIZON = 100
 SMOOTHNESS_STEPS = 100
 PROGRESS_SECONDS = 0.2
+PREVIEW_SECONDS = 2.0
+"""Least time between two previews: drawing one holds up the window for a few frames, which must stay rare."""
+
 PREVIEW_SHARE = 0.2
 """Previews may take this share of the time, so that watching does not slow a training down noticeably."""
 
@@ -285,6 +288,6 @@ class _Pacer:
         began = time.perf_counter()
         shown = show()
         now = time.perf_counter()
-        self._next_preview = now + max(0.5, (now - began) / PREVIEW_SHARE)
+        self._next_preview = now + max(PREVIEW_SECONDS, (now - began) / PREVIEW_SHARE)
         if shown is not None:
             yield shown

@@ -61,8 +61,10 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     AnnotationError
         If nothing can be learnt from the annotation, or it does not fit its image.
     InvalidInputError
-        If images differ in channels, or hold NaN or nothing.
+        If images differ in channels, or hold NaN or nothing, or the network is not two-dimensional.
     """
+    if config.network.dimensions != 2:
+        raise InvalidInputError("Networks over 3 dimensions cannot be trained yet: set network.dimensions to 2.")
     pairs = [(image, fit_labels(image, labels)) for image, labels in pairs]
     channels = {image.spec.channels for image, _ in pairs}
     if len(channels) > 1:

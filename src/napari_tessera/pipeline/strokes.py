@@ -123,5 +123,7 @@ def _add_strokes(
         pieces, _ = ndimage.label(paths[window], _EIGHT)
         piece = pieces == pieces[y - window[0].start, x - window[1].start]
         stroke = ndimage.binary_dilation(piece, np.ones((2, 2), bool))
+        if stroke.sum() > budget:
+            continue
         scribbles[window][stroke] = label
         budget -= np.count_nonzero(stroke)

@@ -89,8 +89,6 @@ def train_pairs(
     """
     cancel = cancel or CancelToken()
     check_model_folder(out, resume=resume, overwrite=overwrite)
-    if config.network.dimensions != 2:
-        raise InvalidInputError("Networks over 3 dimensions cannot be trained yet: set network.dimensions to 2.")
     yield Progress(0, config.max_steps, "step", "Reading images and annotation")
     pairs = _cancellable(pairs, cancel)
     dataset = load_dataset(pairs, config)
