@@ -430,17 +430,6 @@ def test_an_added_class_is_named_by_its_number(train, qtbot):
     assert train.classes.classes[3][0] == "class 3"
 
 
-def test_the_running_job_shows_in_the_activity_dock(train, viewer, qtbot):
-    start_fake(train, "slow")
-    qtbot.waitUntil(lambda: train.activity.bar is not None and train.activity.bar.n > 0, timeout=15000)
-    bar = train.activity.bar
-    assert (bar.desc, bar.total) == ("Tessera: Train", 6000)
-    assert bar in type(bar)._all_instances
-    train.runner.cancel()
-    qtbot.waitUntil(lambda: not train.runner.state.busy, timeout=3000)
-    assert bar not in type(bar)._all_instances
-
-
 NO_TORCH = """
 import sys, time
 import napari, numpy as np

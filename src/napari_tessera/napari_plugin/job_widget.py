@@ -8,7 +8,6 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
-from napari_tessera.napari_plugin.activity import ActivityBar
 from napari_tessera.napari_plugin.job_panel import JobPanel
 from napari_tessera.napari_plugin.runner import JobRunner, Prepare, RunState, shared_runner
 
@@ -38,7 +37,6 @@ class JobWidget(QWidget):
         # A lambda, because Qt drops connections to methods of what it deletes.
         self.destroyed.connect(lambda: self._let_go())  # noqa: PLW0108
         self.panel = JobPanel()
-        self.activity = ActivityBar(self)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop; what was learnt or computed so far is kept.")
         self.cancel_button.clicked.connect(self.runner.cancel)
@@ -70,7 +68,6 @@ class JobWidget(QWidget):
         """Start a job; `text` says what happens first."""
         self._running = True
         self.panel.begin(text)
-        self.activity.begin(f"Tessera: {self.title}")
         self.runner.start(prepare, self.title)
 
     def refresh(self) -> None:
@@ -91,7 +88,6 @@ class JobWidget(QWidget):
             return
         match event:
             case Progress():
-                self.activity.show(event)
                 if self.runner.state is RunState.RUNNING:  # otherwise "Stopping …" stands there
                     self.panel.show_progress(event)
             case Metric():
@@ -111,7 +107,6 @@ class JobWidget(QWidget):
 
     def _end(self, state: RunState) -> None:
         self._running = False
-        self.activity.end()
         self.panel.end()
         if state is RunState.FAILED:
             self.panel.say_error(self.runner.message)
@@ -146,7 +141,6 @@ class JobWidget(QWidget):
         if not self._open:
             return
         self._open = False
-        self.activity.end()
         self.on_close()
         if self._running:
             self._running = False

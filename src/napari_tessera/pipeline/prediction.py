@@ -120,6 +120,8 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
+    if not model.spec.finished:
+        yield Warning(f"The training of {model.spec.name!r} was cut off: continue it if the result is poor.")
     if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:
         yield Warning(
             f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "
