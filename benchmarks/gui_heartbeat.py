@@ -18,6 +18,7 @@ import time
 
 import napari
 import numpy as np
+from limits import reached
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -104,6 +105,12 @@ def main() -> None:
         return
     for name, figures in results.items():
         print(f"{name:>10}: " + "  ".join(f"{key} {value}" for key, value in figures.items()))
+    kept = [
+        reached("99th percentile while training", results["training"]["p99_ms"], 16, " ms"),
+        reached("worst gap while training", results["training"]["worst_ms"], 100, " ms"),
+        reached("cancel answered", results["cancel"]["answered_after_ms"], 1000, " ms"),
+    ]
+    sys.exit(0 if all(kept) else 1)
 
 
 def run(seconds: float, size: tuple[int, int]) -> dict[str, dict[str, float]]:

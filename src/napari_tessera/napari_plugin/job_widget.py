@@ -11,6 +11,9 @@ from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
 from napari_tessera.napari_plugin.job_panel import JobPanel
 from napari_tessera.napari_plugin.runner import JobRunner, Prepare, RunState, shared_runner
 
+LEAST_HEIGHT = 380
+"""Height that a widget keeps beside others, in pixels; smaller ones keep all of theirs."""
+
 
 class JobWidget(QWidget):
     """Base of a widget whose button runs a job.
@@ -51,6 +54,8 @@ class JobWidget(QWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         bar = scroll.verticalScrollBar()
         scroll.setMinimumWidth(content.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0))
+        # napari puts docks above each other: neither may shrink until its buttons are out of sight
+        scroll.setMinimumHeight(min(content.sizeHint().height(), LEAST_HEIGHT))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
