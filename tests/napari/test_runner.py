@@ -1,6 +1,7 @@
 """The job runner against a worker whose jobs are slow, fail, hang and die."""
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -45,6 +46,14 @@ def test_a_job_reports_and_ends(qtbot, runner):
     assert [type(event) for event in events] == [Progress, Metric, Result]
     assert states == [RunState.RUNNING, RunState.DONE]
     assert events[-1].value["pid"] == runner.worker_pid != os.getpid()
+
+
+def test_no_full_garbage_collection_during_a_job(qtbot, runner):
+    assert gc.get_freeze_count() == 0
+    runner.start(fake_job("quick"), "Train")
+    assert gc.get_freeze_count() > 10_000
+    wait_for_state(qtbot, runner, RunState.DONE)
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_worker_stays_warm(qtbot, runner):

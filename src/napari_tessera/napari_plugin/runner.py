@@ -6,6 +6,7 @@ The GUI thread never waits: a thread collects the worker's replies into a queue,
                        └─cancel─> CANCELLING ─────> CANCELLED (or DONE | FAILED, if that came first)
 """
 
+import gc
 import logging
 import queue
 import threading
@@ -307,6 +308,12 @@ class JobRunner(QObject):
         self._set_state(state)
 
     def _set_state(self, state: RunState) -> None:
+        if state.busy and not self.state.busy:
+            # A full collection goes through every object that napari holds, and the window stands still for 0.1 s:
+            # while a job runs, only what has come since is looked at.
+            gc.freeze()
+        elif not state.busy:
+            gc.unfreeze()
         if state.busy:
             self.message = ""
         self.state = state

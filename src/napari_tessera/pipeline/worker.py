@@ -58,7 +58,8 @@ class PipelineBackend:
         self._viewport = Viewport()
 
     def prepare(self) -> None:
-        """Import torch, by way of the jobs that use it."""
+        """Import torch, by way of the jobs that use it, with a thread for every core but the one that draws."""
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
         for name in ("training", "prediction", "dispatch"):
             importlib.import_module(f"napari_tessera.pipeline.{name}")
 
