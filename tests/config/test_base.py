@@ -81,3 +81,10 @@ def test_a_bad_assignment_is_refused(assignment: str) -> None:
 def test_configs_survive_json() -> None:
     config = PredictionConfig(output="probabilities", tile=256)
     assert PredictionConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_wrong_field_is_one_sentence_also_when_built_by_hand():
+    with pytest.raises(InvalidInputError, match=r"^There is no setting 'steps': check its spelling\.$"):
+        TrainingConfig(annotation="scribbles", steps=3)
+    with pytest.raises(InvalidInputError, match=r"^There is no setting 'augmentation\.zoom': check its spelling\.$"):
+        TrainingConfig(annotation="scribbles", augmentation={"zoom": 3})

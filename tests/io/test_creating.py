@@ -336,3 +336,9 @@ def test_a_note_that_no_longer_fits_is_ignored(tmp_path: Path) -> None:
     assert image.shape == (50, 30)
     assert image.scale == (0.5, 0.5)
     assert np.array_equal(image.read(image.spec.full_region), PIXELS[:, :30])
+
+
+def test_a_type_that_cannot_be_written_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"not of a type that can be written: use \.tif"):
+        check_output(tmp_path / "out.jpg")
+    check_output(tmp_path / "out.TIF")

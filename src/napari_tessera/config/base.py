@@ -19,6 +19,12 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InvalidInputError(describe_validation_error(error)) from error
+
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Self:
         """Build from plain data, with one readable sentence if that cannot be done.
@@ -77,6 +83,9 @@ def describe_validation_error(error: ValidationError) -> str:
     """Return the first problem that pydantic found as one sentence."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
+    cause = first.get("ctx", {}).get("error")
+    if where and isinstance(cause, InvalidInputError):  # of settings within these: they have described it already
+        return str(cause).replace("Setting ", f"Setting {where}.", 1).replace("setting '", f"setting '{where}.", 1)
     if first["type"] == "extra_forbidden":
         return f"There is no setting {where!r}: check its spelling."
     if first["type"] == "missing":

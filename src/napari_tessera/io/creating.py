@@ -8,10 +8,27 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink
 from napari_tessera.io.ome_zarr import is_zarr
-from napari_tessera.io.writing import check_output
+from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_sink import NgffVersion, ZarrSink
 
-__all__ = ["check_output", "create_image"]
+_SUFFIXES = (".tif", ".tiff", ".npy", ".png", ".zarr")
+
+
+def check_output(path: str | Path, overwrite: bool = False) -> None:
+    """Refuse an output of a type that cannot be written, or one that exists, before any work is done for it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the suffix is unknown, or `path` is a folder that is no zarr: it is never replaced.
+    OutputExistsError
+        If `path` or its unfinished folder exists and `overwrite` is false.
+    """
+    path = Path(path).expanduser()
+    inside_zarr = path.suffix == "" and any(is_zarr(folder) for folder in path.absolute().parents)
+    check_free(path, overwrite)
+    if path.suffix.lower() not in _SUFFIXES and not inside_zarr:
+        raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")
 
 
 def create_image(
@@ -67,8 +84,6 @@ def create_image(
         return FileSink(path, spec, overwrite=overwrite)
     if suffix == ".png":
         return PngSink(path, spec, overwrite=overwrite)
-    if suffix == ".zarr" or (suffix == "" and any(is_zarr(folder) for folder in path.absolute().parents)):
-        return ZarrSink(
-            path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
-        )
-    raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")
+    return ZarrSink(
+        path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
+    )

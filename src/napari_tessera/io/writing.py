@@ -43,7 +43,7 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(message) from error
 
 
-def check_output(path: str | Path, overwrite: bool = False) -> None:
+def check_free(path: Path, overwrite: bool) -> None:
     """Refuse an output that exists, finished or unfinished, unless `overwrite` allows to replace it.
 
     Raises
@@ -53,12 +53,11 @@ def check_output(path: str | Path, overwrite: bool = False) -> None:
     InvalidInputError
         If `path` is a folder that is no zarr: it is never replaced.
     """
-    path = Path(path).expanduser()
-    _check_free(path, overwrite)
+    _check_final(path, overwrite)
     check_partial(path, overwrite)
 
 
-def _check_free(path: Path, overwrite: bool) -> None:
+def _check_final(path: Path, overwrite: bool) -> None:
     if not path.exists():
         return
     if path.is_dir() and not is_zarr(path):
@@ -123,14 +122,14 @@ def publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
     with writing(path):
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        _check_free(path, overwrite)
+        _check_final(path, overwrite)
         temporary.replace(path)
 
 
 def publish_folder(partial: Path, path: Path, overwrite: bool) -> None:
     """Give the folder `partial` its final name; what stood there is removed only once the new one is in place."""
     with writing(path):
-        _check_free(path, overwrite)
+        _check_final(path, overwrite)
         old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
         if path.exists():
             path.rename(old)

@@ -10,8 +10,8 @@ from skimage.draw import line
 from skimage.morphology import skeletonize
 
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
+from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
 
-BACKGROUND = 1
 FOREGROUND = 2
 
 _EIGHT = np.ones((3, 3), bool)
@@ -56,10 +56,10 @@ def draw_scribbles(truth: NDArray[np.generic], *, seed: int = 0, share: float = 
     inside = _interiors(truth)
     _add_strokes(scribbles, FOREGROUND, inside, budget / 2, reach=7, rng=rng)
     between = skeletonize(distance > 3)
-    _add_strokes(scribbles, BACKGROUND, between, budget / 4, reach=12, rng=rng)
+    _add_strokes(scribbles, SCRIBBLED_BACKGROUND, between, budget / 4, reach=12, rng=rng)
     beside = skeletonize((distance >= 3) & (distance < 5))
-    _add_strokes(scribbles, BACKGROUND, beside, budget / 4, reach=7, rng=rng)
-    if not {BACKGROUND, FOREGROUND} <= set(np.unique(scribbles).tolist()):
+    _add_strokes(scribbles, SCRIBBLED_BACKGROUND, beside, budget / 4, reach=7, rng=rng)
+    if not {SCRIBBLED_BACKGROUND, FOREGROUND} <= set(np.unique(scribbles).tolist()):
         raise AnnotationError(f"No strokes fit into {share:.2%} of the image: raise the share.")
     return scribbles
 
