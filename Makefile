@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: help demo test test-fast test-gui lint format install system bench docs screenshots sample-data constraints clean
+.PHONY: help demo test test-fast test-gui lint format install system bench docs figures screenshots sample-data manifest constraints clean
 
 help:
-	@echo "make demo | test | test-fast | test-gui | lint | format | install | bench | docs | screenshots | clean"
+	@echo "make demo | test | test-fast | test-gui | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
 
 install: system $(INSTALLED)
 
@@ -53,8 +53,16 @@ bench: install
 docs: install
 	$(BIN)/mkdocs build --strict
 
+# Pictures of classical tools on degraded real images.
+figures: install
+	$(BIN)/python docs/make_figures.py
+
 screenshots: install
 	.ci/with-display $(BIN)/python docs/make_screenshots.py
+
+# Run after adding an operation or changing its title: its place in napari's Layers menu.
+manifest: install
+	$(BIN)/python -m napari_tessera.napari_plugin.manifest
 
 sample-data: install
 	$(BIN)/python sample_data/make_sample_data.py

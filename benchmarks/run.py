@@ -15,7 +15,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / ".benchmarks" / "report.md"
-SCRIPTS = ("import_time", "training_step", "tiled_prediction", "gui_heartbeat")
+SCRIPTS = (
+    "import_time",
+    "rank_filters",
+    "thresholds_and_growing",
+    "fourier",
+    "out_of_core",
+    "training_step",
+    "tiled_prediction",
+    "live_preview",
+    "gui_heartbeat",
+)
 
 
 def run(script: str, *arguments: str) -> tuple[bool, str]:

@@ -1,7 +1,8 @@
 """Make the pictures of the documentation from the real program: ``make screenshots``.
 
 The demo runs in napari as for a person; pictures are taken on the way: the sample, a training with its preview, the
-prediction. Names of files: ``docs/images/{sample,train,predict}.png``.
+prediction. Before it, the widget Filter & threshold with Otsu's thresholds. Names of files:
+``docs/images/{filter,sample,train,predict}.png``; with ``--filter`` the first alone.
 """
 
 import os
@@ -47,6 +48,24 @@ def take(viewer: napari.Viewer, name: str) -> None:
     sys.stdout.write(f"{path}\n")
 
 
+def picture_filter() -> None:
+    """Take the picture of Filter & threshold."""
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(*SIZE)
+    image, scribbles = viewer.open_sample("napari-tessera", "nuclei")
+    viewer.layers.remove(scribbles)
+    viewer.layers.selection.active = image
+    _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", "Filter & threshold")
+    wait(1)
+    viewer.reset_view()
+    widget.choose("otsu")
+    widget.panel_of_operation.form.set_values({"classes": 3})
+    wait_until(lambda: widget.preview.shown.there and len(widget.panel_of_operation.histogram.lines) == 2)
+    wait(1)
+    take(viewer, "filter")
+    viewer.close()
+
+
 def main() -> None:
     """Run the demo and take the pictures."""
     from napari_tessera.napari_plugin.demo import Demo
@@ -74,4 +93,6 @@ def main() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.environ[HOME_VARIABLE] = folder
-        main()
+        picture_filter()
+        if "--filter" not in sys.argv:
+            main()

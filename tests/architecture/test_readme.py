@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from napari_tessera.cli.main import COMMANDS, cli
@@ -34,7 +35,9 @@ def test_commands_and_options_exist(page):
         assert words[1] in COMMANDS or words[1].startswith("-"), line
         if words[1] in COMMANDS:
             command = cli.get_command(None, words[1])
-            known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+            if isinstance(command, click.Group) and len(words) > 2 and not words[2].startswith("-"):
+                command = command.get_command(None, words[2])
+            known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)} | {"--help"}
             assert {word.partition("=")[0] for word in words[2:] if word.startswith("--")} <= known, line
 
 

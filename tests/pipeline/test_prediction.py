@@ -623,7 +623,7 @@ def test_cancelling_while_levels_are_written(folder: Path, tmp_path: Path, monke
         return shrink(*arguments, **options)
 
     monkeypatch.setattr(zarr_sink, "shrink", cancelling)
-    with pytest.raises(JobCancelledError, match=r"lie in .*out\.ome\.zarr\.partial"):
+    with pytest.raises(JobCancelledError, match=r"lies in .*out\.ome\.zarr\.partial"):
         predict_large(folder, tmp_path, monkeypatch, cancel)
     assert not (tmp_path / "out.ome.zarr").exists()
     assert open_image(tmp_path / "out.ome.zarr.partial").shape == (70, 101)

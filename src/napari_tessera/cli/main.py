@@ -33,6 +33,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "Do the main job on the sample data: synthetic nuclei with truth, and a real, stained section.",
     ),
     "info": LazyCommand("napari_tessera.cli.info", "Show axes, shape, dtype, scale, levels and chunks of an image."),
+    "apply": LazyCommand(
+        "napari_tessera.cli.apply", "Apply one operation to an image of any size, `apply --list` names them."
+    ),
+    "run": LazyCommand("napari_tessera.cli.run", "Run a recipe on an image, or on all images of a folder."),
     "train": LazyCommand("napari_tessera.cli.train", "Train a model on images and their annotation."),
     "predict": LazyCommand("napari_tessera.cli.predict", "Apply a model to an image of any size, tile by tile."),
     "evaluate": LazyCommand("napari_tessera.cli.evaluate", "Compare a prediction with the truth."),

@@ -43,9 +43,10 @@ def unregister(name: str) -> None:
 
 
 def all_operations() -> Mapping[str, type[Operation]]:
-    """Return every operation by name, in the order of groups and of definition."""
+    """Return every operation by name: the modules of the catalogue by name, in each the order of definition."""
     _load()
-    return MappingProxyType(_operations)
+    ordered = sorted(_operations.items(), key=lambda entry: entry[1].__module__)  # whichever was imported first
+    return MappingProxyType(dict(ordered))
 
 
 def find_operation(name: str) -> type[Operation]:

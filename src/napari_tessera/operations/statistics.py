@@ -42,7 +42,8 @@ class Moments:
     @property
     def std(self) -> float:
         """Population standard deviation."""
-        return math.sqrt((self.squares - self.total**2 / self.count) / self.count)
+        variance = float((self.squares - self.total**2 / self.count) / self.count)
+        return math.sqrt(max(variance, 0.0))  # below 0 where squares overflow, beyond 1e150
 
 
 def moments(survey: Survey) -> Moments:
@@ -55,9 +56,15 @@ def _moments_of(block: Block) -> Moments:
     if image.dtype.kind in "iu" and image.dtype.itemsize <= 2:
         whole = image.astype(np.int64)
         return Moments(image.size, Fraction(int(whole.sum())), Fraction(int((whole * whole).sum())))
-    # Squares of float32 are exact in float64. Those of wider types are rounded pixel by pixel, the same in any block.
     values = image.astype(np.float64)
-    return Moments(image.size, exact_sum(values), exact_sum(values * values))
+    squares = values * values
+    # What rounding took from each square is added back: Veltkamp's splitting and Dekker's product (Dekker, "A
+    # floating-point technique for extending the available precision", Numerische Mathematik 18, 1971).
+    high = values * 134_217_729.0
+    high -= high - values
+    low = values - high
+    errors = (high * high - squares) + 2 * high * low + low * low
+    return Moments(image.size, exact_sum(values), exact_sum(squares) + exact_sum(errors))
 
 
 def exact_sum(values: NDArray[np.floating[Any]]) -> Fraction:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, Operation
+from napari_tessera.operations.components import labels_around, number_components, numbers_at, numbers_on_border
 
 T = TypeVar("T")
 
@@ -61,68 +62,56 @@ def run_whole(operation: Operation, block: Block) -> NDArray[Any]:
 
 
 def _connect(operation: Connected, block: Block) -> NDArray[Any]:
-    from skimage.measure import label
-
-    parts = operation.parts(block)
-    numbers, count = label(
-        parts.astype(np.int64, copy=False),
-        background=0,
-        connectivity=operation.connections(block.spec),
-        return_num=True,
+    connectivity = operation.connections(block.spec)
+    found = number_components(np.asarray(operation.parts(block)), connectivity)
+    components = Components(
+        values=found.values,
+        sizes=found.sizes,
+        on_border=numbers_on_border(found.numbers, len(found)),
+        marked=numbers_at(found.numbers, operation.marks(block), len(found)),
+        around=labels_around(found.numbers, operation.surroundings(block), len(found), connectivity),
+        spec=block.spec,
     )
-    components = measure_components(operation, block, parts, numbers, count)
+    decided = decide(operation, components)
+    block.check()
+    return operation.paint(block, np.concatenate([np.zeros(1, decided.dtype), decided])[found.numbers])
+
+
+def decide(operation: Connected, components: Components) -> NDArray[Any]:
+    """Return what `operation` decides on each component, shape (components,).
+
+    Raises
+    ------
+    TypeError
+        If it does not give one value for each.
+    """
     decided = np.asarray(operation.decide(components))
-    lookup = np.concatenate([np.zeros(1, decided.dtype), decided])
-    return operation.paint(block, lookup[numbers])
-
-
-def measure_components(
-    operation: Connected, block: Block, parts: NDArray[Any], numbers: NDArray[Any], count: int
-) -> Components:
-    """Describe the components `numbers` (1 … `count`, one per pixel of `block`) of a whole frame."""
-    sizes = np.bincount(numbers.ravel(), minlength=count + 1)[1:].astype(np.int64)
-    values = np.zeros(count + 1, np.int64)
-    values[numbers.ravel()] = parts.ravel()
-    on_border = np.zeros(count + 1, bool)
-    for axis, length in enumerate(numbers.shape):
-        for end in (0, length - 1):
-            on_border[numbers.take(end, axis)] = True
-    marks = operation.marks(block)
-    marked = np.zeros(count + 1, bool)
-    if marks is not None:
-        marked[numbers[marks]] = True
-    surroundings = operation.surroundings(block)
-    around = np.zeros((count, 2), np.int64)
-    if surroundings is not None:
-        around = labels_around(numbers, surroundings, count, operation.connections(block.spec))
-    return Components(values[1:], sizes, on_border[1:], marked[1:], around, block.spec)
-
-
-def labels_around(
-    numbers: NDArray[Any], surroundings: NDArray[Any], count: int, connectivity: int
-) -> NDArray[np.int64]:
-    """Return the lowest and highest non-zero value of `surroundings` next to each component, int64 (count, 2)."""
-    from scipy.ndimage import generate_binary_structure
-
-    low = np.full(count + 1, np.iinfo(np.int64).max)
-    high = np.zeros(count + 1, np.int64)
-    offsets = np.argwhere(generate_binary_structure(numbers.ndim, connectivity)) - 1
-    for offset in offsets:
-        here = tuple(slice(max(0, -step), n - max(0, step)) for step, n in zip(offset, numbers.shape, strict=True))
-        there = tuple(slice(max(0, step), n - max(0, -step)) for step, n in zip(offset, numbers.shape, strict=True))
-        own, other = numbers[here].ravel(), surroundings[there].ravel().astype(np.int64)
-        touching = (own != 0) & (other != 0)
-        np.minimum.at(low, own[touching], other[touching])
-        np.maximum.at(high, own[touching], other[touching])
-    low[high == 0] = 0
-    return np.stack([low[1:], high[1:]], axis=1)
+    if decided.shape != (len(components),):
+        raise TypeError(
+            f"{operation.name()} decided values of shape {decided.shape} on {len(components)} components, not one each."
+        )
+    return decided
 
 
 def prepared(image: NDArray[Any]) -> NDArray[Any]:
-    """Return pixels as operations take them: bool as uint8 (0 and 1), float16 as float32, the rest as it is."""
+    """Return pixels as operations take them; see `prepared_dtype`. A view where nothing needs to change."""
     if image.dtype == np.bool_:
         return image.view(np.uint8)
-    return image.astype(np.float32) if image.dtype == np.float16 else image
+    return image.astype(prepared_dtype(image.dtype), copy=False)
+
+
+def prepared_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype as which operations get pixels of `dtype`.
+
+    bool becomes uint8 (0 and 1), float16 becomes float32, floats wider than float64 become that; all else stays.
+    """
+    if dtype == np.bool_:
+        return np.dtype(np.uint8)
+    if dtype == np.float16:
+        return np.dtype(np.float32)
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return np.dtype(np.float64)
+    return dtype.newbyteorder("=")
 
 
 def with_image(block: Block, image: NDArray[Any]) -> Block:

@@ -4,8 +4,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.prediction import PredictionConfig
@@ -15,11 +16,23 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, drain
 from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.opening import open_image
-from napari_tessera.nn.model import Model, load_model
+from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline import evaluation
-from napari_tessera.pipeline.planning import PredictionPlan
-from napari_tessera.pipeline.prediction import file_sink, predict_into
-from napari_tessera.pipeline.training import train_pairs
+from napari_tessera.pipeline.applying import (
+    ApplyOptions,
+    apply_into,
+    check_result_path,
+    file_sink,
+    open_input,
+)
+from napari_tessera.pipeline.inputs import OperationInput
+from napari_tessera.pipeline.positions import write_points
+from napari_tessera.pipeline.sinks import ResultSink, keeper
+
+# What loads torch is imported where it is used: applying an operation must not wait for it.
+if TYPE_CHECKING:
+    from napari_tessera.nn.model import Model
+    from napari_tessera.pipeline.planning import PredictionPlan
 
 ImageLike = ImageSource | ArrayLike | str | Path
 """Whatever `napari_tessera.open_image` takes."""
@@ -66,6 +79,8 @@ def train(
         Each with one sentence that names the remedy.
     """
     folder = Path(tempfile.mkdtemp(prefix="napari-tessera-")) / "model" if out is None else Path(out).expanduser()
+    from napari_tessera.pipeline.training import train_pairs
+
     opened = [(open_image(image), open_image(labels)) for image, labels in pairs]
     job = train_pairs(opened, config, folder, resume=resume, overwrite=overwrite, cancel=cancel)
     drain(job, on_event)
@@ -74,7 +89,7 @@ def train(
 
 @overload
 def predict(
-    model: str | Path | Model,
+    model: "str | Path | Model",
     image: ImageLike,
     *,
     out: None = None,
@@ -87,7 +102,7 @@ def predict(
 
 @overload
 def predict(
-    model: str | Path | Model,
+    model: "str | Path | Model",
     image: ImageLike,
     *,
     out: str | Path,
@@ -99,7 +114,7 @@ def predict(
 
 
 def predict(
-    model: str | Path | Model,
+    model: "str | Path | Model",
     image: ImageLike,
     *,
     out: str | Path | None = None,
@@ -137,20 +152,123 @@ def predict(
     TesseraError
         Each with one sentence that names the remedy.
     """
+    from napari_tessera.nn.model import Model, load_model
+    from napari_tessera.pipeline import prediction
+
     path = None if out is None else Path(out).expanduser()
     if path is not None:
         check_output(path, overwrite)
     loaded = model if isinstance(model, Model) else load_model(Path(model).expanduser())
     memory: list[MemorySink] = []
 
-    def keep(plan: PredictionPlan) -> ImageSink:
+    def keep(plan: "PredictionPlan") -> ImageSink:
         memory.append(MemorySink(plan.output))
         return memory[0]
 
-    open_sink = keep if path is None else file_sink(loaded.spec, path, config, overwrite=overwrite)
-    with closing(predict_into(loaded, open_image(image), open_sink, config, cancel or CancelToken())) as job:
+    open_sink = keep if path is None else prediction.file_sink(loaded.spec, path, config, overwrite=overwrite)
+    with closing(prediction.predict_into(loaded, open_image(image), open_sink, config, cancel or CancelToken())) as job:
         drain(job, on_event)
     return memory[0].array if path is None else path
+
+
+@overload
+def apply(
+    operation: Operation,
+    image: ImageLike,
+    *,
+    out: None = None,
+    overwrite: bool = ...,
+    tile: int | None = ...,
+    threads: int | None = ...,
+    on_event: OnEvent | None = ...,
+    cancel: CancelToken | None = ...,
+    **inputs: ImageLike | None,
+) -> NDArray[Any]: ...
+
+
+@overload
+def apply(
+    operation: Operation,
+    image: ImageLike,
+    *,
+    out: str | Path,
+    overwrite: bool = ...,
+    tile: int | None = ...,
+    threads: int | None = ...,
+    on_event: OnEvent | None = ...,
+    cancel: CancelToken | None = ...,
+    **inputs: ImageLike | None,
+) -> Path: ...
+
+
+def apply(
+    operation: Operation,
+    image: ImageLike,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    tile: int | None = None,
+    threads: int | None = None,
+    on_event: OnEvent | None = None,
+    cancel: CancelToken | None = None,
+    **inputs: ImageLike | None,
+) -> NDArray[Any] | Path:
+    """Apply an operation to an image of any size; the result does not depend on how it is cut into tiles.
+
+    Parameters
+    ----------
+    operation
+        For example ``operations.Median(size=5)``.
+    image
+        Time points and channels are worked on one by one, unless the operation takes them in. The axes of an array
+        are guessed (``yx``, ``zyx``, ``tzyx``); name others with `open_image`.
+    out
+        Where to write, by suffix; None: return the result as an array.
+    overwrite
+        Replace `out` if it exists.
+    tile, threads
+        Edge of the tiles and number of threads; None: chosen by memory and cores. Neither changes the result.
+    on_event
+        Called with every event: progress in tiles, warnings, the result.
+    cancel
+        Set from another thread to stop within a second.
+    **inputs
+        Further inputs by name: images, labels, kernels; points as array or ``.csv``.
+
+    Returns
+    -------
+    ndarray or Path
+        The result with the axes of `image`, as far as the operation leaves them; points as float64 (N, axes); or `out`.
+
+    Raises
+    ------
+    TesseraError
+        Each with one sentence that names the remedy.
+    """
+    path = None if out is None else Path(out).expanduser()
+    if path is not None:
+        check_result_path(operation, path, overwrite)
+    further = {name: value for name, value in inputs.items() if value is not None}
+    given = {name: _open_input(operation, name, value) for name, value in further.items()}
+    given[operation.inputs[0].name] = open_image(image)
+    memory: list[ResultSink] = []
+    open_sink = keeper(memory) if path is None else file_sink(operation, path, given, overwrite=overwrite)
+    job = apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))
+    with closing(job):
+        told = drain(job, on_event)
+    if path is None:
+        return told["points"] if operation.output == "points" else memory[0].array
+    if operation.output == "points":
+        write_points(path, told["points"], overwrite=overwrite)
+    return path
+
+
+def _open_input(operation: Operation, name: str, value: ImageLike) -> OperationInput:
+    if isinstance(value, str | Path):
+        return open_input(operation, name, Path(value))
+    if isinstance(value, ImageSource):
+        return value
+    return open_image(value) if hasattr(value, "chunks") else np.asarray(value)
 
 
 def evaluate(predicted: ImageLike, truth: ImageLike, *, instances: bool = False) -> evaluation.Evaluation:

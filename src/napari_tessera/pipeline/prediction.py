@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_output, create_image
-from napari_tessera.io.file_sinks import FileSink
 from napari_tessera.io.opening import axes_are_guessed
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.nn.devices import choose_device
@@ -30,6 +29,7 @@ from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
 from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
+from napari_tessera.pipeline.sinks import finishing, what_is_kept
 from napari_tessera.pipeline.streaming import stream
 
 OpenSink = Callable[[PredictionPlan], ImageSink]
@@ -152,19 +152,6 @@ def _make_predictor(model: Model, config: PredictionConfig, cancel: CancelToken)
     )
 
 
-@contextmanager
-def finishing(sink: ImageSink) -> Iterator[ImageSink]:
-    """Finish `sink` if all goes well inside, abort it otherwise."""
-    finished = False
-    try:
-        yield sink
-        sink.finish()
-        finished = True
-    finally:
-        if not finished:
-            sink.abort()
-
-
 @dataclass(frozen=True)
 class _Work:
     """What the steps of a prediction share."""
@@ -240,16 +227,8 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
                 cancel.raise_if_cancelled()
     except JobCancelledError as error:
         raise JobCancelledError(
-            f"Cancelled after {sum(written)} of {total} tiles; {_what_is_kept(work.sink)}."
+            f"Cancelled after {sum(written)} of {total} tiles; {what_is_kept(work.sink)}."
         ) from error
-
-
-def _what_is_kept(sink: ImageSink) -> str:
-    if isinstance(sink, ZarrSink):
-        return f"they lie in {sink.partial}"
-    if isinstance(sink, FileSink):
-        return "a file of this type cannot keep them, write to .ome.zarr if it should"
-    return "they are kept"
 
 
 def _batches(plan: PredictionPlan, predictor: Predictor) -> Iterator[tuple[Tile, ...]]:

@@ -1,7 +1,7 @@
 """Jobs as plain data: what the command line and the plugin send, in this process or to the worker."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -64,7 +64,32 @@ class PredictRequest(Config):
     overwrite: bool = False
 
 
-JobRequest = Annotated[TrainRequest | PredictRequest, Field(discriminator="job")]
+class ApplyRequest(Config):
+    """Apply an operation to files.
 
-parse_request: TypeAdapter[TrainRequest | PredictRequest] = TypeAdapter(JobRequest)
+    Attributes
+    ----------
+    operation, parameters
+        Its name and its parameters; those left out have their defaults.
+    inputs
+        By name: images as `InputFile` or path; kernels and tables of points as path.
+    out
+        Suffix chooses the format; ``.csv`` or ``.npy`` for points.
+    tile, threads
+        None: chosen by memory and cores; neither changes the result.
+    """
+
+    job: Literal["apply"] = "apply"
+    operation: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, InputFile | Path]
+    out: Path
+    overwrite: bool = False
+    tile: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+
+JobRequest = Annotated[TrainRequest | PredictRequest | ApplyRequest, Field(discriminator="job")]
+
+parse_request: TypeAdapter[TrainRequest | PredictRequest | ApplyRequest] = TypeAdapter(JobRequest)
 """``parse_request.validate_python(fields)`` gives the request that `fields` describe."""

@@ -3,12 +3,17 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+from pydantic import model_validator
 
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
+from napari_tessera.operations.casting import RANGE_HELP, Range, fit_into, range_of, real_dtype, type_range
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.percentiles import percentiles
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import value_range
+from napari_tessera.operations.statistics import moments, value_range
 
 GROUP = "Intensity"
 
@@ -42,3 +47,266 @@ class SubtractFrom(Local):
     def compute(self, block: Block) -> NDArray[Any]:
         """Return top − x in the dtype of the image."""
         return np.asarray(block.image.dtype.type(self.top) - block.image)
+
+
+@register
+class Gamma(PlaneOrVolume, Fitted):
+    """Brighten or darken the middle tones: t becomes t to the power of gamma.
+
+    t runs from 0 to 1 over the range, and the ends of the range stay where they are. Integers are rounded.
+    """
+
+    title: ClassVar = "Gamma correction"
+    group: ClassVar = GROUP
+
+    gamma: float = parameter(0.5, "Below 1 brightens the middle tones, above 1 darkens them.", gt=0, le=20)
+    over: Range = parameter("image", f"Range of the curve. {RANGE_HELP}")
+
+    def fit(self, survey: Survey) -> Local:
+        """Find the range of the curve."""
+        low, high = range_of(survey, self.over)
+        return GammaOver(low=low, high=high, gamma=self.gamma)
+
+
+class GammaOver(Local):
+    """Gamma correction over a given range."""
+
+    low: float = parameter(..., "Lower end of the range.")
+    high: float = parameter(..., "Upper end of the range.")
+    gamma: float = parameter(..., "Exponent.")
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the curve of each pixel."""
+        from napari_tessera.operations import curves
+
+        return curves.apply_curve(block.image, curves.gamma(self.low, self.high, self.gamma))
+
+
+@register
+class Log(PlaneOrVolume, Fitted):
+    """Brighten dark parts by a logarithmic curve, or undo that.
+
+    t becomes log(1 + strength · t) / log(1 + strength), t running from 0 to 1 over the range. Integers are rounded.
+    """
+
+    title: ClassVar = "Logarithm"
+    group: ClassVar = GROUP
+
+    strength: float = parameter(255.0, "How strongly dark parts are brightened.", gt=0, le=1e9)
+    inverse: bool = parameter(False, "Apply the inverse curve, which darkens.")
+    over: Range = parameter("image", f"Range of the curve. {RANGE_HELP}")
+
+    def fit(self, survey: Survey) -> Local:
+        """Find the range of the curve."""
+        low, high = range_of(survey, self.over)
+        return LogOver(low=low, high=high, strength=self.strength, inverse=self.inverse)
+
+
+class LogOver(Local):
+    """The logarithmic curve over a given range."""
+
+    low: float = parameter(..., "Lower end of the range.")
+    high: float = parameter(..., "Upper end of the range.")
+    strength: float = parameter(..., "How strongly dark parts are brightened.")
+    inverse: bool = parameter(..., "Apply the inverse curve.")
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the curve of each pixel."""
+        from napari_tessera.operations import curves
+
+        curve = curves.logarithm(self.low, self.high, self.strength, inverse=self.inverse)
+        return curves.apply_curve(block.image, curve)
+
+
+@register
+class ContrastStretch(PlaneOrVolume, Fitted):
+    """Stretch the contrast linearly between two percentiles.
+
+    What lies below the lower or above the upper percentile is clipped. Percentiles are exact, for floats too.
+    """
+
+    title: ClassVar = "Contrast stretch"
+    group: ClassVar = GROUP
+
+    low: float = parameter(1.0, "Share of pixels that become black.", unit="% of pixels", ge=0, le=100)
+    high: float = parameter(
+        99.0, "Share of pixels that stay below white: 99 makes 1 % white.", unit="% of pixels", ge=0, le=100
+    )
+    over: Range = parameter("type", f"Range of the result. {RANGE_HELP}")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ContrastStretch":
+        if self.low >= self.high:
+            raise ValueError(f"low = {self.low:g} must be less than high = {self.high:g}: swap them.")
+        return self
+
+    def fit(self, survey: Survey) -> Local:
+        """Find the percentiles."""
+        low, high = percentiles(survey, (self.low, self.high))
+        bottom, top = range_of(survey, self.over)
+        return StretchBetween(low=low, high=high, bottom=bottom, top=top)
+
+
+class StretchBetween(Local):
+    """A linear stretch from one range to another."""
+
+    low: float = parameter(..., "What becomes the lower end.")
+    high: float = parameter(..., "What becomes the upper end.")
+    bottom: float = parameter(..., "Lower end of the result.")
+    top: float = parameter(..., "Upper end of the result.")
+    dtype: str = parameter("", "Type of the result; empty for that of the image.")
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the type asked for."""
+        return np.dtype(self.dtype) if self.dtype else dtype
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the stretched pixels."""
+        from napari_tessera.operations import curves
+
+        curve = curves.stretch((self.low, self.high), (self.bottom, self.top))
+        return curves.apply_curve(block.image, curve, self.output_dtype(block.image.dtype))
+
+
+@register
+class SubtractMean(PlaneOrVolume, Fitted):
+    """Subtract the mean of the image.
+
+    The result has both signs: float32 (float64 for integers of 32 bits or more and for float64).
+    """
+
+    title: ClassVar = "Subtract mean"
+    group: ClassVar = GROUP
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the float type that holds the differences."""
+        return real_dtype(dtype)
+
+    def fit(self, survey: Survey) -> Local:
+        """Find the mean."""
+        return Standardise(mean=moments(survey).mean, std=1.0)
+
+
+@register
+class Normalize(PlaneOrVolume, Fitted):
+    """Shift and scale intensities so that their mean is 0 and their standard deviation 1.
+
+    A constant image becomes 0. The result is float32 (float64 for integers of 32 bits or more and for float64).
+    """
+
+    title: ClassVar = "Normalise"
+    group: ClassVar = GROUP
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the float type that holds the result."""
+        return real_dtype(dtype)
+
+    def fit(self, survey: Survey) -> Local:
+        """Find mean and standard deviation."""
+        found = moments(survey)
+        return Standardise(mean=found.mean, std=found.std or 1.0)
+
+
+class Standardise(Local):
+    """Subtract a mean and divide by a standard deviation."""
+
+    mean: float = parameter(..., "What is subtracted.")
+    std: float = parameter(..., "What is divided by.")
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the float type that holds the result."""
+        return real_dtype(dtype)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return (x − mean) / std, computed in float64."""
+        values = block.image.astype(np.float64)
+        return fit_into((values - self.mean) / self.std, real_dtype(block.image.dtype))
+
+
+@register
+class NormalizeLocally(PlaneOrVolume, Fitted):
+    """Even out contrast: subtract the mean of the surroundings and divide by their standard deviation.
+
+    Surroundings are weighted by a Gaussian. Where their standard deviation is small, a part of that of the whole image
+    is divided by instead, so that noise is not blown up. The result is float32 (or float64) around 0.
+    """
+
+    title: ClassVar = "Normalise locally"
+    group: ClassVar = GROUP
+
+    sigma: float = parameter(20.0, "Size of the surroundings: standard deviation.", unit="pixels", gt=0, le=200)
+    least: float = parameter(
+        10.0,
+        "Least standard deviation that is divided by, relative to that of the whole image.",
+        unit="%",
+        gt=0,
+        le=1000,
+    )
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the float type that holds the result."""
+        return real_dtype(dtype)
+
+    def fit(self, survey: Survey) -> Local:
+        """Find the standard deviation of the whole image."""
+        return NormalizeWithin(sigma=self.sigma, least=moments(survey).std * self.least / 100 or 1.0)
+
+
+class NormalizeWithin(Local):
+    """Local contrast normalisation with a given least deviation."""
+
+    sigma: float = parameter(..., "Size of the surroundings.")
+    least: float = parameter(..., "Least standard deviation, in grey levels.")
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the float type that holds the result."""
+        return real_dtype(dtype)
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return the reach of two Gaussians one after the other."""
+        from napari_tessera.operations.smoothing import gaussian_radius
+
+        return (2 * gaussian_radius(self.sigma),) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return (x − local mean) / local standard deviation, reflected at the frame's borders."""
+        from napari_tessera.operations.smoothing import gaussian
+
+        values = block.image.astype(np.float64)
+        values -= gaussian(values, self.sigma)
+        deviation = np.sqrt(gaussian(values * values, self.sigma))
+        return fit_into(values / np.maximum(deviation, self.least), real_dtype(block.image.dtype))
+
+
+@register
+class Rescale(PlaneOrVolume, Fitted):
+    """Map intensities linearly so that the lowest and the highest of the image become given values.
+
+    Results are floats, or are rounded and clipped to the type of the image.
+    """
+
+    title: ClassVar = "Rescale intensities"
+    group: ClassVar = GROUP
+
+    low: float = parameter(0.0, "What the lowest intensity becomes.", unit="grey levels", allow_inf_nan=False)
+    high: float = parameter(1.0, "What the highest intensity becomes.", unit="grey levels", allow_inf_nan=False)
+    keep_type: bool = parameter(False, "Keep the type of the image; otherwise integers become floats.")
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the type of the image or floats."""
+        return dtype if self.keep_type else real_dtype(dtype)
+
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse a range that the image's type cannot hold."""
+        bottom, top = (-np.inf, np.inf) if spec.dtype.kind == "f" else type_range(spec.dtype)
+        if self.keep_type and not all(bottom <= end <= top for end in (self.low, self.high)):
+            raise InvalidInputError(
+                f"{spec.dtype} holds {bottom} to {top}, not {self.low:g} to {self.high:g}: choose a range within, or "
+                "do without keep_type."
+            )
+
+    def fit(self, survey: Survey) -> Local:
+        """Find the range of the image."""
+        low, high = value_range(survey)
+        dtype = np.dtype(self.output_dtype(survey.spec.dtype)).name
+        return StretchBetween(low=low, high=high, bottom=self.low, top=self.high, dtype=dtype)

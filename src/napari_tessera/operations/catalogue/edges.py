@@ -1,0 +1,251 @@
+"""Operations that find edges, and convolution with any kernel."""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from pydantic import ConfigDict, field_validator
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.operations.base import Block, Fitted, Input, Local, PlaneOrVolume, Survey
+from napari_tessera.operations.casting import fit_into, real_dtype
+from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.registry import register
+
+GROUP = "Edges and convolution"
+_SIGMA = "Standard deviation of the Gaussian: about the size of the details that count."
+
+
+class _Real(PlaneOrVolume, Local):
+    """Gives floats, for results have both signs or fractions."""
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the float type that holds the result."""
+        return real_dtype(dtype)
+
+
+@register
+class Convolve(PlaneOrVolume, Fitted):
+    """Convolve with any kernel, typed or taken from an image.
+
+    A two-dimensional kernel is applied to each plane of a volume. Sums are direct and in float64, borders are mirrored,
+    and the centre of a kernel of even length is at length // 2, as in scipy.
+    """
+
+    title: ClassVar = "Convolve with a kernel"
+    group: ClassVar = GROUP
+    inputs: ClassVar = (
+        Input("image", "image", "The image to work on."),
+        Input("kernel", "kernel", "A small image of weights, in place of the typed ones.", optional=True),
+    )
+
+    weights: str = parameter(
+        "0 -1 0; -1 4 -1; 0 -1 0", "The kernel, row by row: numbers with spaces between, rows with semicolons between."
+    )
+    normalise: bool = parameter(False, "Divide the kernel by its sum, so that the brightness stays.")
+    keep_type: bool = parameter(False, "Round and clip to the type of the image; otherwise the result has floats.")
+
+    @field_validator("weights")
+    @classmethod
+    def _readable(cls, weights: str) -> str:
+        from napari_tessera.operations.filters import parse_kernel
+
+        parse_kernel(weights)
+        return weights
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the type of the image or floats."""
+        return dtype if self.keep_type else real_dtype(dtype)
+
+    def fit(self, survey: Survey) -> Local:
+        """Take the kernel from where it is given."""
+        from napari_tessera.operations.filters import kernel_for, parse_kernel
+
+        given = survey.others.get("kernel")
+        kernel = parse_kernel(self.weights) if given is None else given
+        weights = kernel_for(kernel, survey.spec.shape, normalise=self.normalise)
+        return ConvolveBy(weights=weights, keep_type=self.keep_type)
+
+
+class ConvolveBy(Local):
+    """Convolution with a given kernel."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    weights: Any = parameter(..., "The kernel, float64, as many dimensions as the frame.")
+    keep_type: bool = parameter(..., "Whether to keep the type of the image.")
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
+        """Return the type of the image or floats."""
+        return dtype if self.keep_type else real_dtype(dtype)
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:  # noqa: ARG002
+        """Return half the kernel's lengths."""
+        return tuple(length // 2 for length in self.weights.shape)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the convolution, reflected at the frame's borders."""
+        from napari_tessera.operations.filters import convolve
+
+        return fit_into(convolve(block.image, self.weights), self.output_dtype(block.image.dtype))
+
+
+class _Gradient(_Real):
+    """How steeply intensities change, by normalised kernels three pixels long; borders are mirrored."""
+
+    kind: ClassVar[Literal["sobel", "prewitt", "scharr"]]
+
+    direction: Literal["magnitude", "z", "y", "x"] = parameter(
+        "magnitude", "Length of the gradient, or its component along one axis."
+    )
+
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse a direction that the frame does not have."""
+        if self.direction != "magnitude" and self.direction not in spec.axes:
+            raise InvalidInputError(
+                f"There is no direction {self.direction!r} in frames of axes {spec.axes}: choose another one."
+            )
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return 1."""
+        return (1,) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the gradient."""
+        from napari_tessera.operations.filters import gradient
+
+        axis = None if self.direction == "magnitude" else block.spec.axes.index(self.direction)
+        return gradient(block.image, self.kind, axis)
+
+
+@register
+class Sobel(_Gradient):
+    """Show edges: how steeply intensities change, by the Sobel operator.
+
+    Results are grey levels per pixel (scipy's divided by 8 in planes, by 32 in volumes).
+    """
+
+    title: ClassVar = "Sobel edges"
+    group: ClassVar = GROUP
+    kind: ClassVar = "sobel"
+
+
+@register
+class Prewitt(_Gradient):
+    """Show edges: how steeply intensities change, by the Prewitt operator.
+
+    Results are grey levels per pixel (scipy's divided by 6 in planes, by 18 in volumes).
+    """
+
+    title: ClassVar = "Prewitt edges"
+    group: ClassVar = GROUP
+    kind: ClassVar = "prewitt"
+
+
+@register
+class Scharr(_Gradient):
+    """Show edges: how steeply intensities change, by the Scharr operator, which treats all directions most alike.
+
+    Results are grey levels per pixel.
+    """
+
+    title: ClassVar = "Scharr edges"
+    group: ClassVar = GROUP
+    kind: ClassVar = "scharr"
+
+
+@register
+class GaussianGradientMagnitude(_Real):
+    """Show edges of a given size: the length of the gradient of the blurred image, in grey levels per pixel."""
+
+    title: ClassVar = "Gaussian gradient"
+    group: ClassVar = GROUP
+
+    sigma: float = parameter(1.0, _SIGMA, unit="pixels", gt=0, le=200)
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return where the Gaussian is cut off."""
+        from napari_tessera.operations.smoothing import gaussian_radius
+
+        return (gaussian_radius(self.sigma),) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the length of the gradient."""
+        from napari_tessera.operations.filters import gaussian_gradient
+
+        return gaussian_gradient(block.image, self.sigma)
+
+
+@register
+class Laplacian(_Real):
+    """Show edges and fine detail by the sum of second derivatives; noise too."""
+
+    title: ClassVar = "Laplacian"
+    group: ClassVar = GROUP
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return 1: the kernel is three pixels long."""
+        return (1,) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the Laplacian."""
+        from napari_tessera.operations.filters import laplacian
+
+        return laplacian(block.image, None)
+
+
+@register
+class LaplacianOfGaussian(_Real):
+    """Find spots and edges of a given size: the Laplacian of the blurred image.
+
+    Bright spots come out negative and edges as zero crossings; `bright_spots` turns the sign. As in scipy the kernel is
+    cut off at four standard deviations, so that a constant image gives not quite 0 (0.02 % of it at sigma 1.5).
+    """
+
+    title: ClassVar = "Laplacian of Gaussian"
+    group: ClassVar = GROUP
+
+    sigma: float = parameter(
+        2.0, f"{_SIGMA} A round spot of radius r answers most to r / √2.", unit="pixels", gt=0, le=200
+    )
+    bright_spots: bool = parameter(False, "Turn the sign, so that bright spots come out bright.")
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return where the Gaussian is cut off."""
+        from napari_tessera.operations.smoothing import gaussian_radius
+
+        return (gaussian_radius(self.sigma),) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the Laplacian of the blurred block."""
+        from napari_tessera.operations.filters import laplacian
+
+        result = laplacian(block.image, self.sigma)
+        return np.asarray(-result) if self.bright_spots else result
+
+
+@register
+class UnsharpMask(PlaneOrVolume, Local):
+    """Sharpen: add what blurring takes away.
+
+    image + amount · (image − blurred); integers are rounded and clipped to their type.
+    """
+
+    title: ClassVar = "Unsharp mask"
+    group: ClassVar = GROUP
+
+    sigma: float = parameter(2.0, _SIGMA, unit="pixels", gt=0, le=200)
+    amount: float = parameter(1.0, "How much of the detail is added.", gt=0, le=100)
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return where the Gaussian is cut off."""
+        from napari_tessera.operations.smoothing import gaussian_radius
+
+        return (gaussian_radius(self.sigma),) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the sharpened block."""
+        from napari_tessera.operations.filters import unsharp_mask
+
+        return unsharp_mask(block.image, self.sigma, self.amount)

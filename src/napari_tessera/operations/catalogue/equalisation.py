@@ -1,0 +1,114 @@
+"""Operations that make grey levels equally frequent."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
+from napari_tessera.operations.casting import RANGE_HELP, Range, range_of, type_range
+from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.registry import register
+from napari_tessera.operations.statistics import value_range
+
+GROUP = "Intensity"
+_REGION_BINS = 256
+
+
+@register
+class EqualizeHistogram(PlaneOrVolume, Fitted):
+    """Spread intensities so that all are about equally frequent: the most contrast where most pixels are.
+
+    Integers of up to 16 bits are counted level by level, other images in 65,536 bins between which the curve is linear.
+    """
+
+    title: ClassVar = "Equalise histogram"
+    group: ClassVar = GROUP
+
+    over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
+
+    def fit(self, survey: Survey) -> Local:
+        """Count the whole image."""
+        from napari_tessera.operations.histograms import bins_for, full_range, histogram_of
+
+        dtype = survey.spec.dtype
+        low, high = full_range(dtype) or value_range(survey)
+        bins = bins_for(dtype, low, high)
+        counts = survey.reduce(lambda block: histogram_of(block.image, low, high, bins), np.add)
+        by_level = dtype.kind in "iu" and int(high) - int(low) + 1 == bins
+        target = range_of(survey, self.over)
+        return Equalised(low=low, high=high, bottom=target[0], top=target[1], counts=counts, by_level=by_level)
+
+
+class Equalised(Local):
+    """Equalisation by a given histogram."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    low: float = parameter(..., "Lower end of the histogram.")
+    high: float = parameter(..., "Upper end of the histogram.")
+    bottom: float = parameter(..., "Lower end of the result.")
+    top: float = parameter(..., "Upper end of the result.")
+    counts: Any = parameter(..., "Histogram of the whole image, int64.")
+    by_level: bool = parameter(..., "Whether bins are grey levels.")
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the pixels by the curve of the histogram."""
+        from napari_tessera.operations.curves import apply_curve
+        from napari_tessera.operations.equalisation import equalising_curve
+
+        target = (self.bottom, self.top)
+        curve = equalising_curve(self.counts, self.low, self.high, target, by_level=self.by_level)
+        return apply_curve(block.image, curve)
+
+
+@register
+class Clahe(PlaneOrVolume, Fitted):
+    """Equalise contrast region by region, with a limit that keeps noise down (CLAHE).
+
+    Zuiderveld 1994, "Contrast limited adaptive histogram equalization". The histograms of the regions are counted over
+    the whole image before it is cut into tiles; between the centres of regions their curves are mixed linearly. 8-bit
+    images come within two grey levels of OpenCV's where regions divide the image evenly and the range is the type's.
+    """
+
+    title: ClassVar = "CLAHE (local contrast)"
+    group: ClassVar = GROUP
+
+    region: int | None = parameter(
+        None, "Length of a region; left empty: an eighth of the image.", unit="pixels", ge=2, le=100_000
+    )
+    clip_limit: float = parameter(
+        3.0, "How many times its fair share of pixels a grey level may count; larger gives more contrast.", ge=1, le=1e6
+    )
+    over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
+
+    def fit(self, survey: Survey) -> Local:
+        """Count every region."""
+        from napari_tessera.operations.equalisation import Regions, clipped
+
+        spec = survey.spec
+        low, high = type_range(spec.dtype) if spec.dtype.itemsize == 1 else value_range(survey)
+        regions = Regions.of(spec.shape, self.region) if self.region else Regions.eighths(spec.shape)
+        counts = survey.reduce(lambda block: regions.counts(block.image, block.region, low, high, _REGION_BINS), np.add)
+        total = np.cumsum(clipped(counts, self.clip_limit), axis=-1)
+        shares = np.concatenate([np.zeros((*regions.grid, 1)), total / np.maximum(total[..., -1:], 1)], axis=-1)
+        return ClaheBy(grid=regions.grid, shares=shares, span=(low, high), target=range_of(survey, self.over))
+
+
+class ClaheBy(Local):
+    """CLAHE by the given curves of the regions."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    grid: tuple[int, ...] = parameter(..., "Number of regions along each axis.")
+    shares: Any = parameter(..., "Curve of each region, float64 (*grid, bins + 1).")
+    span: tuple[float, float] = parameter(..., "Range of the bins.")
+    target: tuple[float, float] = parameter(..., "Range of the result.")
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the pixels by the curves of the regions around them."""
+        from napari_tessera.operations.equalisation import Regions, equalise_regions
+
+        regions = Regions(block.spec.shape, self.grid)
+        return equalise_regions(block.image, block.region, regions, self.shares, self.span, self.target)

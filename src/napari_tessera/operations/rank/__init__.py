@@ -1,0 +1,1 @@
+"""Median and adaptive median filters from sorting networks that neighbouring windows share."""

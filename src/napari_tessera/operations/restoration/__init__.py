@@ -1,0 +1,1 @@
+"""Restoration of blurred images, as functions on arrays: point spread functions and deconvolution."""

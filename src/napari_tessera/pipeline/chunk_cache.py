@@ -1,0 +1,108 @@
+"""Chunks that several tiles read are decoded once: the halo of one tile lies in the chunks of its neighbours."""
+
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core.tiles import relative
+from napari_tessera.pipeline.memory import free_memory
+
+LARGEST_CACHE = 256 * 2**20
+"""Bytes of decoded chunks that are kept at most, of one input."""
+
+LEAST_CHUNK = 2**15
+"""Smaller chunks (in pixels) are read many at a time, which is quicker than one by one from here."""
+
+WORTH = 1.3
+"""A region whose chunks hold no more than so many times its pixels is read without keeping anything."""
+
+Index = tuple[int, ...]
+
+
+@dataclass(eq=False)
+class _Chunk:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    pixels: NDArray[Any] | None = None
+
+
+class CachedSource(ImageSource):
+    """An image whose chunks are kept for a while after they were decoded; safe to read from several threads.
+
+    Parameters
+    ----------
+    source
+        Where the pixels come from.
+    chunks
+        Its unit of storage.
+    most
+        Bytes to keep.
+    """
+
+    def __init__(self, source: ImageSource, chunks: tuple[int, ...], most: int) -> None:
+        self._source, self.chunks, self._most = source, chunks, most
+        self._kept: OrderedDict[Index, _Chunk] = OrderedDict()
+        self._lock = threading.Lock()
+        self._bytes = math.prod(chunks) * source.dtype.itemsize
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The specification of the image."""
+        return self._source.spec
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region`."""
+        ranges = [
+            range(part.start // chunk, -(-part.stop // chunk)) for part, chunk in zip(region, self.chunks, strict=True)
+        ]
+        lengths = [part.stop - part.start for part in region]
+        stored = math.prod(
+            min(which.stop * chunk, length) - which.start * chunk
+            for which, chunk, length in zip(ranges, self.chunks, self.shape, strict=True)
+        )
+        if stored <= WORTH * math.prod(lengths) or self._bytes > self._most:
+            return self._source.read(region)
+        pixels = np.empty(lengths, self.dtype)
+        for index in product(*ranges):
+            place = self._region(index)
+            both = tuple(
+                slice(max(one.start, other.start), min(one.stop, other.stop))
+                for one, other in zip(region, place, strict=True)
+            )
+            pixels[relative(both, region)] = self._chunk(index, place)[relative(both, place)]
+        return pixels
+
+    def _region(self, index: Index) -> Region:
+        return tuple(
+            slice(at * chunk, min((at + 1) * chunk, length))
+            for at, chunk, length in zip(index, self.chunks, self.shape, strict=True)
+        )
+
+    def _chunk(self, index: Index, place: Region) -> NDArray[Any]:
+        with self._lock:
+            chunk = self._kept.setdefault(index, _Chunk())
+            self._kept.move_to_end(index)
+            while len(self._kept) * self._bytes > self._most and len(self._kept) > 1:
+                self._kept.popitem(last=False)
+        with chunk.lock:  # whoever comes second waits for the first, in place of decoding it again
+            if chunk.pixels is None:
+                chunk.pixels = self._source.read(place)
+            return chunk.pixels
+
+
+def cached(source: ImageSource) -> ImageSource:
+    """Return `source` with a cache of its chunks, if it has any that are worth it."""
+    chunks = getattr(source, "chunks", None)
+    if not chunks or len(chunks) != len(source.shape):
+        return source
+    chunks = tuple(min(chunk, length) for chunk, length in zip(chunks, source.shape, strict=True))
+    if math.prod(chunks) < LEAST_CHUNK:
+        return source
+    free = free_memory()
+    return CachedSource(source, chunks, LARGEST_CACHE if free is None else min(LARGEST_CACHE, free // 8))

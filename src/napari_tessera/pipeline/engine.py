@@ -1,0 +1,260 @@
+"""The engine: takes an operation through the frames of its inputs, whole or tile by tile, each family in its way."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.image import ImageSink
+from napari_tessera.core.tiles import Tile, TileGrid
+from napari_tessera.operations.base import Connected, Fitted, Global, Local
+from napari_tessera.operations.whole import run_whole
+from napari_tessera.pipeline.frames import Frames, Position, crop
+from napari_tessera.pipeline.memory import free_memory
+from napari_tessera.pipeline.merging import TiledComponents
+from napari_tessera.pipeline.parallel import Counter, Report, Work, run_all
+from napari_tessera.pipeline.surveys import TiledSurvey
+from napari_tessera.pipeline.tiling import SMALL, choose_unit, memory_budget, pixel_bytes, plan_tiles
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One application of an operation.
+
+    Attributes
+    ----------
+    frames
+        What it is applied to.
+    sink
+        Where the result goes; None for points.
+    work
+        Says when to stop, and lets nothing be written after that.
+    report
+        Takes progress.
+    threads
+        How many may compute at a time.
+    tile
+        Edge of the tiles along every dimension that is cut, in place of the engine's choice.
+    """
+
+    frames: Frames
+    sink: ImageSink | None
+    work: Work
+    report: Report
+    threads: int
+    tile: int | None = None
+
+    def run(self) -> Mapping[str, Any]:
+        """Apply the operation to every frame and return ``tiles``, their number, and ``points``, if any."""
+        operation = self.frames.operation
+        if isinstance(operation, Global) or self._is_one_tile:
+            return self._run_whole()
+        match operation:
+            case Local():
+                return self._run_local(operation, self.frames)
+            case Fitted():
+                tiles = [self._run_fitted(operation, position)["tiles"] for position in self.frames]
+            case Connected():
+                tiles = [self._run_connected(operation, position)["tiles"] for position in self.frames]
+            case _:
+                raise TypeError(f"{type(operation).__name__} belongs to no family: derive it from one.")
+        return {"tiles": sum(tiles)}
+
+    @property
+    def message(self) -> str:
+        """What a person reads beside the progress."""
+        return f"{self.frames.operation.title} on {self.frames.inputs.image.name}"
+
+    # -- whole frames ----------------------------------------------------------------------------------------------
+
+    @property
+    def _is_one_tile(self) -> bool:
+        spec, cut = self.frames.spec, self._cut
+        if self.tile is not None:
+            return all(spec.sizes[axis] <= self.tile for axis in cut)
+        pixels = math.prod(spec.shape)
+        if len(self.frames) == 1:
+            return pixels <= SMALL
+        return pixels <= SMALL and pixels * self._pixel_bytes * self.threads <= memory_budget()
+
+    def _run_whole(self) -> Mapping[str, Any]:
+        """Apply the operation to frames as wholes, several at a time if memory allows."""
+        counter = Counter(self.report, len(self.frames), self.message)
+        points: dict[tuple[int, ...], NDArray[Any]] = {}
+
+        def apply(position: Position) -> None:
+            block = self.frames.block(position)
+            result = np.asarray(run_whole(self.frames.operation, block))
+            self.work.check()
+            if any(np.may_share_memory(result, given) for given in (block.image, *block.others.values())):
+                result = result.copy()  # a sink may keep it, and an array of the caller's may lie behind it
+            if self.sink is None:
+                points[tuple(position.values())] = self._placed(position, result)
+            else:
+                self._write(position, {}, self._checked(result, {}))
+            counter.step()
+
+        run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
+        told: dict[str, Any] = {"tiles": len(self.frames)}
+        if self.sink is None:
+            told["points"] = np.concatenate([points[index] for index in sorted(points)])
+        return told
+
+    @property
+    def _frames_at_a_time(self) -> int:
+        operation, spec = self.frames.operation, self.frames.spec
+        if not isinstance(operation, Global):
+            return self.threads
+        free = free_memory()
+        return 1 if free is None else max(1, min(self.threads, free // 2 // max(1, operation.memory(spec))))
+
+    def _placed(self, position: Position, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the points of a frame with its place along the looped axes before them."""
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2:
+            raise TypeError(
+                f"{self.frames.operation.name()} gave points of shape {points.shape}: give (points, dimensions)."
+            )
+        place = np.broadcast_to(np.array([*position.values()], np.float64), (len(points), len(position)))
+        return np.hstack([place, points])
+
+    # -- tiles -----------------------------------------------------------------------------------------------------
+
+    def _run_local(self, operation: Local, positions: Iterable[Position]) -> Mapping[str, Any]:
+        """Apply a local operation tile by tile."""
+        halo = self._halo(operation)
+        grid, threads = self._grid(halo)
+        count = len(positions) if isinstance(positions, Frames | tuple) else 1
+        counter = Counter(self.report, len(grid) * count, self.message)
+
+        def apply(item: tuple[Position, int]) -> None:
+            position, index = item
+            tile = grid[index]
+            result = operation.compute(self.frames.block(position, tile.outer))
+            self.work.check()
+            self._write_tile(position, tile, result)
+            counter.step()
+
+        run_all(self._in_order(positions, len(grid)), apply, threads, self.work.check)
+        return {"tiles": len(grid) * count}
+
+    def _in_order(self, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
+        """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
+        chunks = getattr(self.frames.inputs.image, "chunks", None) or (1,) * len(self.frames.inputs.image.axes)
+        lengths = dict(zip(self.frames.inputs.image.axes, chunks, strict=True))
+
+        def chunk_of(position: Position) -> tuple[int, ...]:
+            return tuple(at // lengths[axis] for axis, at in position.items())
+
+        for _, together in groupby(positions, chunk_of):
+            frames = tuple(together)
+            for index in range(tiles):
+                for position in frames:
+                    yield position, index
+
+    def _run_fitted(self, operation: Fitted, position: Position) -> Mapping[str, Any]:
+        """Fit the operation to a frame, then apply what it has become."""
+        grid, threads = self._grid((0,) * len(self.frames.spec.axes))
+        local = operation.fit(TiledSurvey(self.frames, position, grid, threads, self.report))
+        self.work.check()
+        return self._run_local(local, (position,))
+
+    def _run_connected(self, operation: Connected, position: Position) -> Mapping[str, Any]:
+        """Find components tile by tile, merge them, and paint what is decided on each."""
+        halo = tuple(1 if axis in self.frames.spec.spatial else 0 for axis in self.frames.spec.axes)
+        grid, threads = self._grid(halo)
+        components = TiledComponents(operation, self.frames, position, grid)
+        counter = Counter(self.report, 2 * len(grid), self.message)
+
+        def find(index: int) -> None:
+            components.find(grid[index])
+            counter.step()
+
+        def paint(index: int) -> None:
+            tile = grid[index]
+            result = components.paint(tile)
+            self.work.check()
+            self._write_tile(position, replace(tile, outer=tile.inner), result)
+            counter.step()
+
+        run_all(range(len(grid)), find, threads, self.work.check)
+        components.decide()
+        run_all(range(len(grid)), paint, threads, self.work.check)
+        return {"tiles": len(grid)}
+
+    @property
+    def _cut(self) -> str:
+        """The axes along which frames may be cut: spatial ones whose length the operation leaves as it is."""
+        spec, output = self.frames.spec, self.frames.frame_output
+        if output is None:
+            return ""
+        return "".join(axis for axis in spec.spatial if output.sizes.get(axis) == spec.sizes[axis])
+
+    @property
+    def _pixel_bytes(self) -> int:
+        output = self.frames.output
+        dtypes = [self.frames.spec.dtype, *(source.dtype for source in self.frames.inputs.sources.values())]
+        return pixel_bytes([*dtypes, *([output.dtype] if output is not None else [])])
+
+    def _halo(self, operation: Local) -> tuple[int, ...]:
+        """Return the halo along every axis of the frame."""
+        spec = self.frames.spec
+        halo = dict(zip(spec.spatial, operation.halo(spec), strict=True))
+        return tuple(halo.get(axis, 0) for axis in spec.axes)
+
+    def _grid(self, halo: tuple[int, ...]) -> tuple[TileGrid, int]:
+        """Return how frames are cut, and how many threads work on tiles."""
+        spec, cut = self.frames.spec, self._cut
+        if self.tile is not None:
+            asked = [min(self.tile, length) if axis in cut else length for axis, length in spec.sizes.items()]
+            return TileGrid(spec.shape, asked, halo), self.threads
+        lengths = [spec.sizes[axis] for axis in cut]
+        halos = [halo[spec.axes.index(axis)] for axis in cut]
+        others = math.prod(length for axis, length in spec.sizes.items() if axis not in cut)
+        size = self._pixel_bytes * others
+        unit = choose_unit(lengths, self._chunks(self.sink), self._chunks(self.frames.inputs.image), size)
+        plan = plan_tiles(lengths, halo=halos, chunks=unit, bytes_per_pixel=size, threads=self.threads)
+        by_axis = dict(zip(cut, plan.tile, strict=True))
+        grid = TileGrid(spec.shape, [by_axis.get(axis, length) for axis, length in spec.sizes.items()], halo)
+        return grid, min(plan.threads, len(grid) * len(self.frames))
+
+    def _chunks(self, store: Any) -> tuple[int, ...] | None:
+        """Return the chunks of a source or sink along the axes that are cut, None where it has none."""
+        chunks = getattr(store, "chunks", None)
+        if not chunks:
+            return None
+        by_axis = dict(zip(store.spec.axes, chunks, strict=True))
+        return tuple(by_axis[axis] for axis in self._cut)
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def _write_tile(self, position: Position, tile: Tile, result: NDArray[Any]) -> None:
+        spec, output = self.frames.spec, self.frames.frame_output
+        assert output is not None
+        inner = {axis: part for axis, part in zip(spec.axes, tile.inner, strict=True) if axis in self._cut}
+        outer = {axis: part for axis, part in zip(spec.axes, tile.outer, strict=True) if axis in self._cut}
+        self._write(position, inner, crop(self._checked(result, outer), output.axes, inner, outer))
+
+    def _write(self, position: Position, inner: Mapping[str, slice], result: NDArray[Any]) -> None:
+        assert self.sink is not None
+        with self.work.writing():
+            self.sink.write(self.frames.output_region(position, inner), self.frames.arranged(result))
+
+    def _checked(self, result: NDArray[Any], outer: Mapping[str, slice]) -> NDArray[Any]:
+        """Return `result`, or raise TypeError if it is not what the operation said: a fault of the operation."""
+        output = self.frames.frame_output
+        assert output is not None
+        result = np.asarray(result)
+        expected = tuple(
+            outer[axis].stop - outer[axis].start if axis in outer else length for axis, length in output.sizes.items()
+        )
+        if result.shape != expected or result.dtype != output.dtype:
+            raise TypeError(
+                f"{self.frames.operation.name()} gave {result.dtype} of shape {result.shape}, but its output_spec "
+                f"says {output.dtype} of shape {expected}."
+            )
+        return result

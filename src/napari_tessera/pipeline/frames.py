@@ -1,0 +1,271 @@
+"""Frames: what an operation works on at a time, cut out of its inputs and put back into its output."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.axes import move_axes, validate_axes
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core.tiles import relative
+from napari_tessera.io.arrays import ArraySource, RespecifiedSource
+from napari_tessera.operations.base import Block, Operation
+from napari_tessera.operations.whole import prepared, prepared_dtype
+from napari_tessera.pipeline.inputs import Inputs
+
+Position = Mapping[str, int]
+"""Which frame: an index along each looped axis."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of an operation's inputs.
+
+    Attributes
+    ----------
+    operation
+        What is applied.
+    inputs
+        Checked to fit it.
+    spec
+        One frame: its axes in the order that the operation asks for, dtype as it gets it.
+    looped
+        Axes of the image that are gone through one by one.
+    frame_output
+        What comes out of one frame; None for points.
+    output
+        What comes out of all; None for points.
+    """
+
+    operation: Operation
+    inputs: Inputs
+    spec: ImageSpec
+    looped: str
+    frame_output: ImageSpec | None
+    output: ImageSpec | None
+    check: Callable[[], None] = field(default=lambda: None)
+
+    def __len__(self) -> int:
+        return math.prod(self.inputs.image.spec.sizes[axis] for axis in self.looped)
+
+    def __iter__(self) -> Iterator[Position]:
+        lengths = [self.inputs.image.spec.sizes[axis] for axis in self.looped]
+        return (dict(zip(self.looped, index, strict=True)) for index in np.ndindex(*lengths))
+
+    def block(self, position: Position, region: Region | None = None) -> Block:
+        """Read `region` (all by default) of the frame at `position`.
+
+        Raises
+        ------
+        InvalidInputError
+            If it holds NaN or infinite pixels and the operation does not take them.
+        """
+        self.check()
+        region = self.spec.full_region if region is None else region
+        by_axis = dict(zip(self.spec.axes, region, strict=True))
+        image = self._read(self.inputs.image, self.spec.axes, position, by_axis)
+        others = {name: self._other(source, position, by_axis) for name, source in self.inputs.sources.items()}
+        if self.operation.needs_finite:
+            first = self.operation.inputs[0].name
+            for name, pixels in {first: image, **others}.items():
+                check_finite(pixels, name if others else "")
+        return Block(image, self.spec, region, {**others, **self.arrays(position)}, self.check)
+
+    def arrays(self, position: Position) -> dict[str, NDArray[Any]]:
+        """Return the inputs that are read whole."""
+        return {name: self._array(name, position) for name in self.inputs.arrays}
+
+    def _other(self, source: ImageSource, position: Position, by_axis: Mapping[str, slice]) -> NDArray[Any]:
+        """Read another input; lacking axes of the frame but ``c`` are filled by repeating it."""
+        present = "".join(axis for axis in self.spec.axes if _extends(source.spec, axis, self.spec.sizes[axis]))
+        pixels = self._read(source, present, position, by_axis)
+        wanted = self.spec.axes if "c" in present else self.spec.axes.replace("c", "")
+        if present == wanted:
+            return pixels
+        lengths = tuple(by_axis[axis].stop - by_axis[axis].start for axis in wanted)
+        return np.ascontiguousarray(np.broadcast_to(move_axes(pixels, present, wanted), lengths))
+
+    def _read(self, source: ImageSource, axes: str, position: Position, by_axis: Mapping[str, slice]) -> NDArray[Any]:
+        """Read what `source` has at `position`, with dimensions `axes`; looped axes that it lacks do not matter."""
+        region = []
+        for axis, length in source.spec.sizes.items():
+            if axis in axes:
+                region.append(by_axis[axis])
+            else:
+                at = position.get(axis, 0) if length > 1 else 0
+                region.append(slice(at, at + 1))
+        pixels = move_axes(read_pixels(source, tuple(region)), source.axes, axes)
+        return np.ascontiguousarray(prepared(pixels))
+
+    def _array(self, name: str, position: Position) -> NDArray[Any]:
+        """Return an input that is read whole: of points with a column per axis of the image, those of the frame."""
+        array = self.inputs.arrays[name]
+        kind = next(one.kind for one in self.operation.inputs if one.name == name)
+        dimensions = len(self.spec.spatial)
+        if kind not in ("points", "seeds") or array.shape[1] == dimensions:
+            return array
+        if array.shape[0] == 0:
+            return np.zeros((0, dimensions))
+        here = np.rint(array[:, : len(self.looped)]) == [position[axis] for axis in self.looped]
+        return np.ascontiguousarray(array[here.all(axis=1), len(self.looped) :])
+
+    def cropped(self, block: Block, region: Region) -> Block:
+        """Return the part of `block` over `region`, which lies inside it."""
+        within = dict(zip(self.spec.axes, relative(region, block.region), strict=True))
+
+        def part(pixels: NDArray[Any]) -> NDArray[Any]:
+            axes = self.spec.axes if pixels.ndim == len(self.spec.axes) else self.spec.axes.replace("c", "")
+            return np.ascontiguousarray(pixels[tuple(within[axis] for axis in axes)])
+
+        others = {
+            name: part(pixels) if name in self.inputs.sources else pixels for name, pixels in block.others.items()
+        }
+        return replace(block, image=part(block.image), others=others, region=region)
+
+    def output_region(self, position: Position, inner: Mapping[str, slice]) -> Region:
+        """Return where a tile goes: `inner` along the axes it names, all of the frame along the rest."""
+        assert self.output is not None
+        return tuple(
+            slice(position[axis], position[axis] + 1) if axis in self.looped else inner.get(axis, slice(0, length))
+            for axis, length in self.output.sizes.items()
+        )
+
+    def arranged(self, result: NDArray[Any]) -> NDArray[Any]:
+        """Return what came out of a frame with the dimensions of `output`."""
+        assert self.output is not None
+        assert self.frame_output is not None
+        return move_axes(result, self.frame_output.axes, self.output.axes)
+
+
+def read_pixels(source: ImageSource, region: Region) -> NDArray[Any]:
+    """Read a region, without a copy where an array in memory holds it in one piece.
+
+    Operations do not write into what they are given (a test holds them to it).
+    """
+    inner = source
+    while isinstance(inner, RespecifiedSource):
+        inner = inner.source
+    if isinstance(inner, ArraySource) and inner.path is None and isinstance(inner.array, np.ndarray):
+        part = inner.array[region]
+        if part.flags.c_contiguous and part.flags.writeable and part.flags.aligned and part.dtype == inner.dtype:
+            return part.view(np.ndarray)
+    return source.read(region)
+
+
+def check_finite(pixels: NDArray[Any], name: str = "") -> None:
+    """Raise InvalidInputError if there is a NaN or infinite pixel; the remedy is an operation."""
+    if pixels.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A sum tells in one pass without a mask; it may overflow, which is then looked into.
+        if np.isfinite(np.add.reduce(pixels, axis=None)) or np.isfinite(pixels).all():
+            return
+    what = f"The input {name!r}" if name else "The image"
+    raise InvalidInputError(
+        f"{what} holds NaN or infinite pixels: replace them first, with the operation 'replace_invalid'."
+    )
+
+
+def make_frames(operation: Operation, inputs: Inputs) -> Frames:
+    """Find what a frame is, and what comes out.
+
+    Raises
+    ------
+    InvalidInputError
+        If the operation cannot work on such frames, or another input does not fit the image.
+    """
+    image = inputs.image.spec
+    if operation.one_channel and image.channels > 1:
+        raise InvalidInputError(
+            f"{operation.title} works on one channel and {image.name} has {image.channels}: choose one with the "
+            "operation 'channel', or make one with 'grey', first."
+        )
+    axes = validate_axes(operation.frame_axes(image.axes))
+    spec = select_axes(image.with_dtype(prepared_dtype(image.dtype)), axes)
+    looped = "".join(axis for axis in image.axes if axis not in axes)
+    for name, source in inputs.sources.items():
+        _check_fits(name, source.spec, image)
+    for one in operation.inputs:
+        if one.kind in ("points", "seeds") and one.name in inputs.arrays:
+            _check_columns(one.name, inputs.arrays[one.name], spec, looped)
+    operation.check_frame(spec)
+    if operation.output == "points":
+        return Frames(operation, inputs, spec, looped, None, None)
+    frame_output = operation.output_spec(spec)
+    return Frames(operation, inputs, spec, looped, frame_output, _all_frames(operation, image, looped, frame_output))
+
+
+def _check_fits(name: str, other: ImageSpec, image: ImageSpec) -> None:
+    for axis, length in other.sizes.items():
+        wanted = image.sizes.get(axis, 1)
+        if length != wanted and (length != 1 or axis in "yx"):
+            raise InvalidInputError(
+                f"The input {name!r} has shape {other.shape} ({other.axes}), which does not fit the image's "
+                f"{image.shape} ({image.axes}): choose one of the same size, or crop it to that."
+            )
+
+
+def _check_columns(name: str, points: NDArray[Any], spec: ImageSpec, looped: str) -> None:
+    dimensions = len(spec.spatial)
+    if len(points) and points.shape[1] not in (dimensions, dimensions + len(looped)):
+        raise InvalidInputError(
+            f"The input {name!r} has {points.shape[1]} columns, but a point needs {dimensions}, along {spec.spatial}"
+            + (f", or {dimensions + len(looped)}, with {looped} before them" if looped else "")
+            + ": choose points made on this image."
+        )
+
+
+def _extends(other: ImageSpec, axis: str, length: int) -> bool:
+    """Whether `other` has pixels along `axis` as the frame has, not one for all of them."""
+    return axis in other.axes and (other.sizes[axis] == length)
+
+
+def select_axes(spec: ImageSpec, axes: str) -> ImageSpec:
+    """Return the part of a specification that belongs to `axes`, in their order."""
+    at = [spec.axes.index(axis) for axis in axes]
+    return replace(
+        spec,
+        axes=axes,
+        shape=tuple(spec.shape[index] for index in at),
+        scale=tuple(spec.scale[index] for index in at),
+        translate=tuple(spec.translate[index] for index in at),
+        units=tuple(spec.units[index] for index in at),
+        channel_names=spec.channel_names if "c" in axes else (),
+    )
+
+
+def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: ImageSpec) -> ImageSpec:
+    """Return the specification of all frames' results together, in the axis order of the image."""
+    twice = [axis for axis in looped if axis in frame.axes]
+    if twice:
+        raise InvalidInputError(
+            f"{operation.title} makes an axis {twice[0]!r}, which {image.name} has already: choose one position on it."
+        )
+    kept = [axis for axis in image.axes if axis in looped or axis in frame.axes]
+    new = [axis for axis in frame.axes if axis not in kept]
+    first = next((at for at, axis in enumerate(kept) if axis in frame.spatial), 0)
+    axes = "".join([*kept[:first], *new, *kept[first:]])
+    origin = {axis: image if axis in looped else frame for axis in axes}
+
+    def along(what: str) -> tuple[Any, ...]:
+        return tuple(getattr(origin[axis], what)[origin[axis].axes.index(axis)] for axis in axes)
+
+    return ImageSpec(
+        axes=axes,
+        shape=along("shape"),
+        dtype=frame.dtype,
+        scale=along("scale"),
+        translate=along("translate"),
+        units=along("units"),
+        channel_names=origin["c"].channel_names if "c" in axes else (),
+        name=f"{image.name} · {operation.title}",
+    )
+
+
+def crop(result: NDArray[Any], axes: str, inner: Mapping[str, slice], outer: Mapping[str, slice]) -> NDArray[Any]:
+    """Return `result`, which covers `outer`, over `inner`; axes not named by `inner` stay whole."""
+    return result[tuple(relative((inner[axis],), (outer[axis],))[0] if axis in inner else slice(None) for axis in axes)]

@@ -1,0 +1,129 @@
+"""What the steps of a recipe hand to one another: in memory while it is small, in temporary zarr files otherwise."""
+
+import math
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.creating import create_image
+from napari_tessera.io.opening import open_image
+from napari_tessera.io.writing import writing
+from napari_tessera.pipeline.memory import free_memory
+from napari_tessera.pipeline.sinks import ResultSink, finishing
+
+MEMORY_BYTES = 2**29
+"""How much all intermediate results together may take in memory, at most a quarter of what is free."""
+
+_BLOCK = 1024
+"""Edge of the blocks in which a result is copied, where the output has no chunks of its own."""
+
+
+class Intermediates:
+    """Results of steps by name; whatever is left is removed at the end.
+
+    Parameters
+    ----------
+    beside
+        An output, in whose folder temporary files go; None: among the computer's temporary files.
+    """
+
+    def __init__(self, beside: Path | None) -> None:
+        self._beside = beside
+        self._folder: Path | None = None
+        self._kept: dict[str, ResultSink | Path] = {}
+        self._specs: dict[str, ImageSpec] = {}
+        self._budget = min(MEMORY_BYTES, (free_memory() or 4 * MEMORY_BYTES) // 4)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kept.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def sink(self, name: str, spec: ImageSpec) -> ImageSink:
+        """Return what the result called `name` is written into."""
+        self._specs[name] = spec
+        taken = sum(_bytes(self._specs[other]) for other, kept in self._kept.items() if isinstance(kept, ResultSink))
+        if taken + _bytes(spec) <= self._budget:
+            memory = ResultSink(spec)
+            self._kept[name] = memory
+            return memory
+        path = self._temporary() / f"{name}.ome.zarr"
+        self._kept[name] = path
+        return create_image(path, spec, levels=False)
+
+    def source(self, name: str) -> ImageSource:
+        """Return the finished result called `name`."""
+        kept, spec = self._kept[name], self._specs[name]
+        return ArraySource(kept.array, spec) if isinstance(kept, ResultSink) else _Rearranged(open_image(kept), spec)
+
+    def drop(self, name: str) -> None:
+        """Give up a result that no step needs any more."""
+        kept = self._kept.pop(name, None)
+        if isinstance(kept, Path):
+            shutil.rmtree(kept, ignore_errors=True)
+
+    def _temporary(self) -> Path:
+        if self._folder is None:
+            if self._beside is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="napari-tessera-"))
+            else:
+                folder = self._beside.with_name(f".{self._beside.name}.{uuid.uuid4().hex[:8]}.steps")
+                with writing(folder):
+                    folder.mkdir(parents=True)
+                self._folder = folder
+        return self._folder
+
+
+class _Rearranged(ImageSource):
+    """An image whose file stores the dimensions in another order than `spec` has them."""
+
+    def __init__(self, source: ImageSource, spec: ImageSpec) -> None:
+        self._source = source
+        self._spec = spec
+        self._order = [source.axes.index(axis) for axis in spec.axes]
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Axes, shape, dtype and calibration as they were when it was written."""
+        return self._spec
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of one unit of storage."""
+        chunks = getattr(self._source, "chunks", None)
+        return None if chunks is None else tuple(chunks[at] for at in self._order)
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region`."""
+        stored = tuple(region[self._spec.axes.index(axis)] for axis in self._source.axes)
+        return self._source.read(stored).transpose(self._order)
+
+
+def copy_image(source: ImageSource, sink: ImageSink, check: Callable[[], None]) -> None:
+    """Write all of `source` into `sink`, block by block, and finish it; `check` is called before each block."""
+    shape = source.shape
+    chunks = getattr(sink, "chunks", None) or [
+        min(n, _BLOCK) if a in "yx" else 1 for n, a in zip(shape, source.axes, strict=True)
+    ]
+    with finishing(sink):
+        for tile in TileGrid(shape, chunks):
+            check()
+            sink.write(tile.inner, source.read(tile.inner))
+
+
+def _bytes(spec: ImageSpec) -> int:
+    return math.prod(spec.shape) * spec.dtype.itemsize

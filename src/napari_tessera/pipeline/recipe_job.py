@@ -1,0 +1,223 @@
+"""Running a recipe from file to file: on an image, or on all images of a folder."""
+
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import Field
+
+from napari_tessera.config.base import Config
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError, TesseraError
+from napari_tessera.core.image import ImageSink, ImageSpec
+from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.io.creating import create_image
+from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.writing import writing
+from napari_tessera.pipeline.applying import ApplyOptions
+from napari_tessera.pipeline.failures import describe_error
+from napari_tessera.pipeline.positions import write_points
+from napari_tessera.pipeline.recipe_files import load_recipe
+from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
+from napari_tessera.pipeline.requests import InputFile
+
+Suffix = Literal[".ome.zarr", ".tif", ".npy", ".png"]
+
+READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8", ".png", ".npy")
+"""What images of a folder are called; the longer ones first, so that all of it is taken off a name."""
+
+
+class RecipeRequest(Config):
+    """Run a recipe on an image, or on all images of a folder.
+
+    Attributes
+    ----------
+    image
+        Takes the place of the recipe's first input; a folder: each image in it does, one after another.
+    inputs
+        The recipe's further inputs by name.
+    out
+        A file for one output of one image, otherwise the folder for files called ``<image>_<output><suffix>``.
+    """
+
+    job: Literal["recipe"] = "recipe"
+    recipe: Path
+    image: InputFile
+    inputs: dict[str, InputFile | Path] = Field(default_factory=dict)
+    out: Path
+    suffix: Suffix = ".ome.zarr"
+    overwrite: bool = False
+    tile: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One image and the files of its outputs by name."""
+
+    image: InputFile
+    outputs: Mapping[str, Path]
+
+
+def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
+    """Run a recipe file on an image file or a folder of them.
+
+    One image that cannot be worked on does not keep the others of a folder from being done.
+
+    Yields
+    ------
+    Progress, Warning, Result
+        Progress in percent of everything; a `Result` with ``outputs``, a list of ``image``, ``output`` (its name) and
+        ``out`` (its path), and ``images``, ``steps`` and ``seconds``.
+
+    Raises
+    ------
+    OutputExistsError
+        If an output exists and may not be overwritten; nothing has been computed then.
+    InvalidInputError
+        If the recipe cannot be run here, or not on this image.
+    JobCancelledError
+        Once cancelled; outputs that were complete are kept.
+    """
+    started = time.perf_counter()
+    recipe, arrays = load_recipe(request.recipe)
+    checked = check_recipe(recipe)
+    targets = plan_targets(checked, request)
+    done: list[dict[str, str]] = []
+    failed: list[str] = []
+    for index, target in enumerate(targets):
+        try:
+            with closing(_run(checked, arrays, target, request, cancel)) as events:
+                for event in events:
+                    yield _of_all(event, index, targets, started) if isinstance(event, Progress) else event
+        except JobCancelledError:
+            raise
+        except (TesseraError, OSError, MemoryError) as error:
+            if len(targets) == 1:
+                raise
+            failed.append(f"{target.image.path.name}: {describe_error(error)}")
+            yield Warning(failed[-1])
+        else:
+            done += [
+                {"image": str(target.image.path), "output": name, "out": str(path)}
+                for name, path in target.outputs.items()
+            ]
+    if failed:
+        raise TesseraError(f"{len(failed)} of {len(targets)} images could not be done, the first: {failed[0]}")
+    seconds = round(time.perf_counter() - started, 3)
+    yield Result({"outputs": done, "images": len(targets), "steps": len(checked.steps), "seconds": seconds})
+
+
+def _run(
+    checked: CheckedRecipe,
+    arrays: Mapping[str, NDArray[Any]],
+    target: Target,
+    request: RecipeRequest,
+    cancel: CancelToken,
+) -> Generator[Progress | Warning]:
+    given = {**({checked.image: target.image} if checked.image else {}), **request.inputs}
+    metadata = metadata_of(checked)
+
+    def open_output(name: str, spec: ImageSpec) -> ImageSink:
+        return create_image(target.outputs[name], spec, overwrite=request.overwrite, metadata=metadata)
+
+    options = ApplyOptions(tile=request.tile, threads=request.threads)
+    beside = next(iter(target.outputs.values()))
+    run = RecipeRun(checked, given, arrays, open_output, cancel, options, beside)
+    with closing(run.events()) as events:
+        yield from events
+    for name, points in run.points.items():
+        write_points(target.outputs[name], points, overwrite=request.overwrite)
+
+
+def _of_all(progress: Progress, index: int, targets: list[Target], started: float) -> Progress:
+    """Return the progress of one image as that of all."""
+    if len(targets) == 1:
+        return progress
+    share = (index + progress.done / (progress.total or 100)) / len(targets)
+    left = (time.perf_counter() - started) / share * (1 - share) if share else None
+    message = f"{targets[index].image.path.name} ({index + 1} of {len(targets)}): {progress.message}"
+    return Progress(int(100 * share), 100, "percent", message, left)
+
+
+def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]:
+    """Find out which images there are and which files their outputs go to, and that these may be written.
+
+    Raises
+    ------
+    InvalidInputError
+        If a folder holds no image or two of the same name, or OUT is a file where a folder is needed.
+    OutputExistsError
+        If an output exists and may not be overwritten.
+    """
+    recipe, source, out = checked.recipe, request.image.path.expanduser(), request.out.expanduser()
+    in_folder = source.is_dir() and not is_zarr(source)
+    images = list(images_in(source)) if in_folder else [source]
+    several = len(recipe.outputs) > 1
+    if not in_folder and not several and not (out.is_dir() and not is_zarr(out)):
+        (name,) = recipe.outputs
+        targets = [Target(request.image, {name: out})]
+    else:
+        why = "IN is a folder" if in_folder else f"the recipe has several outputs ({', '.join(recipe.outputs)})"
+        if stem_of(out) != out.name or is_zarr(out):
+            raise InvalidInputError(f"{out} is a file, but {why}: name a folder for the results.")
+        if in_folder and out.exists() and out.samefile(source):
+            raise InvalidInputError(f"{out} is the folder of the images: name another one for the results.")
+        targets = [
+            Target(
+                request.image.model_copy(update={"path": path}),
+                {name: out / file_name(path, name, checked, request.suffix) for name in recipe.outputs},
+            )
+            for path in images
+        ]
+    _check_targets(checked, targets, request.overwrite)
+    return targets
+
+
+def _check_targets(checked: CheckedRecipe, targets: list[Target], overwrite: bool) -> None:
+    origin: dict[Path, Path] = {}
+    for target in targets:
+        for name, path in target.outputs.items():
+            other = origin.setdefault(path, target.image.path)
+            if other != target.image.path:
+                raise InvalidInputError(
+                    f"{other.name} and {target.image.path.name} would both give {path.name}: rename one of them."
+                )
+            check_target(checked, name, path, overwrite)
+    for folder in {path.parent for target in targets for path in target.outputs.values()}:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def images_in(folder: Path) -> Iterator[Path]:
+    """Yield the images in a folder by name; other files, and folders that are no zarr, are passed over.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none.
+    """
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".") and stem_of(path) != path.name and (path.is_file() or is_zarr(path))
+    ]
+    if not found:
+        raise InvalidInputError(f"{folder} holds no image (TIFF, PNG, NPY, OME-Zarr): choose a folder of images.")
+    yield from found
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of an image file without its suffix; the whole name if it is not that of an image."""
+    suffix = next((ending for ending in READABLE if path.name.lower().endswith(ending)), "")
+    return path.name[: len(path.name) - len(suffix)]
+
+
+def file_name(image: Path, output: str, checked: CheckedRecipe, suffix: str) -> str:
+    """Return what the file of an output is called; points go to CSV unless NPY is asked for."""
+    if checked.kind_of(output) == "points" and suffix != ".npy":
+        suffix = ".csv"
+    return f"{stem_of(image)}_{output}{suffix}"

@@ -1,0 +1,518 @@
+"""Filter & threshold in a real viewer."""
+
+import threading
+
+import dask.array
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Points
+from qtpy.QtCore import QPoint, Qt
+
+from napari_tessera.napari_plugin import applying
+from napari_tessera.napari_plugin.filter_widget import DISPLAY_NAME, FilterWidget
+from napari_tessera.napari_plugin.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.operations.registry import all_operations, build_operation
+from napari_tessera.pipeline.api import apply
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1100, 800)
+    return viewer
+
+
+@pytest.fixture
+def widget(viewer, runner, qtbot):
+    widget = FilterWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
+    yield widget
+    widget.close()
+
+
+def cells(shape=(120, 100), seed=0):
+    rng = np.random.default_rng(seed)
+    array = rng.integers(0, 60, shape).astype(np.uint8)
+    array[..., 20:60, 30:70] += 150
+    return array
+
+
+def preview_of(widget):
+    return widget.preview.shown.layer
+
+
+def settled(widget, qtbot, *, whole=False):
+    if whole:  # the dock has taken room from the canvas
+        camera_of(widget.viewer).zoom *= 0.7
+    qtbot.wait(30)
+    qtbot.waitUntil(lambda: not widget.preview.engine.busy, timeout=20000)
+    qtbot.wait(30)
+
+
+def click(qtbot, button):
+    assert button.isEnabled(), button.toolTip()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def finished(widget, qtbot):
+    qtbot.waitUntil(lambda: not widget.why_busy, timeout=30000)
+
+
+def test_an_empty_viewer_says_what_to_do(widget):
+    assert not widget.apply_button.isEnabled()
+    assert "Open an image" in widget.panel.status.text()
+    widget.choose("median")
+    assert "Open an image" in widget.apply_button.toolTip()
+    widget.choose("remove_small")
+    assert "labels" in widget.apply_button.toolTip()
+    assert not widget.recipes.save_button.isEnabled()
+    assert not widget.recipes.replay_button.isEnabled()
+
+
+def test_nothing_is_previewed_before_an_operation_is_chosen(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    settled(widget, qtbot)
+    assert preview_of(widget) is None
+    assert "Choose an operation" in widget.apply_button.toolTip()
+
+
+def test_the_preview_follows_a_parameter(widget, viewer, qtbot):
+    array = cells()
+    layer = viewer.add_image(array, name="cells", scale=(2, 2), translate=(5, 7), units=("um", "um"))
+    widget.choose("median")
+    settled(widget, qtbot, whole=True)
+    shown = preview_of(widget)
+    assert isinstance(shown, Image)
+    np.testing.assert_array_equal(shown.data, apply(build_operation("median", {}), array))
+    np.testing.assert_allclose(shown.translate, layer.translate)
+    np.testing.assert_allclose(shown.scale, layer.scale)
+    assert shown.units == layer.units
+    assert tuple(shown.contrast_limits) == tuple(layer.contrast_limits)
+    box = widget.panel_of_operation.form.controls["size"].box
+    box.setFocus()
+    box.selectAll()
+    qtbot.keyClicks(box, "7")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    settled(widget, qtbot)
+    assert preview_of(widget) is shown
+    np.testing.assert_array_equal(shown.data, apply(build_operation("median", {"size": 7}), array))
+
+
+def test_the_preview_follows_the_view_and_the_slice(widget, viewer, qtbot):
+    array = cells((5, 120, 100))
+    array[3] = 255 - array[3]
+    viewer.add_image(array)
+    widget.choose("median")
+    widget.panel_of_operation.form.set_values({"per_plane": True})
+    viewer.dims.set_point(0, 3)
+    settled(widget, qtbot, whole=True)
+    whole = apply(build_operation("median", {"per_plane": True}), array)
+    np.testing.assert_array_equal(preview_of(widget).data, whole[3])
+    viewer.dims.set_point(0, 1)
+    settled(widget, qtbot)
+    np.testing.assert_array_equal(preview_of(widget).data, whole[1])
+    camera_of(viewer).zoom *= 4
+    settled(widget, qtbot)
+    shown = preview_of(widget)
+    assert 0 < shown.data.size < array[0].size
+    top, left = (round(value) for value in shown.translate)
+    height, width = shown.data.shape
+    np.testing.assert_array_equal(shown.data, whole[1, top : top + height, left : left + width])
+
+
+def test_pyramids_are_previewed_at_the_displayed_level(widget, viewer, qtbot):
+    full = cells((4096, 4096))
+    layer = viewer.add_image([full, full[::2, ::2], full[::4, ::4], full[::8, ::8]])
+    widget.choose("gaussian")
+    settled(widget, qtbot, whole=True)
+    factor = 2**layer.data_level
+    assert factor > 1
+    assert f"1/{factor}" in widget.note.text()
+    np.testing.assert_allclose(preview_of(widget).scale, (factor, factor))
+    widget.choose("invert")  # exact at any resolution
+    settled(widget, qtbot)
+    np.testing.assert_array_equal(preview_of(widget).data, 255 - layer.data[layer.data_level])
+
+
+def test_three_dimensional_view_says_what_to_do(widget, viewer, qtbot):
+    viewer.add_image(cells((5, 30, 20)))
+    widget.choose("median")
+    viewer.dims.ndisplay = 3
+    settled(widget, qtbot)
+    assert "2D view" in widget.note.text()
+
+
+def test_before_and_after(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("median")
+    settled(widget, qtbot)
+    click(qtbot, widget.before_button)
+    assert not preview_of(widget).visible
+    assert widget.before_button.text() == "Show after"
+    click(qtbot, widget.before_button)
+    assert preview_of(widget).visible
+
+
+def test_the_preview_is_no_layer_to_work_on(widget, viewer, runner, qtbot):
+    viewer.add_image(cells(), name="cells")
+    widget.choose("median")
+    settled(widget, qtbot)
+    assert [widget.images.itemText(index) for index in range(widget.images.count())] == ["cells"]
+    click(qtbot, widget.preview_box)
+    settled(widget, qtbot)
+    assert preview_of(widget) is None
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+
+
+def test_a_preview_taken_away_by_hand_stays_away(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("median")
+    settled(widget, qtbot)
+    viewer.layers.remove(preview_of(widget))
+    settled(widget, qtbot)
+    assert not widget.preview_box.isChecked()
+    assert len(viewer.layers) == 1
+
+
+def test_an_error_is_one_sentence_in_the_widget(widget, viewer, qtbot):
+    viewer.add_image(np.full((20, 20), 7, np.uint8))
+    widget.choose("otsu")
+    settled(widget, qtbot)
+    assert "constant" in widget.note.text()
+    assert preview_of(widget) is None
+    widget.choose("median")
+    settled(widget, qtbot)
+    assert widget.note.text() == ""
+    widget.panel_of_operation.form.set_values({"size": 4})
+    assert "must be odd" in widget.note.text()
+    assert "must be odd" in widget.apply_button.toolTip()
+
+
+def test_thresholds_are_drawn_and_dragged(widget, viewer, qtbot):
+    array = cells()
+    viewer.add_image(array)
+    widget.choose("otsu")
+    settled(widget, qtbot, whole=True)
+    histogram = widget.panel_of_operation.histogram
+    assert histogram.data.counts.sum() == array.size
+    assert [line.value for line in histogram.lines] == [preview_levels(array, 2)]
+    widget.panel_of_operation.form.set_values({"classes": 3})
+    settled(widget, qtbot)
+    assert len(histogram.lines) == 2
+
+    widget.choose("manual_threshold")
+    settled(widget, qtbot)
+    form = widget.panel_of_operation.form
+    start = QPoint(round(histogram.position(form.values()["threshold"])), histogram.height() // 2)
+    end = QPoint(round(histogram.position(170)), histogram.height() // 2)
+    qtbot.mousePress(histogram, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(histogram, end)
+    qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=end)
+    level = form.values()["threshold"]
+    assert abs(level - 170) <= 2
+    settled(widget, qtbot)
+    np.testing.assert_array_equal(preview_of(widget).data, array > level)
+
+
+def preview_levels(array, classes):
+    from napari_tessera.operations.histograms import histogram
+    from napari_tessera.operations.thresholds import multi_otsu
+
+    return multi_otsu(histogram(array), classes)[0]
+
+
+def test_two_lines_push_each_other(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("hysteresis")
+    settled(widget, qtbot)
+    form, histogram = widget.panel_of_operation.form, widget.panel_of_operation.histogram
+    form.set_values({"low": 60.0, "high": 120.0})
+    y = histogram.height() // 2
+    qtbot.mousePress(histogram, Qt.MouseButton.LeftButton, pos=QPoint(round(histogram.position(60)), y))
+    qtbot.mouseMove(histogram, QPoint(round(histogram.position(180)), y))
+    qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=QPoint(round(histogram.position(180)), y))
+    values = form.values()
+    assert values["low"] == values["high"] > 170
+
+
+def test_a_threshold_that_divides_nothing_starts_in_the_histogram(widget, viewer, qtbot):
+    viewer.add_image(np.random.default_rng(0).random((50, 50)).astype(np.float32))
+    widget.choose("manual_threshold")
+    settled(widget, qtbot)
+    assert 0 < widget.panel_of_operation.form.values()["threshold"] < 1
+    assert not widget.panel_of_operation.form.controls["upper"].isEnabled()
+
+
+def test_apply_makes_a_layer_that_knows_how(widget, viewer, qtbot):
+    array = cells((3, 60, 70))
+    layer = viewer.add_image(array, name="cells", scale=(2, 0.5, 0.5), translate=(1, 2, 3), units=("um",) * 3)
+    widget.choose("otsu")
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    result = viewer.layers[-1]
+    assert isinstance(result, Labels)
+    assert result.name == "cells · Otsu threshold"
+    np.testing.assert_array_equal(result.data, apply(build_operation("otsu", {}), array))
+    np.testing.assert_allclose(result.scale, layer.scale)
+    np.testing.assert_allclose(result.translate, layer.translate)
+    assert result.units == layer.units
+    recipe = result.metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in recipe["steps"]] == ["otsu"]
+    assert recipe["inputs"]["image"]["sha256"]
+    settled(widget, qtbot)
+    assert preview_of(widget) is None  # the result is what is looked at
+    widget.panel_of_operation.form.set_values({"classes": 3})
+    settled(widget, qtbot)
+    assert preview_of(widget) is not None
+
+
+def test_steps_add_up_in_the_recipe(widget, viewer, qtbot):
+    viewer.add_image(cells(), name="cells")
+    for name in ("median", "otsu", "connected_components"):
+        widget.choose(name, viewer.layers[-1])
+        click(qtbot, widget.apply_button)
+        finished(widget, qtbot)
+    recipe = viewer.layers[-1].metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in recipe["steps"]] == ["median", "otsu", "connected_components"]
+    assert viewer.layers[-1].data.dtype == np.uint32
+
+
+def test_a_recipe_is_saved_and_replayed_to_the_same_bytes(widget, viewer, qtbot, tmp_path):
+    layer = viewer.add_image(cells(), name="cells")
+    points = viewer.add_points([[40.0, 50.0]], name="seeds")
+    widget.choose("median", layer)
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    widget.choose("grow_regions", viewer.layers[-1])
+    widget.panel_of_operation.inputs.rows["seeds"].picker.layer = points
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    made = viewer.layers[-1]
+    assert viewer.layers.selection.active is made
+    assert widget.recipes.save_button.isEnabled()
+    path = tmp_path / "recipe.yaml"
+    widget.recipes.save(made, path)
+    assert path.exists()
+    assert len(list((tmp_path / "recipe.arrays").iterdir())) == 1
+    widget.choose("median", layer)
+    widget.replay(path)
+    finished(widget, qtbot)
+    again = viewer.layers[-1]
+    assert again is not made, widget.panel.status.text()
+    assert again.data.tobytes() == made.data.tobytes()
+    assert again.metadata["tessera"]["sha256"] == made.metadata["tessera"]["sha256"]
+    widget.replay(tmp_path / "none.yaml")
+    assert "no file" in widget.panel.status.text()
+
+
+def test_labels_that_were_edited_are_kept_in_the_recipe(widget, viewer, qtbot, session_folder):
+    viewer.add_image(cells(), name="cells")
+    widget.choose("otsu")
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    mask = viewer.layers[-1]
+    mask.data_setitem((np.array([1, 1]), np.array([1, 2])), 1)
+    widget.choose("fill_holes", mask)
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    recipe = viewer.layers[-1].metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in recipe["steps"]] == ["fill_holes"]
+    (kept,) = recipe["arrays"].values()
+    assert (session_folder / "arrays" / f"{kept['sha256']}.npy").exists()
+
+
+def test_labels_hide_what_they_are_made_from(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    labels = viewer.add_labels((cells() > 100).astype(np.uint8))
+    widget.choose("connected_components")
+    settled(widget, qtbot)
+    assert isinstance(preview_of(widget), Labels)
+    assert not labels.visible
+    click(qtbot, widget.before_button)
+    assert labels.visible
+    click(qtbot, widget.before_button)
+    widget.choose("median")
+    settled(widget, qtbot)
+    assert labels.visible
+
+
+def test_painting_renews_the_preview(widget, viewer, qtbot):
+    labels = viewer.add_labels(np.zeros((40, 40), np.uint8))
+    widget.choose("connected_components")
+    settled(widget, qtbot, whole=True)
+    assert preview_of(widget).data.max() == 0
+    labels.data_setitem((np.array([5, 5]), np.array([5, 6])), 1)
+    settled(widget, qtbot)
+    assert preview_of(widget).data.max() == 1
+
+
+def test_colours_stay_colours(widget, viewer, qtbot):
+    array = np.stack([cells()] * 3, -1)
+    viewer.add_image(array, rgb=True)
+    widget.choose("median")
+    settled(widget, qtbot)
+    assert preview_of(widget).rgb
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    assert viewer.layers[-1].rgb
+    widget.choose("sobel")
+    settled(widget, qtbot)
+    assert 0 <= preview_of(widget).data.min() <= preview_of(widget).data.max() <= 1
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    assert viewer.layers[-1].data.shape == (3, 120, 100)
+
+
+def test_the_spectrum_has_its_own_coordinates(widget, viewer, qtbot):
+    x = np.arange(64)[np.newaxis].repeat(64, 0)
+    array = (100 + 50 * np.sin(2 * np.pi * x / 8)).astype(np.float32)
+    layer = viewer.add_image(array, scale=(0.5, 0.5))
+    widget.choose("spectrum_modulus")
+    settled(widget, qtbot)
+    assert "stretches" in widget.note.text()
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    spectrum = viewer.layers[-1]
+    np.testing.assert_allclose(spectrum.data_to_world((32, 40)), (0, 1 / 4), atol=1e-9)  # 8 pixels of 0.5
+    widget.choose("suggest_notches", layer)
+    settled(widget, qtbot)
+    assert "come with Apply" in widget.note.text()
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    points = viewer.layers[-1]
+    assert isinstance(points, Points), widget.panel.status.text()
+    np.testing.assert_allclose(np.abs(points.data_to_world(points.data[0])), (0, 1 / 4), atol=0.01)
+    widget.choose("notch_filter", layer)
+    widget.panel_of_operation.inputs.rows["centres"].picker.layer = points
+    settled(widget, qtbot)
+    assert preview_of(widget).data.std() < array.std() / 4
+
+
+def test_cancel(widget, viewer, qtbot, monkeypatch):
+    waits = threading.Event()
+    real = applying.apply_into
+
+    def slow(operation, inputs, open_sink, cancel, *args):
+        while not cancel.cancelled:
+            waits.wait(0.01)
+        cancel.raise_if_cancelled()
+        yield from real(operation, inputs, open_sink, cancel, *args)
+
+    monkeypatch.setattr(applying, "apply_into", slow)
+    viewer.add_image(cells())
+    widget.choose("median")
+    click(qtbot, widget.apply_button)
+    assert not widget.apply_button.isEnabled()
+    click(qtbot, widget.cancel_button)
+    finished(widget, qtbot)
+    assert "Cancelled" in widget.panel.status.text()
+    assert widget.apply_button.isEnabled()
+
+
+def test_a_failure_is_said(widget, viewer, qtbot):
+    viewer.add_image(np.full((20, 20), 7, np.uint8))
+    widget.choose("otsu")
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    assert "constant" in widget.panel.status.text()
+    assert len(viewer.layers) == 1
+
+
+@pytest.mark.slow
+def test_lazy_images_are_done_by_the_worker(viewer, qtbot, no_process_left):
+    runner = JobRunner()
+    widget = FilterWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget)
+    try:
+        array = cells((4, 200, 200))
+        layer = viewer.add_image(dask.array.from_array(array, chunks=(1, 100, 100)), name="lazy", scale=(1, 2, 2))
+        widget.choose("median")
+        widget.panel_of_operation.form.set_values({"per_plane": True})
+        click(qtbot, widget.apply_button)
+        qtbot.waitUntil(lambda: runner.state in (RunState.DONE, RunState.FAILED), timeout=120000)
+        assert runner.state is RunState.DONE, runner.message
+        result = viewer.layers[-1]
+        assert result.name == "lazy · Median filter"
+        np.testing.assert_array_equal(result.data, apply(build_operation("median", {"per_plane": True}), array))
+        np.testing.assert_allclose(result.scale, layer.scale)
+        assert result.metadata["tessera"]["recipe"]["steps"]
+    finally:
+        widget.close()
+        runner.close()
+
+
+def test_planes_need_planes(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("median")
+    control = widget.panel_of_operation.form.controls["per_plane"]
+    assert not control.isEnabled()
+    assert "no planes" in control.toolTip()
+    viewer.add_image(cells((4, 30, 30)), name="volume")
+    widget.images.layer = viewer.layers["volume"]
+    assert control.isEnabled()
+
+
+def test_settings_are_remembered_per_operation(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("median")
+    widget.panel_of_operation.form.set_values({"size": 9})
+    widget.choose("gaussian")
+    widget.choose("median")
+    assert widget.panel_of_operation.form.values()["size"] == 9
+    click(qtbot, widget.reset_button)
+    assert widget.panel_of_operation.build() == build_operation("median", {})
+    assert not widget.reset_button.isEnabled()
+
+
+def test_closing_takes_the_preview_along(viewer, runner, qtbot):
+    widget = FilterWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget)
+    viewer.add_image(cells())
+    widget.choose("median")
+    settled(widget, qtbot)
+    thread = widget.preview.engine._worker._thread
+    widget.close()
+    assert len(viewer.layers) == 1
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_it_fits_into_a_narrow_dock(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    for name in ("manual_threshold", "adaptive_median", "wiener", "remove_small"):
+        widget.choose(name)
+        qtbot.wait(10)
+        assert widget.minimumSizeHint().width() <= 350, name
+
+
+def test_every_control_explains_itself(widget, viewer, qtbot):
+    from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QPushButton
+
+    viewer.add_image(cells())
+    widget.choose("grow_regions")
+    for kind in (QPushButton, QComboBox, QAbstractSpinBox, QCheckBox, QLineEdit):
+        for control in widget.findChildren(kind):
+            assert control.toolTip() or not control.isVisibleTo(widget), (
+                type(control),
+                getattr(control, "text", str)(),
+            )
+
+
+def test_commands_of_the_menu_open_the_widget(make_napari_viewer, qtbot):
+    from napari_tessera.napari_plugin import operation_commands
+
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_image(cells())
+    operation_commands.median()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", DISPLAY_NAME)
+    assert widget.operation.name() == "median"
+    assert widget.layer is layer
+    operation_commands.otsu()
+    assert widget.operation.name() == "otsu"
+    assert all(callable(getattr(operation_commands, name)) for name in all_operations())
+    with pytest.raises(AttributeError):
+        operation_commands.no_such_operation  # noqa: B018
+    widget.close()

@@ -1,0 +1,113 @@
+"""The manifest has the operations that there are, and napari has a place for each."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.napari_plugin import manifest
+from napari_tessera.operations.base import Block, Local
+from napari_tessera.operations.registry import all_operations, register, unregister
+
+FIELDS = yaml.safe_load(manifest.MANIFEST.read_text(encoding="utf-8"))
+
+
+def test_the_manifest_is_not_stale():
+    assert manifest.main(["--check"]) == 0, "run `make manifest`"
+
+
+def test_a_stale_manifest_is_noticed_and_mended(monkeypatch, tmp_path, capsys):
+    class NewInSegment(Local):
+        """Do something new: quickly."""
+
+        title: ClassVar = "New"
+        group: ClassVar = "Brand new"
+        menu: ClassVar = "segment"
+
+        def compute(self, block: Block) -> Any:
+            return block.image
+
+    copy = tmp_path / "napari.yaml"
+    copy.write_text(manifest.MANIFEST.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(manifest, "MANIFEST", copy)
+    register(NewInSegment)
+    try:
+        assert manifest.main(["--check"]) == 1
+        assert "make manifest" in capsys.readouterr().err
+        assert manifest.main([]) == 0
+        fields = yaml.safe_load(copy.read_text(encoding="utf-8"))["contributions"]
+        assert manifest.main(["--check"]) == 0
+    finally:
+        unregister("new_in_segment")
+    command = next(entry for entry in fields["commands"] if entry["id"] == "napari-tessera.operations.new_in_segment")
+    assert command["python_name"] == "napari_tessera.napari_plugin.operation_commands:new_in_segment"
+    assert command["short_title"] == "Do something new: quickly"
+    assert fields["menus"]["napari-tessera/segment/brand_new"] == [{"command": command["id"]}]
+    by_hand = ("widgets", "sample_data")
+    assert {key: fields[key] for key in by_hand} == {key: FIELDS["contributions"][key] for key in by_hand}
+
+
+def test_a_manifest_without_places_is_refused():
+    with pytest.raises(InvalidInputError, match="two places"):
+        manifest.updated("name: napari-tessera\n")
+
+
+def test_every_operation_has_one_place_in_the_menus():
+    menus = FIELDS["contributions"]["menus"]
+    placed = Counter(entry["command"] for entries in menus.values() for entry in entries if "command" in entry)
+    assert placed == Counter(manifest.command_id(operation) for operation in all_operations().values())
+    submenus = {entry["id"] for entry in FIELDS["contributions"]["submenus"]}
+    assert {entry["submenu"] for entries in menus.values() for entry in entries if "submenu" in entry} == submenus
+    assert set(menus) <= submenus | {manifest.menu_id(menu) for menu in manifest.MENUS}
+
+
+def test_napari_takes_the_manifest():
+    npe2 = pytest.importorskip("npe2")
+    told = npe2.PluginManifest.from_file(manifest.MANIFEST)
+    assert {entry.id for entry in told.contributions.commands} >= {
+        manifest.command_id(operation) for operation in all_operations().values()
+    }
+
+
+def test_the_menus_are_those_of_napari():
+    constants = pytest.importorskip("napari._app_model.constants._menus")
+    assert all(constants.is_menu_contributable(manifest.menu_id(menu)) for menu in manifest.MENUS)
+    for entry in FIELDS["contributions"]["submenus"]:
+        assert constants.is_menu_contributable(entry["id"])
+
+
+MENU_PROGRAM = """
+import json, sys
+import napari
+
+viewer = napari.Viewer(show=False)
+menu = viewer.window.layers_menu
+menu.aboutToShow.emit()
+
+def entries(menu):
+    return {a.text(): entries(a.menu()) if a.menu() else a.toolTip() for a in menu.actions() if a.text()}
+
+sys.stdout.write(json.dumps(entries(menu)))
+viewer.close()
+"""
+
+
+@pytest.mark.gui
+def test_operations_stand_in_the_layers_menu():
+    # a process of its own: napari reads manifests once, and other tests change what it has read
+    done = subprocess.run(
+        [sys.executable, "-c", MENU_PROGRAM], capture_output=True, text=True, check=False, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
+    menus = json.loads(done.stdout.splitlines()[-1])
+    median = menus["Filter"]["Smoothing and background"]["Median filter (Tessera)"]
+    assert median == all_operations()["median"].summary()
+    assert "Otsu threshold (Tessera)" in menus["Segment"].get("Threshold and cluster", menus["Segment"])
+    groups = [name for name in menus["Filter"] if name in {op.group for op in all_operations().values()}]
+    assert groups[:2] == ["Intensity", "Combine images"]

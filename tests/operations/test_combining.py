@@ -1,0 +1,159 @@
+"""Combining images: arithmetic that saturates, statistics along axes, exposure fusion."""
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+import napari_tessera as nt
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource
+from napari_tessera.io.opening import open_image
+from napari_tessera.operations.base import Operation
+from napari_tessera.operations.catalogue.combining import (
+    Add,
+    Difference,
+    Divide,
+    FuseExposures,
+    MeanAlong,
+    Multiply,
+    Project,
+    Subtract,
+)
+
+INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32"]
+
+
+def extremes(dtype: str, seed: int) -> np.ndarray:
+    limits = np.iinfo(dtype)
+    rng = np.random.default_rng(seed)
+    return rng.integers(limits.min, limits.max, (13, 17), dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("other_dtype", INTEGERS)
+def test_integer_arithmetic_is_exact_and_clipped(dtype: str, other_dtype: str) -> None:
+    image, other = extremes(dtype, 0), extremes(other_dtype, 1)
+    one, two = image.astype(object), other.astype(object)
+    limits = np.iinfo(dtype)
+    for operation, exact in (
+        (Add(), one + two),
+        (Subtract(), one - two),
+        (Multiply(), one * two),
+        (Difference(), abs(one - two)),
+    ):
+        result = nt.apply(operation, image, other=other)
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, np.clip(exact, limits.min, limits.max).astype(dtype))
+
+
+def test_floats_and_mixed_types() -> None:
+    image = np.array([[1.5, -2.0]], np.float32)
+    other = np.array([[2, 4]], np.uint8)
+    assert nt.apply(Multiply(), image, other=other).tolist() == [[3, -8]]
+    assert nt.apply(Subtract(), other, other=image).tolist() == [[0, 6]]
+    assert nt.apply(Multiply(), other, other=np.array([[True, False]])).tolist() == [[2, 0]]
+
+
+def test_divide_gives_floats_and_a_value_for_zero() -> None:
+    result = nt.apply(Divide(where_zero=-1), np.array([[1, 3]], np.uint8), other=np.array([[4, 0]], np.uint8))
+    assert result.dtype == np.float32
+    assert result.tolist() == [[0.25, -1]]
+
+
+def test_images_of_different_size_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="does not fit"):
+        nt.apply(Add(), np.zeros((4, 5)), other=np.zeros((4, 6)))
+
+
+def stack_of(dtype: str, axes: str) -> tuple[np.ndarray, ImageSource]:
+    array = (np.random.default_rng(0).random((6, 20, 23)) * 250).astype(dtype)
+    return array, open_image(array, axes=axes)
+
+
+@pytest.mark.parametrize("axis", ["t", "z", "c"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("statistic", ["max", "mean", "median", "min", "sum", "std"])
+def test_projections_are_numpys(axis: str, dtype: str, statistic: str) -> None:
+    array, image = stack_of(dtype, f"{axis}yx")
+    result = nt.apply(Project(axis=axis, statistic=statistic), image)
+    expected = getattr(np, statistic)(array.astype(np.float64), axis=0)
+    if statistic == "median" and array.dtype.kind != "f":
+        expected = np.rint(expected)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    integer = statistic not in ("mean", "std") and array.dtype.kind != "f"
+    assert result.dtype.kind == (array.dtype.kind if integer else "f")
+    np.testing.assert_array_equal(nt.apply(Project(axis=axis, statistic=statistic), image, tile=7), result)
+
+
+def test_an_axis_that_is_not_there_is_refused() -> None:
+    for operation in (Project(axis="t"), MeanAlong(axis="c"), FuseExposures(axis="z")):
+        with pytest.raises(InvalidInputError, match="no axis"):
+            nt.apply(operation, np.zeros((4, 5)))
+
+
+def test_mean_of_frames_reduces_noise() -> None:
+    truth = data.camera()[:60, :70].astype(float)
+    rng = np.random.default_rng(0)
+    frames = np.stack([truth + rng.normal(0, 10, truth.shape) for _ in range(16)])
+    result = nt.apply(MeanAlong(axis="t"), open_image(frames, axes="tyx"), tile=16)
+    assert (result - truth).std() == pytest.approx(10 / 4, rel=0.05)
+
+
+@pytest.mark.parametrize("axis", ["t", "z"])
+def test_mean_of_groups_of_frames_keeps_the_axis(axis: str) -> None:
+    array, image = stack_of("uint8", f"{axis}yx")
+    result = nt.apply(MeanAlong(axis=axis, frames=4), image, tile=9)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result[0], np.rint(array[:4].mean(axis=0)))
+    np.testing.assert_array_equal(result[1], np.rint(array[4:].mean(axis=0)))
+    spec = MeanAlong(axis=axis, frames=4).output_spec(image.spec)
+    assert (spec.shape, spec.scale[0], spec.translate[0]) == ((2, 20, 23), 4, 1.5)
+    assert nt.apply(MeanAlong(axis=axis, keep_type=False), image).dtype == np.float32
+
+
+def exposures() -> np.ndarray:
+    scene = data.camera().astype(float)
+    return np.stack([np.clip(scene * gain, 0, 255) for gain in (0.3, 1, 3)]).astype(np.uint8)
+
+
+def test_exposure_fusion_is_near_opencvs() -> None:
+    images = exposures()
+    expected = cv2.createMergeMertens(1, 0, 1).process(list(images)) * 255
+    result = nt.apply(FuseExposures(axis="t"), open_image(images, axes="tyx"))
+    assert result.dtype == np.uint8
+    assert np.abs(result - expected).mean() < 2
+
+
+def test_exposure_fusion_shows_what_every_exposure_shows() -> None:
+    # The left half is lost in the dark exposure, the right half burnt out in the bright one.
+    rng = np.random.default_rng(0)
+    texture = rng.random((64, 64)) * 0.4 + 0.3
+    dark, bright = texture.copy(), texture.copy()
+    dark[:, :32] = 0
+    bright[:, 32:] = 1
+    images = open_image(np.stack([dark, bright]).astype(np.float32), axes="zyx")
+    result = nt.apply(FuseExposures(axis="z"), images)
+    for part in (np.s_[4:-4, 4:26], np.s_[4:-4, 38:-4]):
+        assert np.corrcoef(result[part].ravel(), texture[part].ravel())[0, 1] > 0.9
+
+
+def test_exposure_fusion_of_equal_exposures_changes_nothing() -> None:
+    image = data.camera()[:50, :61]
+    for axis in "tzc":
+        result = nt.apply(FuseExposures(axis=axis), open_image(np.stack([image] * 3), axes=f"{axis}yx"))
+        np.testing.assert_allclose(result.astype(int), image, atol=1)
+
+
+def test_exposure_fusion_keeps_colours_apart() -> None:
+    colours = data.astronaut()[:40, :45]
+    result = nt.apply(FuseExposures(axis="t"), open_image(np.stack([colours] * 2), axes="tyxc"))
+    np.testing.assert_allclose(result.astype(int), colours, atol=1)
+
+
+@pytest.mark.parametrize("operation", [Add(), Subtract(), Multiply(), Divide(), Difference()])
+def test_tiles_give_the_whole(operation: Operation) -> None:
+    rng = np.random.default_rng(0)
+    image, other = rng.random((40, 50)).astype(np.float32), rng.random((40, 50))
+    whole = nt.apply(operation, image, tile=1000, other=other)
+    np.testing.assert_array_equal(nt.apply(operation, image, tile=13, other=other), whole)
