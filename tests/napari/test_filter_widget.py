@@ -8,12 +8,17 @@ import pytest
 from napari.layers import Image, Labels, Points
 from qtpy.QtCore import QPoint, Qt
 
-from napari_tessera.napari_plugin import applying
+from napari_tessera.config.recipe import Recipe
+from napari_tessera.core.jobs import CancelToken, Result
+from napari_tessera.napari_plugin import applying, results
 from napari_tessera.napari_plugin.filter_widget import DISPLAY_NAME, FilterWidget
+from napari_tessera.napari_plugin.recording_layers import remembered
 from napari_tessera.napari_plugin.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.registry import all_operations, build_operation
 from napari_tessera.pipeline.api import apply
+
+from .conftest import fake_job
 
 pytestmark = pytest.mark.gui
 
@@ -38,6 +43,19 @@ def cells(shape=(120, 100), seed=0):
     array = rng.integers(0, 60, shape).astype(np.uint8)
     array[..., 20:60, 30:70] += 150
     return array
+
+
+def save(widget, layers, path, qtbot):
+    with qtbot.waitSignal(widget.recipes.said) as said:
+        widget.recipes.save(layers, path)
+    assert said.args == [f"Saved: {path}", False]
+
+
+def apply_to(widget, name, layer, qtbot):
+    widget.choose(name, layer)
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    return widget.viewer.layers[-1]
 
 
 def preview_of(widget):
@@ -294,8 +312,7 @@ def test_a_recipe_is_saved_and_replayed_to_the_same_bytes(widget, viewer, qtbot,
     assert viewer.layers.selection.active is made
     assert widget.recipes.save_button.isEnabled()
     path = tmp_path / "recipe.yaml"
-    widget.recipes.save(made, path)
-    assert path.exists()
+    save(widget, [made], path, qtbot)
     assert len(list((tmp_path / "recipe.arrays").iterdir())) == 1
     widget.choose("median", layer)
     widget.replay(path)
@@ -322,6 +339,140 @@ def test_labels_that_were_edited_are_kept_in_the_recipe(widget, viewer, qtbot, s
     assert [step["operation"] for step in recipe["steps"]] == ["fill_holes"]
     (kept,) = recipe["arrays"].values()
     assert (session_folder / "arrays" / f"{kept['sha256']}.npy").exists()
+
+
+def by_the_worker(widget, name, layer):
+    """Return a result as it comes from the worker, without starting one."""
+    work = applying.Application(build_operation(name, {}), layer, "yx", {}, widget.session)
+    work(CancelToken())
+    work.clean()
+    apply(work.operation, np.asarray(layer.data), out=work.out)
+    assert [type(event) for event in work.collect(CancelToken())] == [Result]
+    (result,) = work.results()
+    return widget.viewer.add_layer(result)
+
+
+def test_labels_of_the_worker_that_were_edited_are_kept_in_the_recipe(widget, viewer, qtbot):
+    layer = viewer.add_image(cells(), name="cells")
+    mask = by_the_worker(widget, "otsu", layer)
+    assert isinstance(mask.data, np.ndarray)
+    untouched = apply_to(widget, "fill_holes", mask, qtbot).metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in untouched["steps"]] == ["otsu", "fill_holes"]
+    assert not untouched["arrays"]
+    mask.data_setitem((np.array([1, 1]), np.array([1, 2])), 1)
+    painted = apply_to(widget, "fill_holes", mask, qtbot).metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in painted["steps"]] == ["fill_holes"]
+    assert len(painted["arrays"]) == 1
+
+
+def test_large_labels_of_the_worker_are_known_by_their_graph(widget, viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(results, "LARGE", 10)
+    layer = viewer.add_image(cells(), name="cells")
+    mask = by_the_worker(widget, "otsu", layer)
+    lazy = mask.data
+    assert isinstance(lazy, dask.array.Array)
+    assert remembered(mask).unchanged
+    lazy[1, 1] = 1
+    assert not remembered(mask).unchanged
+    assert remembered(mask).sha256 is None
+
+
+def test_a_result_without_hash_is_not_trusted(widget, viewer, qtbot):
+    viewer.add_image(cells(), name="cells")
+    mask = apply_to(widget, "otsu", viewer.layers[0], qtbot)
+    mask.metadata["tessera"]["sha256"] = None
+    recipe = apply_to(widget, "fill_holes", mask, qtbot).metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in recipe["steps"]] == ["fill_holes"]
+    assert len(recipe["arrays"]) == 1
+
+
+def test_suggested_notches_are_a_step_of_the_recipe(widget, viewer, qtbot, tmp_path):
+    x = np.arange(64)[np.newaxis].repeat(64, 0)
+    images = [(100 + 50 * np.sin(2 * np.pi * x / period)).astype(np.float32) for period in (8, 4)]
+    layer = viewer.add_image(images[0], name="first", scale=(0.3, 0.3))
+    points = apply_to(widget, "suggest_notches", layer, qtbot)
+    widget.choose("notch_filter", layer)
+    widget.panel_of_operation.inputs.rows["centres"].picker.layer = points
+    made = apply_to(widget, "notch_filter", layer, qtbot)
+    recipe = made.metadata["tessera"]["recipe"]
+    assert [step["operation"] for step in recipe["steps"]] == ["suggest_notches", "notch_filter"]
+    assert not recipe["arrays"]
+    save(widget, [made], tmp_path / "recipe.yaml", qtbot)
+    other = viewer.add_image(images[1], name="second", scale=(0.3, 0.3))
+    widget.choose("median", other)
+    widget.replay(tmp_path / "recipe.yaml")
+    finished(widget, qtbot)
+    assert viewer.layers[-1] is not other, widget.panel.status.text()
+    assert viewer.layers[-1].data.std() < images[1].std() / 4
+    points.data = points.data * 0.9
+    widget.choose("notch_filter", layer)
+    widget.panel_of_operation.inputs.rows["centres"].picker.layer = points
+    moved = apply_to(widget, "notch_filter", layer, qtbot).metadata["tessera"]["recipe"]
+    assert len(moved["arrays"]) == 1, widget.panel.status.text()
+
+
+def test_several_layers_are_saved_as_one_branching_recipe(widget, viewer, qtbot, tmp_path):
+    layer = viewer.add_image(cells(), name="cells")
+    median = apply_to(widget, "median", layer, qtbot)
+    masks = [apply_to(widget, name, median, qtbot) for name in ("otsu", "triangle")]
+    for mask in masks:
+        mask.name = "nuclei (" + "long " * 40
+    viewer.layers.selection = {layer, *masks}
+    assert set(widget.recipes.layers) == set(masks)
+    assert "nuclei" in widget.recipes.save_button.toolTip()
+    path = tmp_path / "both.yaml"
+    save(widget, widget.recipes.layers, path, qtbot)
+    recipe = Recipe.load(path)
+    assert sorted(step.operation for step in recipe.steps) == ["median", "otsu", "triangle"]
+    assert len(recipe.outputs) == 2
+    assert all(name.startswith("nuclei") for name in recipe.outputs)
+    widget.choose("median", layer)
+    widget.preview_box.setChecked(False)
+    count = len(viewer.layers)
+    widget.replay(path)
+    finished(widget, qtbot)
+    assert len(viewer.layers) == count + 2, widget.panel.status.text()
+    assert {one.data.tobytes() for one in viewer.layers[-2:]} == {mask.data.tobytes() for mask in masks}
+
+
+def test_a_recipe_is_read_once_per_layer(widget, viewer, qtbot, monkeypatch):
+    made = apply_to(widget, "otsu", viewer.add_image(cells()), qtbot)
+    first = remembered(made).recipe
+    monkeypatch.setattr(Recipe, "parse", lambda _fields: pytest.fail("read again"))
+    widget.recipes.refresh()
+    assert remembered(made).recipe is first
+
+
+def test_a_large_image_is_no_kernel(widget, viewer, qtbot, monkeypatch):
+    layer = viewer.add_image(cells(), name="cells")
+    large = viewer.add_image(dask.array.zeros((5, 2000), chunks=1000), name="large")
+    widget.choose("convolve", layer)
+    row = widget.panel_of_operation.inputs.rows["kernel"]
+    row.box.setChecked(True)
+    row.picker.layer = large
+    monkeypatch.setattr(dask.array.Array, "__array__", lambda *_args, **_kwargs: pytest.fail("read in the GUI thread"))
+    settled(widget, qtbot)
+    assert "too large for a kernel" in widget.note.text()
+    click(qtbot, widget.apply_button)
+    assert "too large for a kernel" in widget.panel.status.text()
+
+
+def test_moved_points_renew_the_preview(widget, viewer, qtbot):
+    layer = viewer.add_image(cells(), name="cells")
+    points = viewer.add_points([[40.0, 50.0]], name="seeds")
+    widget.choose("grow_regions", layer)
+    widget.panel_of_operation.inputs.rows["seeds"].picker.layer = points
+    settled(widget, qtbot, whole=True)
+    before = preview_of(widget).data.copy()
+    points.data = [[5.0, 5.0]]
+    settled(widget, qtbot)
+    assert not np.array_equal(preview_of(widget).data, before)
+    widget.choose("median", layer)  # nobody listens to the points
+    points.data = [[40.0, 50.0]]
+    widget.choose("grow_regions", layer)
+    widget.panel_of_operation.inputs.rows["seeds"].picker.layer = points
+    settled(widget, qtbot)
+    np.testing.assert_array_equal(preview_of(widget).data, before)
 
 
 def test_labels_hide_what_they_are_made_from(widget, viewer, qtbot):
@@ -412,6 +563,28 @@ def test_cancel(widget, viewer, qtbot, monkeypatch):
     assert widget.apply_button.isEnabled()
 
 
+def test_cancel_spares_the_job_of_another_widget(widget, viewer, runner, qtbot, monkeypatch):
+    def slow(_operation, _inputs, _open_sink, cancel, *_args):
+        while not cancel.cancelled:
+            threading.Event().wait(0.01)
+        cancel.raise_if_cancelled()
+        yield
+
+    monkeypatch.setattr(applying, "apply_into", slow)
+    runner.start(fake_job("slow", 60), "Train")
+    qtbot.waitUntil(lambda: runner.state is RunState.RUNNING, timeout=15000)
+    viewer.add_image(cells())
+    widget.choose("median")
+    assert not widget.cancel_button.isEnabled()
+    widget.cancel()
+    click(qtbot, widget.apply_button)
+    click(qtbot, widget.cancel_button)
+    finished(widget, qtbot)
+    assert "Cancelled" in widget.panel.status.text()
+    assert runner.state is RunState.RUNNING
+    runner.cancel()
+
+
 def test_a_failure_is_said(widget, viewer, qtbot):
     viewer.add_image(np.full((20, 20), 7, np.uint8))
     widget.choose("otsu")
@@ -434,6 +607,7 @@ def test_lazy_images_are_done_by_the_worker(viewer, qtbot, no_process_left):
         click(qtbot, widget.apply_button)
         qtbot.waitUntil(lambda: runner.state in (RunState.DONE, RunState.FAILED), timeout=120000)
         assert runner.state is RunState.DONE, runner.message
+        finished(widget, qtbot)
         result = viewer.layers[-1]
         assert result.name == "lazy · Median filter"
         np.testing.assert_array_equal(result.data, apply(build_operation("median", {"per_plane": True}), array))
@@ -516,3 +690,22 @@ def test_commands_of_the_menu_open_the_widget(make_napari_viewer, qtbot):
     with pytest.raises(AttributeError):
         operation_commands.no_such_operation  # noqa: B018
     widget.close()
+
+
+def test_a_spectrum_is_shown_alone_and_fills_the_view():
+    from napari.components import ViewerModel
+
+    from napari_tessera.napari_plugin.result_layers import bring_into_view
+
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((512, 512)), scale=(0.3, 0.3))
+    blurred = viewer.add_image(np.zeros((512, 512)), scale=(0.3, 0.3))
+    zoom = viewer.camera.zoom
+    bring_into_view(viewer, blurred)
+    assert image.visible
+    assert viewer.camera.zoom == zoom
+    spectrum = viewer.add_image(np.zeros((512, 512)), scale=(0.006, 0.006), translate=(-1.5, -1.5))
+    bring_into_view(viewer, spectrum)
+    assert [layer.visible for layer in viewer.layers] == [False, False, True]
+    assert viewer.camera.zoom > 20 * zoom
+    assert viewer.camera.center[-2:] == pytest.approx((0, 0), abs=0.1)

@@ -22,7 +22,7 @@ from napari_tessera.operations.clustering import (
     nearest_centres,
     sample_pixels,
     scores_of,
-    scrambled,
+    thrown,
 )
 from napari_tessera.operations.whole import WholeFrame
 
@@ -197,7 +197,7 @@ def test_sample_is_the_same_in_pieces(size):
 
 
 def test_scrambled_numbers_are_even():
-    numbers = scrambled(np.arange(100_000), 0)
+    numbers = thrown(np.arange(100_000), 0)
     assert np.unique(numbers).size == 100_000
     counts = np.bincount((numbers >> np.uint64(56)).astype(np.intp), minlength=256)
     assert abs(counts - 100_000 / 256).max() < 6 * np.sqrt(100_000 / 256)

@@ -7,6 +7,7 @@ from skimage import data
 import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.operations.base import Block
 from napari_tessera.operations.catalogue.growing import GrowRegions
 from napari_tessera.operations.growing import grow
 
@@ -93,3 +94,16 @@ def test_a_mask_grows_within_itself():
 def test_memory_is_stated():
     spec = ImageSpec(axes="zyx", shape=(10, 100, 100), dtype=np.dtype("u2"))
     assert GrowRegions().memory(spec) >= 10 * 100 * 100 * (2 + 4 + 4)
+
+
+def test_growing_can_be_cancelled():
+    class StoppedError(Exception):
+        pass
+
+    def check():
+        raise StoppedError
+
+    image = np.zeros((1024, 1024), np.uint8)
+    spec = ImageSpec(axes="yx", shape=image.shape, dtype=image.dtype)
+    with pytest.raises(StoppedError):
+        GrowRegions().compute(Block(image, spec, spec.full_region, {"seeds": np.array([[0.0, 0.0]])}, check))

@@ -12,6 +12,7 @@ import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.opening import open_image
+from napari_tessera.operations import equalisation
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.catalogue.conversion import Channel, ConvertType, Grey, ReplaceInvalid
 from napari_tessera.operations.catalogue.equalisation import Clahe, EqualizeHistogram
@@ -272,3 +273,46 @@ def test_constant_images_stay_as_they_are(operation: Operation) -> None:
         assert (nt.apply(operation, np.full((4, 5), 3, np.uint8)) == 0).all()
         return
     assert (nt.apply(operation, np.full((20, 20), 3.5)) == 3.5).all()
+
+
+def test_invert_of_a_mask_stays_a_mask() -> None:
+    mask = np.array([[True, False], [False, False]])
+    assert nt.apply(Invert(), mask).tolist() == [[0, 1], [1, 1]]
+    # the empty blue channel of a colour image is black, not an empty mask
+    assert nt.apply(Invert(), np.zeros((2, 2), np.uint8)).tolist() == [[255, 255], [255, 255]]
+
+
+@pytest.mark.parametrize("operation", [Rescale(), Gamma(gamma=1), Log(strength=1e-9), ContrastStretch(low=0, high=100)])
+def test_the_widest_and_the_narrowest_range_are_stretched(operation: Operation) -> None:
+    wide = np.array([[-1.7e308, 0, 1.7e308]])
+    result = nt.apply(operation, wide)
+    expected = wide if isinstance(operation, (Gamma, Log)) else [[0, 0.5, 1]]
+    np.testing.assert_allclose(result, expected, rtol=1e-7, atol=1e300 if np.abs(expected).max() > 1 else 0)
+    narrow = nt.apply(operation, np.array([[0, 5e-324]]))
+    assert np.isfinite(narrow).all()
+
+
+def test_rescale_to_the_widest_range() -> None:
+    result = nt.apply(Rescale(low=-1.7e308, high=1.7e308), np.array([[1.0, 2, 3]]))
+    assert result.tolist() == [[-1.7e308, 0, 1.7e308]]
+    with pytest.raises(InvalidInputError, match="float32 holds"):
+        nt.apply(Rescale(high=1e39), np.array([[1, 2]], np.uint8))
+
+
+def test_clahe_holds_the_histograms_of_touched_regions_only() -> None:
+    regions = equalisation.Regions.of((4096, 4096), 64)
+    piece = np.zeros((100, 70), np.uint8)
+    counts = regions.counts(piece, (slice(64, 164), slice(128, 198)), 0, 255, 256)
+    assert sorted(counts) == [66, 67, 130, 131]
+    assert sum(int(histogram.sum()) for histogram in counts.values()) == piece.size
+    totals = equalisation.region_totals(counts, regions, 256, 3.0)
+    assert totals.dtype == np.uint32
+    assert int(totals[..., -1].sum()) == piece.size
+
+
+def test_clahe_names_the_smallest_region_that_it_takes() -> None:
+    spec = ImageSpec(axes="yx", shape=(65_536, 65_536), dtype=np.dtype("u2"))
+    with pytest.raises(InvalidInputError, match=r"1,048,576, more than 65,536: choose a region of 256 pixels"):
+        Clahe(region=64).check_frame(spec)
+    Clahe(region=256).check_frame(spec)
+    Clahe().check_frame(spec)

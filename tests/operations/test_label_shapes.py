@@ -204,3 +204,10 @@ def test_radius_larger_than_the_image():
     labels[2, 2] = 8
     assert (nt.apply(DilateLabels(radius=50), labels) == 8).all()
     assert not nt.apply(ErodeLabels(radius=50), labels).any()
+
+
+@pytest.mark.parametrize("distance", [10_001, 1e300])
+def test_a_distance_without_bounds_is_refused(distance):
+    with pytest.raises(InvalidInputError, match=r"choose 10000 or less"):
+        nt.apply(ExpandLabels(distance=distance), np.eye(5, dtype=np.uint8))
+    assert nt.apply(ExpandLabels(distance=10_000), np.eye(5, dtype=np.uint8)).all()

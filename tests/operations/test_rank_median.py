@@ -254,3 +254,37 @@ def test_a_program_holds_only_what_is_stored():
 @pytest.mark.parametrize(("window", "most"), [((1, 5, 5), 57), ((1, 7, 7), 149), ((1, 9, 9), 225), ((3, 3, 3), 84)])
 def test_plans_are_short(window, most):
     assert plan(window).cost <= most
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "uint64", "int64", "float32", "float64"])
+@pytest.mark.parametrize(("shape", "size"), [((30, 41), 17), ((3, 5), 61), ((30, 31), (3, 121)), ((7, 12, 14), 9)])
+def test_large_windows_are_counted(dtype, shape, size):
+    """Scipy errs where a window is far larger than the image: here the definition is the oracle."""
+    image = made_up(shape, dtype)
+    window = (size,) * image.ndim if isinstance(size, int) else size
+    padded = np.pad(image, [(extent // 2,) * 2 for extent in window], mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window).reshape(*shape, -1)
+    expected = np.sort(windows, axis=-1)[..., windows.shape[-1] // 2]
+    np.testing.assert_array_equal(median(image, size), expected)
+
+
+def test_zeros_of_both_signs_are_ordered():
+    image = np.where(np.random.default_rng(0).random((20, 20)) < 0.5, -0.0, 0.0)
+    middle = np.signbit(median(image, 19))[9, 9]
+    padded = np.pad(image, 9, mode="symmetric")[9:28, 9:28]
+    assert middle == (np.signbit(padded).sum() > 180)
+
+
+def test_large_windows_can_be_cancelled():
+    class StoppedError(Exception):
+        pass
+
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        median(made_up((400, 400), "uint16"), 201, check=check)

@@ -32,7 +32,7 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, Progress, Result, Wa
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Connected, Fitted, Global, Input, Local, Operation, Survey
-from napari_tessera.operations.registry import register, unregister
+from napari_tessera.operations.registry import build_operation, register, unregister
 from napari_tessera.operations.statistics import moments, value_range
 from napari_tessera.pipeline import applying, chunk_cache, engine, parallel, tiling
 from napari_tessera.pipeline.applying import ApplyOptions, apply_into
@@ -124,6 +124,15 @@ class WithArrays(Plain):
     def work(self, block: Block) -> NDArray[Any]:
         self.given.append(block)
         return block.image
+
+
+class WithVolume(WithArrays):
+    """The same with volumes."""
+
+    given: ClassVar[list[Block]] = []
+
+    def frame_axes(self, axes: str) -> str:
+        return Operation.frame_axes(self, axes)
 
 
 class Centred(Fitted):
@@ -297,7 +306,7 @@ def test_arrays_have_the_axes_of_the_image_if_they_have_as_many() -> None:
     [
         ({}, "needs the input 'other': What is taken away."),
         ({"other": None}, "needs the input 'other'"),
-        ({"others": np.ones((8, 8))}, "no input 'others': it takes 'image', 'other', 'regions'"),
+        ({"others": np.ones((8, 8))}, "no input 'others': it"),
         ({"other": np.ones((8, 7))}, "does not fit the image's .8, 8"),
         ({"other": np.ones((2, 8, 8))}, "does not fit"),
         ({"other": np.ones((8, 8), complex)}, "convert them"),
@@ -402,6 +411,63 @@ def test_seeds_are_points_or_labels(tmp_path: Path) -> None:
         nt.apply(WithArrays(), image, seeds=np.ones((6, 8), int))
 
 
+def test_a_volume_of_one_plane_is_a_plane_to_operations_and_stays_a_volume() -> None:
+    ring = np.zeros((1, 1, 9, 9), np.uint8)
+    ring[..., 2:7, 2:7] = 1
+    hole = ring.copy()
+    hole[..., 4, 4] = 0
+    np.testing.assert_array_equal(nt.apply(build_operation("fill_holes", {}), open_image(hole, axes="tzyx")), ring)
+    kept = nt.apply(build_operation("remove_border_objects", {}), open_image(ring, axes="tzyx"))
+    np.testing.assert_array_equal(kept != 0, ring != 0)
+    for kernel in (np.eye(3), np.eye(3)[np.newaxis]):
+        WithVolume.given.clear()
+        nt.apply(WithVolume(), open_image(ring, axes="tzyx"), psf=kernel, points=[[0, 0, 3, 4]])
+        (block,) = WithVolume.given
+        assert (block.spec.axes, block.others["psf"].shape) == ("yx", (3, 3))
+        assert block.others["points"].tolist() == [[3, 4]]
+    assert nt.apply(Peaks(), open_image(ring, axes="tzyx")).shape == (25, 4)
+    # what names or changes z gets it
+    projected = nt.apply(build_operation("project", {"axis": "z"}), open_image(ring, axes="tzyx"))
+    np.testing.assert_array_equal(projected, ring[:, 0])
+    resized = nt.apply(build_operation("resize", {"factor": 1, "factor_z": 3}), open_image(ring, axes="tzyx"))
+    assert resized.shape == (1, 3, 9, 9)
+
+
+def test_points_on_frames_that_there_are_not_are_refused() -> None:
+    image = open_image(image_of((2, 6, 6)), axes="tyx")
+    for name in ("points", "seeds"):
+        with pytest.raises(InvalidInputError, match=f"'{name}' has a point at t = 2, but image has only t = 0 to 1"):
+            nt.apply(WithArrays(), image, **{name: [[0, 1, 1], [2, 3, 4]]})
+
+
+def test_suggested_notches_go_into_the_notch_filter_frame_by_frame() -> None:
+    x = np.arange(64)
+    stripes = [np.broadcast_to(50 * np.sin(2 * np.pi * x * cycles / 64), (64, 64)) for cycles in (8, 16)]
+    pixels = (RNG.normal(100, 1, (2, 64, 64)) + stripes).astype(np.float32)
+    image = open_image(pixels, axes="tyx")
+    centres = nt.apply(build_operation("suggest_notches", {}), image)
+    assert (centres.shape[1], set(centres[:, 0])) == (3, {0.0, 1.0})
+    result = nt.apply(build_operation("notch_filter", {}), image, centres=centres)
+    for frame in (0, 1):
+        own = centres[centres[:, 0] == frame, 1:]
+        plane = open_image(pixels[frame], axes="yx")
+        np.testing.assert_array_equal(result[frame], nt.apply(build_operation("notch_filter", {}), plane, centres=own))
+    assert result.std() < 10
+    with pytest.raises(InvalidInputError, match="'centres' has a point at t = 5"):
+        nt.apply(build_operation("notch_filter", {}), image, centres=[[5, 0.1, 0.1]])
+
+
+@pytest.mark.parametrize("family", [Plain, Flipped, Centred])
+def test_a_frame_that_fails_is_named(family: type[Operation]) -> None:
+    image = np.ones((3, 20, 20))
+    image[1, 2, 3] = np.nan
+    for tile in (None, 8):
+        with pytest.raises(InvalidInputError, match=r"^t=1: The image holds NaN"):
+            nt.apply(family(), open_image(image, axes="tyx"), tile=tile)
+        with pytest.raises(InvalidInputError, match=r"^The image holds NaN"):
+            nt.apply(family(), open_image(image[1:2], axes="tyx"), tile=tile)
+
+
 # -- families ----------------------------------------------------------------------------------------------------
 
 
@@ -449,6 +515,8 @@ def test_global_operations_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(applying, "free_memory", lambda: 1000)
     assert nt.apply(Flipped(), image, on_event=events.append).tolist() == image[::-1].tolist()
     assert not [event for event in events if isinstance(event, Warning)]
+    assert isinstance(events[0], Progress)
+    assert events[0].message.startswith("Flipped on image: needs about ")
     monkeypatch.setattr(Flipped, "need", 800)
     nt.apply(Flipped(), image, on_event=events.append)
     assert "needs about 1 kB of memory for one of image" in next(e.text for e in events if isinstance(e, Warning))

@@ -14,18 +14,20 @@ from napari_tessera.core.errors import (
     OutputExistsError,
 )
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.jobs import CancelToken, Progress, Warning
+from napari_tessera.core.jobs import CancelToken, Progress, Warning, drain
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.operations.base import Block, Global, Input, Local
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import build_operation, find_operation, register, unregister
 from napari_tessera.pipeline import intermediates
 from napari_tessera.pipeline.applying import ApplyOptions
+from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.identity import identify_array, identify_image
 from napari_tessera.pipeline.recipe_api import run_recipe
 from napari_tessera.pipeline.recipe_files import load_recipe, save_recipe
 from napari_tessera.pipeline.recipes import RecipeRun, check_recipe
 from napari_tessera.pipeline.recording import merge, record
+from napari_tessera.pipeline.requests import parse_request
 from napari_tessera.pipeline.sinks import ResultSink
 
 COUNTED: list[int] = []
@@ -380,6 +382,45 @@ def test_recipes_that_cannot_be_run_are_refused_in_one_sentence(recipe, says, im
     with pytest.raises(InvalidInputError, match=says):
         run_recipe(recipe(), image, out=tmp_path / "out.tif")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "says"),
+    [
+        ("affine", {}, "'affine_labels'"),
+        ("lens_distortion", {}, "'lens_distortion_labels'"),
+        ("resize", {}, "'resize_labels'"),
+        ("bin", {}, "'resize_labels'"),
+        ("resize", {"interpolation": "nearest"}, None),
+        ("affine_labels", {}, None),
+        ("flip", {}, None),
+    ],
+)
+def test_ids_of_labels_are_not_blended(name, parameters, says):
+    geometry = operation(name, **parameters)
+    recipe = chain_of_steps(
+        RecipeStep(id="threshold", operation="otsu", inputs={"image": "image"}),
+        RecipeStep(id="moved", operation=name, parameters=parameters, inputs={geometry.inputs[0].name: "threshold"}),
+        image=IMAGE,
+    )
+    if says is None:
+        check_recipe(recipe)
+        return
+    with pytest.raises(InvalidInputError, match=f"'moved' cannot be done: .*use the operation {says}"):
+        check_recipe(recipe)
+
+
+def test_a_recipe_runs_from_plain_data(image, tmp_path):
+    save_recipe(median(), tmp_path / "recipe.yaml")
+    tifffile.imwrite(tmp_path / "in.tif", image.array)
+    fields = {
+        "job": "recipe",
+        "recipe": tmp_path / "recipe.yaml",
+        "image": {"path": tmp_path / "in.tif"},
+        "out": tmp_path / "out.tif",
+    }
+    drain(run_request(parse_request.validate_python(fields), CancelToken()))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), nt.apply(operation("median"), image))
 
 
 def test_an_operation_of_another_version_is_refused(image):

@@ -14,9 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from exactness import Example, check_exact, examples_of, is_tiled, plain_example
 
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import all_operations, register, unregister
+from napari_tessera.pipeline.api import apply
 
 NAMES = sorted(all_operations())
 
@@ -81,3 +84,26 @@ def test_an_operation_registered_at_run_time_gets_the_same_check(short_sighted: 
 
     with pytest.raises(AssertionError, match="pixels differ"):
         check()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_volume_of_one_plane_gives_what_the_plane_gives(name: str) -> None:
+    operation = all_operations()[name]
+    plane = plain_example(operation, "yx")
+    inputs = {
+        key: array[np.newaxis] if array.shape == plane.image.shape else array for key, array in plane.others.items()
+    }
+    try:
+        expected = apply(plane.operation, open_image(plane.image, axes="yx"), tile=16, **plane.others)
+    except InvalidInputError:
+        return  # needs an axis that a plane does not have
+    for tile in (None, 16):
+        volume = open_image(plane.image[np.newaxis], axes="zyx")
+        result = apply(plane.operation, volume, tile=tile, **inputs)
+        if operation.output == "points":
+            np.testing.assert_array_equal(result[:, 0], 0)
+            result = result[:, 1:]
+        if operation.keeps_depth:  # computed as a volume, so rounding may differ
+            np.testing.assert_allclose(result.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(result.reshape(expected.shape), expected)

@@ -5,7 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,13 @@ from napari_tessera.io.arrays import ArraySource
 from napari_tessera.napari_plugin.inputs import write_input
 from napari_tessera.napari_plugin.layers import LayerImage, full_resolution, layer_image
 from napari_tessera.napari_plugin.operation_inputs import Given, gather
-from napari_tessera.napari_plugin.recording_layers import Recorder, Remembered, remembered, result_metadata
+from napari_tessera.napari_plugin.recording_layers import (
+    Recorder,
+    Remembered,
+    hash_positions,
+    remembered,
+    result_metadata,
+)
 from napari_tessera.napari_plugin.results import Finished, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.session import Session
 from napari_tessera.operations.base import Operation
@@ -115,6 +121,7 @@ class Application:
             self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
         else:
             self._data = result.value["points"]
+            self._sha256 = hash_positions(self._data)
         self._write_down(recorder)
         yield Result({"seconds": result.value.get("seconds")})
 
@@ -149,6 +156,26 @@ class Application:
         parameters = self.operation.model_dump(mode="json")
         return ApplyRequest(operation=self.operation.name(), parameters=parameters, inputs=inputs, out=self.out)
 
+    def collect(self, cancel: CancelToken) -> Job:
+        """Read what the worker has written, and hash what may be edited; yields events, to be run in a thread.
+
+        Raises
+        ------
+        TesseraError
+            If it cannot be read, or reading is cancelled.
+        """
+        assert self.out is not None
+        if self.operation.output == "points":
+            self._data = read_array(self.out)
+            self._sha256 = hash_positions(self._data)
+        else:
+            found = opened(self.out, Finished(None, None))
+            self._data, self._spec = found.data, found.spec
+            if isinstance(self._data, np.ndarray) and self._spec is not None:
+                recorder = Recorder(self.session.folder / "arrays", cancel)
+                self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
+        yield Result({})
+
     def clean(self) -> None:
         """Remove the scratch files."""
         if self._scratch is not None:
@@ -157,11 +184,7 @@ class Application:
     def results(self) -> list[Layer]:
         """Return the result as a layer that lies where it belongs; to be called in the GUI thread."""
         assert self.recipe is not None
-        finished = Finished(self._data, self._spec, result_metadata(self.recipe, self._sha256))
-        if self.out is not None and self.operation.output == "points":
-            finished = replace(finished, data=read_array(self.out))
-        elif self.out is not None:
-            finished = opened(self.out, finished)
+        finished = Finished(self._data, self._spec, result_metadata(self.recipe, self._sha256, self._data))
         return [to_layer(finished, self.operation, self.layer, self._image.spec, self.name)]
 
     def _write_down(self, recorder: Recorder) -> None:

@@ -128,11 +128,14 @@ class FilterPreview(QObject):
         wanted = list(dict.fromkeys(layers))
         if [layer for layer, _ in self._watched] == wanted:
             return
+        before = {layer.unique_id for layer, _ in self._watched}
         for layer, changed in self._watched:
             for event in _data_events(layer):
                 event.disconnect(changed)
         self._watched = []
         for layer in wanted:
+            if layer.unique_id not in before:  # it may have changed while nobody listened
+                self._versions[layer.unique_id] = self._versions.get(layer.unique_id, 0) + 1
 
             def changed(_event: object = None, layer: Layer = layer) -> None:
                 self._versions[layer.unique_id] = self._versions.get(layer.unique_id, 0) + 1

@@ -1,5 +1,6 @@
 """The widget Filter & threshold: choose an operation, see what it does while setting it, apply it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -16,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.jobs import JobEvent, Progress, Warning
+from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Progress, Warning
 from napari_tessera.napari_plugin.applying import Application, ThreadJob
 from napari_tessera.napari_plugin.filter_preview import FilterPreview, Target
 from napari_tessera.napari_plugin.job_panel import ERROR_COLOR
@@ -27,6 +28,7 @@ from napari_tessera.napari_plugin.operation_panel import OperationPanel
 from napari_tessera.napari_plugin.operation_picker import OperationPicker
 from napari_tessera.napari_plugin.recipe_bar import RecipeBar, side_by_side
 from napari_tessera.napari_plugin.replaying import Replay
+from napari_tessera.napari_plugin.result_layers import bring_into_view
 from napari_tessera.napari_plugin.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
@@ -91,7 +93,6 @@ class FilterWidget(JobWidget):
         self.apply_button = QPushButton("Apply")
         self.apply_button.clicked.connect(self._apply)
         self.cancel_button.setToolTip("Stop; no layer is made.")
-        self.cancel_button.clicked.connect(self._cancel_thread)
         self.recipes = RecipeBar(self.viewer, self.session)
         self.recipes.said.connect(lambda text, wrong: (self.panel.say_error if wrong else self.panel.say)(text))
         self.recipes.replay_wanted.connect(self.replay)
@@ -248,19 +249,25 @@ class FilterWidget(JobWidget):
             self.run(work, "Getting ready …")
 
     def _start_thread(self, work: Application | Replay) -> None:
+        self._begin_thread(work, work.run, "Computing …")
+
+    def _begin_thread(self, work: Application | Replay, job: Callable[[CancelToken], Job], text: str) -> None:
         self._work = work
-        self._thread = ThreadJob(work.run, self)
+        self._thread = ThreadJob(job, self)
         self._thread.event_received.connect(self._on_thread_event)
         self._thread.ended.connect(self._on_thread_end)
-        self.panel.begin("Computing …")
+        self.panel.begin(text)
         self._thread.start()
         self.refresh()
 
-    def _cancel_thread(self) -> None:
-        if self._thread is not None:
-            self._thread.cancel()
-            self.panel.say("Stopping …")
-            self.refresh()
+    def cancel(self) -> None:
+        """Stop what this widget has begun, in a thread or in the worker."""
+        if self._thread is None:
+            super().cancel()
+            return
+        self._thread.cancel()
+        self.panel.say("Stopping …")
+        self.refresh()
 
     def _on_thread_event(self, event: JobEvent) -> None:
         if isinstance(event, Warning):
@@ -284,12 +291,12 @@ class FilterWidget(JobWidget):
         self.refresh()
 
     def on_end(self, state: RunState) -> None:
-        """Show what the worker has made, and remove scratch files."""
+        """Fetch what the worker has made, and remove scratch files."""
         work, self._work = self._work, None
         if isinstance(work, Application):
             work.clean()
-        if state is RunState.DONE and self._open and work is not None:
-            self._add_layers(work)
+            if state is RunState.DONE and self._open:
+                self._begin_thread(work, work.collect, "Reading the result …")
 
     def _add_layers(self, work: Application | Replay) -> None:
         """Add results; the preview steps back so that they are seen, until something is changed."""
@@ -302,6 +309,8 @@ class FilterWidget(JobWidget):
         self._aim()
         for layer in layers:
             self.viewer.add_layer(layer)
+        if layers and self.operation is not None and self.operation.group == "Fourier":
+            bring_into_view(self.viewer, layers[-1])
         self._say("", False)
         names = " and ".join(repr(layer.name) for layer in layers)
         self.panel.say(f"Done: {names}. Change a setting to see a preview again.")

@@ -42,7 +42,7 @@ class JobWidget(QWidget):
         self.panel = JobPanel()
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop; what was learnt or computed so far is kept.")
-        self.cancel_button.clicked.connect(self.runner.cancel)
+        self.cancel_button.clicked.connect(self.cancel)
         self.cancel_button.setEnabled(False)
 
     def set_content(self, content: QWidget) -> None:
@@ -74,6 +74,11 @@ class JobWidget(QWidget):
         self._running = True
         self.panel.begin(text)
         self.runner.start(prepare, self.title)
+
+    def cancel(self) -> None:
+        """Stop the widget's own job; that of another widget, which shares the runner, goes on."""
+        if self._running:
+            self.runner.cancel()
 
     def refresh(self) -> None:
         """Enable what applies and say why the rest does not; for subclasses to extend."""

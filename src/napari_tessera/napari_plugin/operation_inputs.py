@@ -1,5 +1,6 @@
 """The further inputs of an operation: layers to choose by what they are to be, and their data as operations take it."""
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,9 @@ KINDS: Mapping[str, tuple[type[Layer], ...]] = {
     "frequencies": (Points,),
 }
 """Which layers can be what."""
+
+LONGEST_KERNEL = 1024
+"""Pixels along an axis of what can be a kernel."""
 
 _EMPTY = {
     "image": "Open an image first",
@@ -162,7 +166,7 @@ def gather(layers: Mapping[str, Layer], operation: Operation, image: Layer, axes
     Raises
     ------
     InvalidInputError
-        If points have other dimensions than the image.
+        If points have other dimensions than the image, or a kernel is large.
     """
     kinds = {declared.name: declared.kind for declared in operation.inputs}
     sources: dict[str, ImageSource] = {}
@@ -170,7 +174,7 @@ def gather(layers: Mapping[str, Layer], operation: Operation, image: Layer, axes
     points = set()
     for name, layer in layers.items():
         if kinds[name] == "kernel":
-            arrays[name] = np.asarray(full_resolution(layer))
+            arrays[name] = _kernel(layer)
         elif kinds[name] == "frequencies":
             arrays[name] = world_positions(layer)[:, -len(_spatial(operation, axes)) :]
         elif isinstance(layer, Points):
@@ -183,10 +187,19 @@ def gather(layers: Mapping[str, Layer], operation: Operation, image: Layer, axes
 
 def data_key(given: Given, versions: Mapping[Hashable, int]) -> Hashable:
     """Return what tells whether the data of further inputs are the same; `versions` counts changes by layer."""
-    layers = {name: given.layers[name].unique_id for name in given.sources}
-    sources = tuple((name, layer, versions.get(layer, 0)) for name, layer in layers.items())
-    arrays = tuple((name, array.shape, array.tobytes()) for name, array in given.arrays.items())
-    return sources, arrays
+    layers = {name: layer.unique_id for name, layer in given.layers.items()}
+    return tuple((name, layer, versions.get(layer, 0)) for name, layer in layers.items())
+
+
+def _kernel(layer: Layer) -> NDArray[Any]:
+    """Return the pixels of a kernel; a large image is refused before it is read, for this is done in the GUI thread."""
+    array = full_resolution(layer)
+    if max(array.shape, default=0) > LONGEST_KERNEL or math.prod(array.shape) > LONGEST_KERNEL**2:
+        raise InvalidInputError(
+            f"{layer.name!r} is too large for a kernel ({' x '.join(map(str, array.shape))} pixels): choose a small "
+            f"image, of up to {LONGEST_KERNEL} pixels along each axis and {LONGEST_KERNEL**2} in all."
+        )
+    return np.asarray(array)
 
 
 def _spatial(operation: Operation, axes: str) -> str:

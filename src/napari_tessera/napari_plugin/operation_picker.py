@@ -6,22 +6,8 @@ from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_tessera.operations.base import Operation
+from napari_tessera.operations.describe import GROUPS
 from napari_tessera.operations.registry import all_operations
-
-GROUPS = (
-    "Smoothing and background",
-    "Threshold and cluster",
-    "Labels",
-    "Region growing",
-    "Intensity",
-    "Combine images",
-    "Edges and convolution",
-    "Geometry",
-    "Fourier",
-    "Restoration",
-    "Noise",
-)
-"""Groups in the order in which people need them; others follow by name."""
 
 _NAME = Qt.ItemDataRole.UserRole
 _ROWS = 11

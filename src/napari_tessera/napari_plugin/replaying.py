@@ -1,11 +1,11 @@
 """Replay: a saved recipe on the chosen layer, with the result that it had when it was recorded."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 
@@ -18,11 +18,11 @@ from napari_tessera.io.creating import create_image
 from napari_tessera.napari_plugin.layers import LayerImage, layer_image
 from napari_tessera.napari_plugin.operation_inputs import axes_like
 from napari_tessera.napari_plugin.prediction_inputs import LARGE
-from napari_tessera.napari_plugin.recording_layers import Recorder, result_metadata
+from napari_tessera.napari_plugin.recording_layers import Recorder, hash_positions, result_metadata
 from napari_tessera.napari_plugin.results import Finished, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.session import Session
-from napari_tessera.pipeline.identity import identify_image
-from napari_tessera.pipeline.recipe_files import load_recipe
+from napari_tessera.pipeline.identity import identify_image, read_identified
+from napari_tessera.pipeline.recipe_files import arrays_folder
 from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe
 from napari_tessera.pipeline.sinks import ResultSink
 
@@ -54,11 +54,10 @@ class Replay:
     _image: LayerImage = field(init=False)
     _given: dict[str, ArraySource] = field(init=False)
     _checked: CheckedRecipe = field(init=False)
-    _arrays: Mapping[str, NDArray[Any]] = field(init=False)
     _finished: list[tuple[str, Finished]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        recipe, self._arrays = load_recipe(self.path)
+        recipe = Recipe.load(self.path)
         self._checked = check_recipe(recipe)
         self._image = layer_image(self.layer, self.axes)
         self._given = {
@@ -93,23 +92,40 @@ class Replay:
             path = sinks[name] = self.session.prediction_path(f"{self.layer.name} · {name}", ".ome.zarr")
             return create_image(path, spec)
 
-        run = RecipeRun(self._checked, self._given, self._arrays, open_output, cancel)
+        recipe, arrays = self._checked.recipe, self._read_arrays()
+        run = RecipeRun(self._checked, self._given, arrays, open_output, cancel)
         yield from run.events()
         recorder = Recorder(self.session.folder / "arrays", cancel)
-        for array in self._arrays.values():
+        for array in arrays.values():
             recorder.keep(array)
         images = [source.array for source in self._given.values()]
-        for name in self._checked.recipe.outputs:
-            recipe = self._recipe_of(name, cancel)
+        for name in recipe.outputs:
+            here = self._recipe_of(name, cancel)
             if name in run.points:
-                self._finished.append((name, Finished(run.points[name], None, result_metadata(recipe, None))))
+                self._finished.append((name, self._points(run.points[name], here)))
                 continue
             sink, spec = sinks[name], specs[name]
             data = own_copy(sink.array, *images) if isinstance(sink, ResultSink) else None
             sha256 = recorder.hash(ArraySource(data, spec)) if data is not None else None
-            finished = Finished(data, spec, result_metadata(recipe, sha256))
-            self._finished.append((name, finished if isinstance(sink, ResultSink) else opened(sink, finished)))
+            finished = Finished(data, spec)
+            if not isinstance(sink, ResultSink):
+                finished = opened(sink, finished)
+                if isinstance(finished.data, np.ndarray):
+                    sha256 = recorder.hash(ArraySource(finished.data, spec))
+            metadata = result_metadata(here, sha256, finished.data)
+            self._finished.append((name, replace(finished, metadata=metadata)))
         yield Result({})
+
+    def _read_arrays(self) -> dict[str, NDArray[Any]]:
+        """Read what was made by hand and lies beside the recipe; in the thread, for it may be large."""
+        recipe, folder = self._checked.recipe, arrays_folder(self.path.expanduser())
+        used = recipe.used()
+        needed = {name: identity for name, identity in recipe.arrays.items() if name in used}
+        return {name: read_identified(folder / f"{one.sha256}.npy", one) for name, one in needed.items()}
+
+    @staticmethod
+    def _points(points: NDArray[Any], recipe: Recipe) -> Finished:
+        return Finished(points, None, result_metadata(recipe, hash_positions(points)))
 
     def results(self) -> list[Layer]:
         """Return the results as layers; to be called in the GUI thread."""

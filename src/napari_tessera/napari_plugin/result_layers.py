@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from napari_tessera.pipeline.frames import select_axes
 MOST_CLASSES = 10
 """Results of thresholds with up to this number of classes have colours of their own."""
 _SAMPLED = 2**15
+
+LOST = 20
+"""So many times smaller than all layers together, a layer is a spot on the screen."""
 
 
 @dataclass(frozen=True)
@@ -205,3 +209,20 @@ def _point_size(points: NDArray[Any]) -> float:
         return 1.0
     extent = float(np.ptp(points, axis=0).max())
     return extent / 40 or 1.0
+
+
+def bring_into_view(viewer: ViewerModel, layer: Layer) -> None:
+    """Show `layer` alone and fill the view with it if it is lost among the others.
+
+    A spectrum is: its coordinates are frequencies, so that it covers a few units where an image covers hundreds.
+    """
+    shown = list(viewer.dims.displayed)
+    own = np.ptp(np.asarray(layer.extent.world)[:, -len(shown) :], axis=0).max()
+    all_ = np.ptp(np.asarray(viewer.layers.extent.world)[:, shown], axis=0).max()
+    if own <= 0 or own * LOST > all_:
+        return
+    for other in viewer.layers:
+        other.visible = other is layer
+    viewer.reset_view()
+    viewer.camera.center = tuple(np.asarray(layer.extent.world)[:, -len(shown) :].mean(axis=0))
+    viewer.camera.zoom *= all_ / own

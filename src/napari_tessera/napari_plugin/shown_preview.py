@@ -1,4 +1,4 @@
-"""The layer in which the live preview is seen, above the image that it is made from."""
+"""The layer in which the live preview is seen, above all images and labels."""
 
 from typing import Any
 
@@ -109,7 +109,9 @@ class ShownPreview:
         layer.visible = self._visible
         selected, active = set(self._viewer.layers.selection), self._viewer.layers.selection.active
         self._source, self.layer = source, layer
-        self._viewer.layers.insert(self._viewer.layers.index(source) + 1, layer)
+        # Above earlier results, which would hide it, and below points, which a person places on it.
+        rasters = [at for at, other in enumerate(self._viewer.layers) if isinstance(other, Image | Labels)]
+        self._viewer.layers.insert(rasters[-1] + 1, layer)
         if as_labels:
             layer.editable = False
         self._viewer.layers.selection = selected  # the person goes on in the layer they were in

@@ -140,6 +140,8 @@ class Operation(Config):
     """Whether NaN and infinite pixels are refused before the operation sees them."""
     one_channel: ClassVar[bool] = False
     """Whether an image with several channels is refused: results per channel would make no sense."""
+    keeps_depth: ClassVar[bool] = False
+    """Whether a volume of one plane is handed over as a volume, not as a plane: it may come out with more planes."""
     bound: ClassVar[str] = ""
     """How far results may differ on another type of processor; empty for not at all."""
 
@@ -153,8 +155,16 @@ class Operation(Config):
         """Return the first line of the docstring without its full stop."""
         return (cls.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
+    @property
+    def blends(self) -> bool:
+        """Whether values of neighbours are mixed on another grid, which would make false ids out of labels."""
+        return False
+
     def frame_axes(self, axes: str) -> str:
-        """Return which of the image's `axes` make one frame, in the order in which arrays are handed over."""
+        """Return which of the image's `axes` make one frame, in the order in which arrays are handed over.
+
+        A ``z`` of length 1 is taken out again unless `keeps_depth`, or unless the operation refuses or changes that.
+        """
         return "".join(axis for axis in "zyx" if axis in axes)
 
     def check_frame(self, spec: ImageSpec) -> None:

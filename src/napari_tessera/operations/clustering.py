@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.base import Block, Survey
+from napari_tessera.operations.scrambling import GOLDEN, scrambled
 
 RESTARTS = 5
 ROUNDS = 300
@@ -69,7 +70,7 @@ def sample_pixels(survey: Survey, size: int, seed: int) -> Values:
         channels = block.image if "c" in block.spec.axes else block.image[None]
         region = block.region[1:] if "c" in block.spec.axes else block.region
         places = _places(region, spec.shape)
-        taken = np.flatnonzero(scrambled(places, seed) <= limit) if size < total else np.arange(places.size)
+        taken = np.flatnonzero(thrown(places, seed) <= limit) if size < total else np.arange(places.size)
         flat = channels.reshape(len(channels), -1)
         return places[taken], flat[:, taken].astype(np.float64)
 
@@ -80,18 +81,9 @@ def sample_pixels(survey: Survey, size: int, seed: int) -> Values:
     return values[:, np.argsort(places)]
 
 
-def scrambled(numbers: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """Return a number of 64 bits for each number, as if thrown by dice.
-
-    References
-    ----------
-    G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA (2014).
-    """
-    golden = 0x9E3779B97F4A7C15
-    mixed = numbers.astype(np.uint64) * np.uint64(golden) + np.uint64((seed + 1) * golden % 2**64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+def thrown(numbers: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """Return a number of 64 bits for each number, as if thrown by dice."""
+    return scrambled(numbers.astype(np.uint64) * np.uint64(GOLDEN) + np.uint64(seed * GOLDEN % 2**64))
 
 
 def check_distinct(values: Values, clusters: int) -> None:

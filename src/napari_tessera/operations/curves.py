@@ -1,5 +1,6 @@
 """Tone curves: intensities mapped one by one, by a table where grey levels are few."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,11 +30,14 @@ def apply_curve(image: NDArray[Any], curve: Curve, dtype: DTypeLike | None = Non
 def stretch(source: tuple[float, float], target: tuple[float, float]) -> Curve:
     """Return the linear curve from one range to another, clipped to the latter; a constant goes to its lower end."""
     (low, high), (bottom, top) = source, target
-    factor = (top - bottom) / (high - low) if high > low else 0.0
+    narrow = math.isfinite(top - bottom) and math.isfinite(high - low)
+    factor = ((top - bottom) / (high - low) if narrow else math.inf) if high > low else 0.0
 
     def curve(values: NDArray[np.float64]) -> NDArray[np.float64]:
         if high <= low:
             return np.where(values > low, float(top), float(bottom))
+        if not math.isfinite(factor):  # a range wider than float64 holds, or narrower than it can divide by
+            return _between(_parts(values, low, high), bottom, top)
         return np.clip((values - low) * factor + bottom, min(bottom, top), max(bottom, top))
 
     return curve
@@ -58,6 +62,19 @@ def _within(low: float, high: float, unit: Curve) -> Curve:
     def curve(values: NDArray[np.float64]) -> NDArray[np.float64]:
         if extent == 0:
             return values
+        if not math.isfinite(extent):
+            return _between(unit(_parts(values, low, high)), low, high)
         return unit(np.clip((values - low) / extent, 0, 1)) * extent + low
 
     return curve
+
+
+def _parts(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return where values lie between two that differ: 0 to 1, even if the difference is more than float64 holds."""
+    scale = 1.0 if math.isfinite(float(high) - float(low)) else 0.25
+    return np.asarray(np.clip((values * scale - low * scale) / (high * scale - low * scale), 0, 1))
+
+
+def _between(parts: NDArray[np.float64], bottom: float, top: float) -> NDArray[np.float64]:
+    """Return the value at each part of the way, without the difference of the ends."""
+    return np.asarray((1 - parts) * bottom + parts * top)

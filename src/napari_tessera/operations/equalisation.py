@@ -1,6 +1,7 @@
 """Histogram equalisation of a whole image and region by region (CLAHE)."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,15 @@ from napari_tessera.core.image import Region
 from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.curves import Curve
 from napari_tessera.operations.histograms import histogram_of
+
+MOST_REGIONS = 65_536
+"""Regions that a frame may be divided into: their histograms of 256 bins take 128 MiB."""
+
+RegionCounts = dict[int, NDArray[np.int64]]
+"""Histograms of those regions that have been counted, by the number of the region in raster order."""
+
+Neighbours = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
+"""Of pixels along an axis: the region before, the region after, and the weight of the latter."""
 
 
 def equalising_table(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -85,9 +95,12 @@ class Regions:
         number = self.grid[axis]
         return np.arange(number + 1) * self.shape[axis] // number
 
-    def counts(self, image: NDArray[Any], region: Region, low: float, high: float, bins: int) -> NDArray[np.int64]:
-        """Return the histogram of each region, (*grid, bins), as far as the piece `image` at `region` shows it."""
-        counts = np.zeros((*self.grid, bins), np.int64)
+    def __len__(self) -> int:
+        return math.prod(self.grid)
+
+    def counts(self, image: NDArray[Any], region: Region, low: float, high: float, bins: int) -> RegionCounts:
+        """Return the histograms of the regions that the piece `image` at `region` shows, as far as it shows them."""
+        counts = {}
         pieces = []
         for axis, part in enumerate(region):
             borders = self.borders(axis)
@@ -98,11 +111,13 @@ class Regions:
             ]
             pieces.append(ends)
         for combination in itertools.product(*pieces):
-            where = tuple(index for index, _ in combination)
-            counts[where] = histogram_of(image[tuple(part for _, part in combination)], low, high, bins)
+            number = 0
+            for length, (index, _) in zip(self.grid, combination, strict=True):
+                number = number * length + index
+            counts[number] = histogram_of(image[tuple(part for _, part in combination)], low, high, bins)
         return counts
 
-    def neighbours(self, axis: int, part: slice) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    def neighbours(self, axis: int, part: slice) -> Neighbours:
         """Return the regions before and after each pixel of `part` and the weight of the latter, by their centres."""
         borders = self.borders(axis)
         centres = (borders[:-1] + borders[1:] - 1) / 2
@@ -114,30 +129,54 @@ class Regions:
         return low, high, np.where(high > low, (places - centres[low]) / gap, 0.0)
 
 
-def clipped(counts: NDArray[np.int64], limit: float) -> NDArray[np.int64]:
-    """Cut histograms (…, bins) off at `limit` times their mean and spread what is cut off over all bins.
+def smallest_region(shape: tuple[int, ...], size: int) -> int:
+    """Return the length of regions, `size` or the next greater one, that makes no more than `MOST_REGIONS`."""
+    while len(Regions.of(shape, size)) > MOST_REGIONS:
+        size += 1
+    return size
+
+
+def added(one: RegionCounts, other: RegionCounts) -> RegionCounts:
+    """Return the sum of the counts of two pieces; both may be overwritten."""
+    most, least = (one, other) if len(one) >= len(other) else (other, one)
+    for number, counts in least.items():
+        if number in most:
+            most[number] += counts
+        else:
+            most[number] = counts
+    return most
+
+
+def region_totals(counts: RegionCounts, regions: Regions, bins: int, limit: float) -> NDArray[Any]:
+    """Return how many pixels of each region, after `clipped`, lie in a bin or below: (*grid, bins), unsigned."""
+    largest = math.prod(-(-length // number) for length, number in zip(regions.shape, regions.grid, strict=True))
+    totals = np.zeros((len(regions), bins), np.uint32 if largest < 2**32 else np.uint64)
+    for number, histogram in counts.items():
+        totals[number] = np.cumsum(clipped(histogram, limit))
+    return totals.reshape(*regions.grid, bins)
+
+
+def clipped(histogram: NDArray[np.int64], limit: float) -> NDArray[np.int64]:
+    """Cut a histogram (bins,) off at `limit` times its mean and spread what is cut off over all bins.
 
     Whole pixels only: what cannot be shared equally goes to evenly spaced bins (Zuiderveld 1994, "Contrast limited
     adaptive histogram equalization").
     """
-    bins = counts.shape[-1]
-    flat = counts.reshape(-1, bins)
-    result = np.empty_like(flat)
-    for row, histogram in enumerate(flat):
-        most = max(1, int(limit * histogram.sum() / bins))
-        excess = int(np.maximum(histogram - most, 0).sum())
-        share, rest = divmod(excess, bins)
-        result[row] = np.minimum(histogram, most) + share
-        if rest:
-            result[row, :: max(bins // rest, 1)][:rest] += 1
-    return result.reshape(counts.shape)
+    bins = histogram.size
+    most = max(1, int(limit * histogram.sum() / bins))
+    excess = int(np.maximum(histogram - most, 0).sum())
+    share, rest = divmod(excess, bins)
+    result = np.minimum(histogram, most) + share
+    if rest:
+        result[:: max(bins // rest, 1)][:rest] += 1
+    return result
 
 
 def equalise_regions(
     image: NDArray[Any],
     region: Region,
     regions: Regions,
-    shares: NDArray[np.float64],
+    totals: NDArray[Any],
     span: tuple[float, float],
     target: tuple[float, float],
 ) -> NDArray[Any]:
@@ -149,14 +188,14 @@ def equalise_regions(
         The piece and where it lies.
     regions
         How the frame is divided.
-    shares
-        (*grid, bins + 1): share of a region's pixels below each border of bins, from 0 to 1.
+    totals
+        (*grid, bins), unsigned: how many of a region's pixels lie in each bin or below.
     span
         Range of the bins.
     target
         Range of the result.
     """
-    bins = shares.shape[-1] - 1
+    bins = totals.shape[-1]
     low, high = span
     by_level = image.dtype.kind in "iu" and int(high) - int(low) + 1 == bins
     per_unit = 1.0 if by_level else bins / ((high - low) or 1.0)
@@ -164,6 +203,7 @@ def equalise_regions(
     below = np.minimum(places.astype(np.intp), bins - 1)
     part = np.ones_like(places) if by_level else places - below
     sides = [regions.neighbours(axis, piece) for axis, piece in enumerate(region)]
+    shares, sides = _shares_around(totals, sides)
     total = np.zeros(image.shape)
     for choice in itertools.product((0, 1), repeat=image.ndim):
         weight = np.ones((1,) * image.ndim)
@@ -175,3 +215,15 @@ def equalise_regions(
         first = shares[(*which, below)]
         total += weight * (first + (shares[(*which, below + 1)] - first) * part)
     return fit_into(total * (float(target[1]) - float(target[0])) + target[0], image.dtype)
+
+
+def _shares_around(totals: NDArray[Any], sides: list[Neighbours]) -> tuple[NDArray[np.float64], list[Neighbours]]:
+    """Return the share of pixels below each border of bins of the regions that are needed, and `sides` among them.
+
+    Only a piece's own regions become float64, so that the tables of a large frame stay small.
+    """
+    firsts = [int(low.min()) for low, _, _ in sides]
+    here = totals[tuple(slice(first, int(high.max()) + 1) for first, (_, high, _) in zip(firsts, sides, strict=True))]
+    shares = np.zeros((*here.shape[:-1], here.shape[-1] + 1))
+    np.divide(here, np.maximum(here[..., -1:], 1), out=shares[..., 1:])
+    return shares, [(low - first, high - first, part) for first, (low, high, part) in zip(firsts, sides, strict=True)]

@@ -19,6 +19,12 @@ class Transform(Global):
 
     group: ClassVar = "Geometry"
     menu: ClassVar = "transform"
+    keeps_depth: ClassVar = True
+
+    @property
+    def blends(self) -> bool:
+        """Whether pixels are mixed: by a spline between them, or by a statistic over blocks of them."""
+        return self.order > 0 or getattr(self, "statistic", "") in ("mean", "sum")
 
     @property
     def order(self) -> int:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import Region
 from napari_tessera.operations.casting import fit_into
+from napari_tessera.operations.scrambling import GOLDEN, scrambled
 
-_GOLDEN = 0x9E3779B97F4A7C15
 _ALL_BITS = 2**64 - 1
 
 
@@ -36,15 +36,8 @@ def random_bits(region: Region, shape: tuple[int, ...], seed: int, stream: int) 
         stride = math.prod(shape[axis + 1 :])
         places = np.arange(part.start, part.stop, dtype=np.uint64) * np.uint64(stride)
         index = index + places.reshape((1,) * axis + (-1,) + (1,) * (len(shape) - axis - 1))
-    key = int(_scrambled(np.array([(seed * 16 + stream) & _ALL_BITS], np.uint64))[0])
-    return _scrambled(index * np.uint64(_GOLDEN) + np.uint64(key))
-
-
-def _scrambled(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    bits = bits + np.uint64(_GOLDEN)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(bits ^ (bits >> np.uint64(31)))
+    key = int(scrambled(np.array([(seed * 16 + stream) & _ALL_BITS], np.uint64))[0])
+    return scrambled(index * np.uint64(GOLDEN) + np.uint64(key))
 
 
 def uniform(region: Region, shape: tuple[int, ...], seed: int, stream: int) -> NDArray[np.float64]:

@@ -1,11 +1,19 @@
 """How an operation declares its parameters: a pydantic field with default, bounds, unit and help."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 
-def parameter(default: Any, help: str, *, unit: str = "", **bounds: Any) -> Any:  # noqa: A002  the field's own word
+def parameter(
+    default: Any,
+    help: str,  # noqa: A002  the field's own word
+    *,
+    unit: str = "",
+    needs: Mapping[str, Sequence[Any]] | None = None,
+    **bounds: Any,
+) -> Any:
     """Return a field of an operation.
 
     Parameters
@@ -16,10 +24,17 @@ def parameter(default: Any, help: str, *, unit: str = "", **bounds: Any) -> Any:
         One sentence in plain words: tooltip, command-line help and reference page show it.
     unit
         What a number counts (``"pixels"``, ``"degrees"``, ``"% of pixels"``); empty for plain numbers.
+    needs
+        Values that other parameters must have for this one to matter: ``{"blur": ["motion"]}``.
     **bounds
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, … of pydantic.
     """
-    return Field(default, description=help, json_schema_extra={"unit": unit} if unit else None, **bounds)
+    extra: dict[str, Any] = {}
+    if unit:
+        extra["unit"] = unit
+    if needs:
+        extra["needs"] = {name: list(values) for name, values in needs.items()}
+    return Field(default, description=help, json_schema_extra=extra or None, **bounds)
 
 
 def _odd(value: int) -> int:

@@ -1,7 +1,7 @@
 """An operation on a frame that lies in memory: the definition that tiled results are held to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -112,8 +112,3 @@ def prepared_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind == "f" and dtype.itemsize > 8:
         return np.dtype(np.float64)
     return dtype.newbyteorder("=")
-
-
-def with_image(block: Block, image: NDArray[Any]) -> Block:
-    """Return `block` with other pixels of the same shape."""
-    return replace(block, image=image, spec=block.spec.with_dtype(image.dtype))

@@ -1,7 +1,7 @@
 """What a Python program calls: data first, one configuration object, everything about the run by keyword."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import CancelToken, JobEvent, drain
 from napari_tessera.io.arrays import ArrayLike, MemorySink
@@ -245,10 +246,10 @@ def apply(
     TesseraError
         Each with one sentence that names the remedy.
     """
+    further = _checked(operation, inputs)
     path = None if out is None else Path(out).expanduser()
     if path is not None:
         check_result_path(operation, path, overwrite)
-    further = {name: value for name, value in inputs.items() if value is not None}
     given = {name: _open_input(operation, name, value) for name, value in further.items()}
     given[operation.inputs[0].name] = open_image(image)
     memory: list[ResultSink] = []
@@ -261,6 +262,19 @@ def apply(
     if operation.output == "points":
         write_points(path, told["points"], overwrite=overwrite)
     return path
+
+
+def _checked(operation: Any, inputs: Mapping[str, ImageLike | None]) -> dict[str, ImageLike]:
+    """Return the inputs that are given, refusing unknown ones, or what is no operation, before anything is opened."""
+    if not isinstance(operation, Operation):
+        name = operation.__name__ if isinstance(operation, type) else "Median"
+        raise InvalidInputError(f"{operation!r} is not an operation: build one, for example operations.{name}().")
+    known = [each.name for each in operation.inputs[1:]]
+    for name in inputs:
+        if name not in known:
+            has = f"its further inputs are {', '.join(known)}" if known else "it has no further inputs"
+            raise InvalidInputError(f"{operation.title} has no input {name!r}: {has}.")
+    return {name: value for name, value in inputs.items() if value is not None}
 
 
 def _open_input(operation: Operation, name: str, value: ImageLike) -> OperationInput:

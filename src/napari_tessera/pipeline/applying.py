@@ -137,12 +137,14 @@ def _run(
         ) from error
 
 
-def _check_memory(frames: Frames) -> Iterator[Warning]:
-    """Say what a global operation needs if that is much, and refuse what cannot fit."""
+def _check_memory(frames: Frames) -> Iterator[Progress | Warning]:
+    """Say what a global operation needs, warn if that is much, and refuse what cannot fit."""
     operation = frames.operation
     if not isinstance(operation, Global):
         return
     need, free = operation.memory(frames.spec), free_memory()
+    says = f"{operation.title} on {frames.inputs.image.name}: needs about {describe_bytes(need)}"
+    yield Progress(0, len(frames), "tile", says)
     if free is None or need <= free // 2:
         return
     what = f"{operation.title} works on whole frames and needs about {describe_bytes(need)} of memory for one of "

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink
 from napari_tessera.core.tiles import Tile, TileGrid
 from napari_tessera.operations.base import Connected, Fitted, Global, Local
@@ -69,6 +71,18 @@ class Engine:
         """What a person reads beside the progress."""
         return f"{self.frames.operation.title} on {self.frames.inputs.image.name}"
 
+    @contextmanager
+    def _naming(self, position: Position) -> Iterator[None]:
+        """Say which of several frames cannot be worked on."""
+        try:
+            yield
+        except InvalidInputError as error:
+            sizes = self.frames.inputs.image.spec.sizes
+            where = ", ".join(f"{axis}={at}" for axis, at in position.items() if sizes[axis] > 1)
+            if not where:
+                raise
+            raise type(error)(f"{where}: {error}") from error
+
     # -- whole frames ----------------------------------------------------------------------------------------------
 
     @property
@@ -87,8 +101,9 @@ class Engine:
         points: dict[tuple[int, ...], NDArray[Any]] = {}
 
         def apply(position: Position) -> None:
-            block = self.frames.block(position)
-            result = np.asarray(run_whole(self.frames.operation, block))
+            with self._naming(position):
+                block = self.frames.block(position)
+                result = np.asarray(run_whole(self.frames.operation, block))
             self.work.check()
             if any(np.may_share_memory(result, given) for given in (block.image, *block.others.values())):
                 result = result.copy()  # a sink may keep it, and an array of the caller's may lie behind it
@@ -134,7 +149,8 @@ class Engine:
         def apply(item: tuple[Position, int]) -> None:
             position, index = item
             tile = grid[index]
-            result = operation.compute(self.frames.block(position, tile.outer))
+            with self._naming(position):
+                result = operation.compute(self.frames.block(position, tile.outer))
             self.work.check()
             self._write_tile(position, tile, result)
             counter.step()
@@ -159,7 +175,8 @@ class Engine:
     def _run_fitted(self, operation: Fitted, position: Position) -> Mapping[str, Any]:
         """Fit the operation to a frame, then apply what it has become."""
         grid, threads = self._grid((0,) * len(self.frames.spec.axes))
-        local = operation.fit(TiledSurvey(self.frames, position, grid, threads, self.report))
+        with self._naming(position):
+            local = operation.fit(TiledSurvey(self.frames, position, grid, threads, self.report))
         self.work.check()
         return self._run_local(local, (position,))
 
@@ -171,18 +188,21 @@ class Engine:
         counter = Counter(self.report, 2 * len(grid), self.message)
 
         def find(index: int) -> None:
-            components.find(grid[index])
+            with self._naming(position):
+                components.find(grid[index])
             counter.step()
 
         def paint(index: int) -> None:
             tile = grid[index]
-            result = components.paint(tile)
+            with self._naming(position):
+                result = components.paint(tile)
             self.work.check()
             self._write_tile(position, replace(tile, outer=tile.inner), result)
             counter.step()
 
         run_all(range(len(grid)), find, threads, self.work.check)
-        components.decide()
+        with self._naming(position):
+            components.decide()
         run_all(range(len(grid)), paint, threads, self.work.check)
         return {"tiles": len(grid)}
 

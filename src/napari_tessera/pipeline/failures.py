@@ -24,7 +24,7 @@ def describe_error(error: BaseException, *, report: str = "the worker's log") ->
         case ValidationError():
             return describe_validation_error(error)
         case MemoryError():
-            return "Memory ran out: close other programs, or choose a smaller tile, patch or batch size."
+            return "Memory ran out: close other programs, or work on a smaller image, tile, patch or batch."
         case OSError():
             return _describe_os_error(error)
         case _:

@@ -20,6 +20,9 @@ from napari_tessera.pipeline.inputs import Inputs
 Position = Mapping[str, int]
 """Which frame: an index along each looped axis."""
 
+_PLACED = ("points", "seeds", "frequencies")
+"""Kinds of inputs that may have a column for each looped axis before those of the frame."""
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -39,6 +42,10 @@ class Frames:
         What comes out of one frame; None for points.
     output
         What comes out of all; None for points.
+    check
+        Raises once the work is to stop.
+    flat
+        ``z`` if the operation gets the only plane of a volume as a plane: it is then the last of `looped`.
     """
 
     operation: Operation
@@ -48,6 +55,7 @@ class Frames:
     frame_output: ImageSpec | None
     output: ImageSpec | None
     check: Callable[[], None] = field(default=lambda: None)
+    flat: str = ""
 
     def __len__(self) -> int:
         return math.prod(self.inputs.image.spec.sizes[axis] for axis in self.looped)
@@ -106,12 +114,17 @@ class Frames:
         array = self.inputs.arrays[name]
         kind = next(one.kind for one in self.operation.inputs if one.name == name)
         dimensions = len(self.spec.spatial)
-        if kind not in ("points", "seeds") or array.shape[1] == dimensions:
+        if kind == "kernel" and self.flat and array.ndim == dimensions + 1 and len(array) == 1:
+            return np.ascontiguousarray(array[0])
+        if kind not in _PLACED or array.shape[1] == dimensions:
             return array
         if array.shape[0] == 0:
             return np.zeros((0, dimensions))
-        here = np.rint(array[:, : len(self.looped)]) == [position[axis] for axis in self.looped]
-        return np.ascontiguousarray(array[here.all(axis=1), len(self.looped) :])
+        leading = _leading_axes(array, dimensions, self.looped, self.flat)
+        if kind == "frequencies" and leading == self.flat:
+            return np.ascontiguousarray(array[:, len(leading) :])  # along z, a plane has no frequency
+        here = np.rint(array[:, : len(leading)]) == [position[axis] for axis in leading]
+        return np.ascontiguousarray(array[here.all(axis=1), len(leading) :])
 
     def cropped(self, block: Block, region: Region) -> Block:
         """Return the part of `block` over `region`, which lies inside it."""
@@ -184,19 +197,45 @@ def make_frames(operation: Operation, inputs: Inputs) -> Frames:
             f"{operation.title} works on one channel and {image.name} has {image.channels}: choose one with the "
             "operation 'channel', or make one with 'grey', first."
         )
+    prepared_image = image.with_dtype(prepared_dtype(image.dtype))
     axes = validate_axes(operation.frame_axes(image.axes))
-    spec = select_axes(image.with_dtype(prepared_dtype(image.dtype)), axes)
-    looped = "".join(axis for axis in image.axes if axis not in axes)
+    flat = "z" if _is_flat(operation, prepared_image, axes) else ""
+    spec = select_axes(prepared_image, axes.replace("z", "") if flat else axes)
+    # the plane's z goes last, so that points have the columns that they have in a thicker volume
+    looped = "".join(axis for axis in image.axes if axis not in axes) + flat
     for name, source in inputs.sources.items():
         _check_fits(name, source.spec, image)
     for one in operation.inputs:
-        if one.kind in ("points", "seeds") and one.name in inputs.arrays:
-            _check_columns(one.name, inputs.arrays[one.name], spec, looped)
+        if one.kind in _PLACED and one.name in inputs.arrays:
+            _check_columns(one.name, inputs.arrays[one.name], spec, looped, flat)
+            leading = _leading_axes(inputs.arrays[one.name], len(spec.spatial), looped, flat)
+            if not (one.kind == "frequencies" and leading == flat):
+                _check_places(one.name, inputs.arrays[one.name], image, leading)
     operation.check_frame(spec)
     if operation.output == "points":
-        return Frames(operation, inputs, spec, looped, None, None)
+        return Frames(operation, inputs, spec, looped, None, None, flat=flat)
     frame_output = operation.output_spec(spec)
-    return Frames(operation, inputs, spec, looped, frame_output, _all_frames(operation, image, looped, frame_output))
+    output = _all_frames(operation, image, looped, frame_output, flat)
+    return Frames(operation, inputs, spec, looped, frame_output, output, flat=flat)
+
+
+def _is_flat(operation: Operation, image: ImageSpec, axes: str) -> bool:
+    """Whether `operation` is to get the only plane of a volume as a plane, with the plane's result.
+
+    Not if it may change z, takes it away (a projection), or needs it (a gradient along z).
+    """
+    if operation.keeps_depth or "z" not in axes or image.sizes["z"] != 1:
+        return False
+    try:
+        operation.check_frame(select_axes(image, axes.replace("z", "")))
+    except InvalidInputError:
+        return False
+    volume = select_axes(image, axes)
+    try:
+        operation.check_frame(volume)
+    except InvalidInputError:
+        return True
+    return operation.output == "points" or "z" in operation.output_spec(volume).axes
 
 
 def _check_fits(name: str, other: ImageSpec, image: ImageSpec) -> None:
@@ -209,14 +248,32 @@ def _check_fits(name: str, other: ImageSpec, image: ImageSpec) -> None:
             )
 
 
-def _check_columns(name: str, points: NDArray[Any], spec: ImageSpec, looped: str) -> None:
+def _check_columns(name: str, points: NDArray[Any], spec: ImageSpec, looped: str, flat: str) -> None:
     dimensions = len(spec.spatial)
-    if len(points) and points.shape[1] not in (dimensions, dimensions + len(looped)):
+    if len(points) and points.shape[1] not in (dimensions, dimensions + len(flat), dimensions + len(looped)):
         raise InvalidInputError(
             f"The input {name!r} has {points.shape[1]} columns, but a point needs {dimensions}, along {spec.spatial}"
             + (f", or {dimensions + len(looped)}, with {looped} before them" if looped else "")
             + ": choose points made on this image."
         )
+
+
+def _check_places(name: str, points: NDArray[Any], image: ImageSpec, leading: str) -> None:
+    """Refuse points on frames that there are not: nobody would notice that they are left out."""
+    for column, axis in enumerate(leading):
+        places, length = np.rint(points[:, column]), image.sizes[axis]
+        outside = (places < 0) | (places >= length)
+        if outside.any():
+            raise InvalidInputError(
+                f"The input {name!r} has a point at {axis} = {points[outside.argmax(), column]:g}, but {image.name} "
+                f"has only {axis} = 0{f' to {length - 1}' * (length > 1)}: choose points made on this image."
+            )
+
+
+def _leading_axes(points: NDArray[Any], dimensions: int, looped: str, flat: str) -> str:
+    """Return which looped axes the columns before those of the frame belong to."""
+    spare = points.shape[1] - dimensions if len(points) else 0
+    return looped if spare == len(looped) else flat[:spare]
 
 
 def _extends(other: ImageSpec, axis: str, length: int) -> bool:
@@ -238,7 +295,7 @@ def select_axes(spec: ImageSpec, axes: str) -> ImageSpec:
     )
 
 
-def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: ImageSpec) -> ImageSpec:
+def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: ImageSpec, flat: str) -> ImageSpec:
     """Return the specification of all frames' results together, in the axis order of the image."""
     twice = [axis for axis in looped if axis in frame.axes]
     if twice:
@@ -247,7 +304,7 @@ def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: Imag
         )
     kept = [axis for axis in image.axes if axis in looped or axis in frame.axes]
     new = [axis for axis in frame.axes if axis not in kept]
-    first = next((at for at, axis in enumerate(kept) if axis in frame.spatial), 0)
+    first = next((at for at, axis in enumerate(kept) if axis in frame.spatial + flat), 0)
     axes = "".join([*kept[:first], *new, *kept[first:]])
     origin = {axis: image if axis in looped else frame for axis in axes}
 

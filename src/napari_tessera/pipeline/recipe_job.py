@@ -5,12 +5,10 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
-from pydantic import Field
 
-from napari_tessera.config.base import Config
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, TesseraError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
@@ -22,36 +20,10 @@ from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
-from napari_tessera.pipeline.requests import InputFile
-
-Suffix = Literal[".ome.zarr", ".tif", ".npy", ".png"]
+from napari_tessera.pipeline.requests import InputFile, RecipeRequest
 
 READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8", ".png", ".npy")
 """What images of a folder are called; the longer ones first, so that all of it is taken off a name."""
-
-
-class RecipeRequest(Config):
-    """Run a recipe on an image, or on all images of a folder.
-
-    Attributes
-    ----------
-    image
-        Takes the place of the recipe's first input; a folder: each image in it does, one after another.
-    inputs
-        The recipe's further inputs by name.
-    out
-        A file for one output of one image, otherwise the folder for files called ``<image>_<output><suffix>``.
-    """
-
-    job: Literal["recipe"] = "recipe"
-    recipe: Path
-    image: InputFile
-    inputs: dict[str, InputFile | Path] = Field(default_factory=dict)
-    out: Path
-    suffix: Suffix = ".ome.zarr"
-    overwrite: bool = False
-    tile: int | None = Field(default=None, ge=1)
-    threads: int | None = Field(default=None, ge=1)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from napari_tessera.io.creating import check_output
 from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import InputKind, Kind, Operation
 from napari_tessera.operations.describe import KINDS
-from napari_tessera.operations.registry import build_operation
+from napari_tessera.operations.registry import all_operations, build_operation
 from napari_tessera.pipeline.applying import ApplyOptions, apply_into, open_input
 from napari_tessera.pipeline.identity import identify_image
 from napari_tessera.pipeline.inputs import OperationInput
@@ -119,6 +119,15 @@ def _check_inputs(step: RecipeStep, operations: Mapping[str, Operation]) -> None
                 f"{operation.title} takes {KINDS[kind]} as {name!r}, but {source!r} gives "
                 f"{KINDS[operations[source].output]}: connect it to another step."
             )
+    first = operation.inputs[0].name
+    source = step.inputs.get(first, "")
+    if operation.blends and source in operations and operations[source].output == "labels":
+        variant = f"{operation.name()}_labels"
+        variant = variant if variant in all_operations() else "resize_labels"
+        raise InvalidInputError(
+            f"{operation.title} mixes neighbouring pixels, and {source!r} gives labels, whose ids must stay as they "
+            f"are: use the operation {variant!r}."
+        )
 
 
 def check_target(checked: CheckedRecipe, output: str, path: Path, overwrite: bool) -> None:

@@ -19,7 +19,6 @@ LIBRARIES: Mapping[str, str] = {
     "numpy": "numpy",
     "scipy": "scipy",
     "scikit-image": "scikit-image",
-    "scikit-learn": "scikit-learn",
     "opencv": "opencv-python-headless",
     "numba": "numba",
 }

@@ -89,7 +89,37 @@ class ApplyRequest(Config):
     threads: int | None = Field(default=None, ge=1)
 
 
-JobRequest = Annotated[TrainRequest | PredictRequest | ApplyRequest, Field(discriminator="job")]
+Suffix = Literal[".ome.zarr", ".tif", ".npy", ".png"]
+"""Formats of the results of a recipe where they go to a folder."""
 
-parse_request: TypeAdapter[TrainRequest | PredictRequest | ApplyRequest] = TypeAdapter(JobRequest)
+
+class RecipeRequest(Config):
+    """Run a recipe on an image, or on all images of a folder.
+
+    Attributes
+    ----------
+    image
+        Takes the place of the recipe's first input; a folder: each image in it does, one after another.
+    inputs
+        The recipe's further inputs by name.
+    out
+        A file for one output of one image, otherwise the folder for files called ``<image>_<output><suffix>``.
+    """
+
+    job: Literal["recipe"] = "recipe"
+    recipe: Path
+    image: InputFile
+    inputs: dict[str, InputFile | Path] = Field(default_factory=dict)
+    out: Path
+    suffix: Suffix = ".ome.zarr"
+    overwrite: bool = False
+    tile: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+
+AnyRequest = TrainRequest | PredictRequest | ApplyRequest | RecipeRequest
+
+JobRequest = Annotated[AnyRequest, Field(discriminator="job")]
+
+parse_request: TypeAdapter[AnyRequest] = TypeAdapter(JobRequest)
 """``parse_request.validate_python(fields)`` gives the request that `fields` describe."""

@@ -1,16 +1,21 @@
 """Operations that make grey levels equally frequent."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of, type_range
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 from napari_tessera.operations.statistics import value_range
+
+if TYPE_CHECKING:
+    from napari_tessera.operations.equalisation import Regions
 
 GROUP = "Intensity"
 _REGION_BINS = 256
@@ -83,17 +88,31 @@ class Clahe(PlaneOrVolume, Fitted):
     )
     over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
 
+    def _regions(self, spec: ImageSpec) -> "Regions":
+        from napari_tessera.operations.equalisation import Regions
+
+        return Regions.of(spec.shape, self.region) if self.region else Regions.eighths(spec.shape)
+
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse more regions than their histograms should take memory."""
+        from napari_tessera.operations.equalisation import MOST_REGIONS, smallest_region
+
+        if self.region and len(self._regions(spec)) > MOST_REGIONS:
+            raise InvalidInputError(
+                f"Regions of {self.region} pixels divide the image into {len(self._regions(spec)):,}, more than "
+                f"{MOST_REGIONS:,}: choose a region of {smallest_region(spec.shape, self.region)} pixels or more."
+            )
+
     def fit(self, survey: Survey) -> Local:
         """Count every region."""
-        from napari_tessera.operations.equalisation import Regions, clipped
+        from napari_tessera.operations.equalisation import added, region_totals
 
         spec = survey.spec
         low, high = type_range(spec.dtype) if spec.dtype.itemsize == 1 else value_range(survey)
-        regions = Regions.of(spec.shape, self.region) if self.region else Regions.eighths(spec.shape)
-        counts = survey.reduce(lambda block: regions.counts(block.image, block.region, low, high, _REGION_BINS), np.add)
-        total = np.cumsum(clipped(counts, self.clip_limit), axis=-1)
-        shares = np.concatenate([np.zeros((*regions.grid, 1)), total / np.maximum(total[..., -1:], 1)], axis=-1)
-        return ClaheBy(grid=regions.grid, shares=shares, span=(low, high), target=range_of(survey, self.over))
+        regions = self._regions(spec)
+        counts = survey.reduce(lambda block: regions.counts(block.image, block.region, low, high, _REGION_BINS), added)
+        totals = region_totals(counts, regions, _REGION_BINS, self.clip_limit)
+        return ClaheBy(grid=regions.grid, totals=totals, span=(low, high), target=range_of(survey, self.over))
 
 
 class ClaheBy(Local):
@@ -102,7 +121,7 @@ class ClaheBy(Local):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     grid: tuple[int, ...] = parameter(..., "Number of regions along each axis.")
-    shares: Any = parameter(..., "Curve of each region, float64 (*grid, bins + 1).")
+    totals: Any = parameter(..., "Pixels of each region in a bin or below, unsigned integers (*grid, bins).")
     span: tuple[float, float] = parameter(..., "Range of the bins.")
     target: tuple[float, float] = parameter(..., "Range of the result.")
 
@@ -111,4 +130,4 @@ class ClaheBy(Local):
         from napari_tessera.operations.equalisation import Regions, equalise_regions
 
         regions = Regions(block.spec.shape, self.grid)
-        return equalise_regions(block.image, block.region, regions, self.shares, self.span, self.target)
+        return equalise_regions(block.image, block.region, regions, self.totals, self.span, self.target)

@@ -17,6 +17,7 @@ from napari_tessera.operations.registry import register
 GROUP = "Fourier"
 ROUNDING = "float rounding: about a millionth of the brightest pixel"
 
+_BUTTERWORTH = {"profile": ["butterworth"]}
 _UNIT = "cycles per pixel"
 _CENTRES = Input("centres", "frequencies", "Points on the spikes of the spectrum; one of each opposite pair is enough.")
 
@@ -117,7 +118,7 @@ class RadialFilter(Fourier):
     profile: Profile = parameter(
         "butterworth", "How the filter ends: at once (ideal; rings), by a power (butterworth) or as a bell (gaussian)."
     )
-    order: int = parameter(2, "Steepness of the Butterworth filter.", ge=1, le=20)
+    order: int = parameter(2, "Steepness of the Butterworth filter.", needs=_BUTTERWORTH, ge=1, le=20)
     physical: bool = parameter(
         False, "Count in cycles per smallest pixel size, so that a volume is treated alike along z."
     )
@@ -226,7 +227,7 @@ class Notching(Fourier):
         unit=_UNIT, gt=0, le=0.25,
     )  # fmt: skip
     profile: Profile = parameter("gaussian", "How a notch ends: as a bell (gaussian), by a power, or at once.")
-    order: int = parameter(2, "Steepness of the Butterworth notch.", ge=1, le=20)
+    order: int = parameter(2, "Steepness of the Butterworth notch.", needs=_BUTTERWORTH, ge=1, le=20)
 
     def centres(self, block: Block) -> NDArray[np.float64]:
         """Return the points of the spectrum layer in cycles per pixel."""

@@ -16,6 +16,9 @@ GROUP = "Region growing"
 BYTES_PER_PIXEL = 40
 """Marks, the queue, and the result on its way to uint32."""
 
+SLICE = 2**18
+"""Pixels that grow between two looks at whether the job has been cancelled: some hundredths of a second."""
+
 
 @register
 class GrowRegions(Global):
@@ -63,11 +66,13 @@ class GrowRegions(Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the regions."""
-        from napari_tessera.operations.growing import grow
+        from napari_tessera.operations.growing import Grower
 
-        seeds = seeds_of(block)
-        out = np.zeros(block.image.shape, np.uint32)
-        return grow(block.image, seeds, self.criterion, self.tolerance, self.connectivity, self.max_size, out)
+        grower = Grower(block.image, self.connectivity)
+        grower.start(seeds_of(block), self.criterion, self.tolerance, self.max_size)
+        while not grower.step(SLICE):
+            block.check()
+        return grower.labels(np.zeros(block.image.shape, np.uint32))
 
 
 def seeds_of(block: Block) -> NDArray[Any]:

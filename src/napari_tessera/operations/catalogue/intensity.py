@@ -23,7 +23,8 @@ class Invert(PlaneOrVolume, Fitted):
     """Turn bright into dark: the negative.
 
     Integers are mirrored within their type (255 − x for uint8, −1 − x for signed ones), floats within the range of
-    the image (lowest + highest − x).
+    the image (lowest + highest − x). An 8-bit image whose highest intensity is 1 counts as a mask and becomes 1 − x;
+    one that is all 0 is black and becomes 255.
     """
 
     title: ClassVar = "Invert"
@@ -34,6 +35,9 @@ class Invert(PlaneOrVolume, Fitted):
         dtype = survey.spec.dtype
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
+            # Bool images arrive as 0 and 1. A frame without any 1 may as well be the empty channel of a colour image.
+            if dtype == np.uint8 and value_range(survey)[1] == 1:
+                return SubtractFrom(top=1)
             return SubtractFrom(top=int(limits.min) + int(limits.max))
         low, high = value_range(survey)
         return SubtractFrom(top=low + high)
@@ -298,11 +302,15 @@ class Rescale(PlaneOrVolume, Fitted):
 
     def check_frame(self, spec: ImageSpec) -> None:
         """Refuse a range that the image's type cannot hold."""
-        bottom, top = (-np.inf, np.inf) if spec.dtype.kind == "f" else type_range(spec.dtype)
-        if self.keep_type and not all(bottom <= end <= top for end in (self.low, self.high)):
+        dtype = np.dtype(self.output_dtype(spec.dtype))
+        largest = float(np.finfo(dtype).max) if dtype.kind == "f" else 0.0
+        bottom, top = (-largest, largest) if largest else type_range(dtype)
+        if not all(bottom <= end <= top for end in (self.low, self.high)):
+            remedy = "choose a range within" + (", or do without keep_type." if dtype.kind != "f" else ".")
             raise InvalidInputError(
-                f"{spec.dtype} holds {bottom} to {top}, not {self.low:g} to {self.high:g}: choose a range within, or "
-                "do without keep_type."
+                f"{dtype} holds {bottom:g} to {top:g}, not {self.low:g} to {self.high:g}: {remedy}"
+                if largest
+                else f"{dtype} holds {bottom} to {top}, not {self.low:g} to {self.high:g}: {remedy}"
             )
 
     def fit(self, survey: Survey) -> Local:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
 from napari_tessera.operations.on_labels import OnLabels, Unit, labels_of, spacing_of, unit_parameter
@@ -107,6 +108,10 @@ class Outlines(Shaping):
         return np.where(labels == 0, dilate(labels, self.radius, self.shape), labels.dtype.type(0))
 
 
+FARTHEST = 10_000
+"""Pixels that objects may grow."""
+
+
 @register
 class ExpandLabels(PlaneOrVolume, OnLabels, Local):
     """Grow objects into the background by a distance, in pixels or in the units of the image.
@@ -122,6 +127,14 @@ class ExpandLabels(PlaneOrVolume, OnLabels, Local):
 
     def _spacing(self, spec: ImageSpec) -> list[float]:
         return spacing_of(spec) if self.unit == "calibrated" else [1.0] * len(spec.spatial)
+
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse a distance of too many pixels."""
+        step = min(self._spacing(spec))
+        if self.distance / step > FARTHEST:
+            raise InvalidInputError(
+                f"A distance of {self.distance:g} is more than {FARTHEST:,} pixels: choose {FARTHEST * step:g} or less."
+            )
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return how many pixels the distance is along each axis."""

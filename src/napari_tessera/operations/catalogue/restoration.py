@@ -17,6 +17,9 @@ from napari_tessera.operations.registry import register
 GROUP = "Restoration"
 ROUNDING = "float rounding, amplified as far as the blur is undone: about a thousandth of the brightest pixel"
 
+_GAUSSIAN = {"blur": ["gaussian"]}
+_MOTION = {"blur": ["motion"]}
+
 _USUAL_REACH = 16
 """Pixels that a PSF is taken to reach from its centre, at least, to estimate memory: its size is not known by then."""
 
@@ -54,11 +57,20 @@ class KnownBlur(Restoration):
     blur: Literal["gaussian", "motion"] = parameter(
         "gaussian", "Kind of blur, unless a PSF is given: out of focus (gaussian) or moved in a straight line (motion)."
     )
-    sigma: float = parameter(2.0, "Standard deviation of the Gaussian blur along y and x.", unit="pixels", gt=0, le=100)
-    sigma_z: float = parameter(2.0, "Standard deviation of the Gaussian blur along z.", unit="pixels", gt=0, le=100)
-    length: float = parameter(10.0, "Path of the motion.", unit="pixels", gt=0, le=500)
+    sigma: float = parameter(
+        2.0, "Standard deviation of the Gaussian blur along y and x.", unit="pixels", needs=_GAUSSIAN, gt=0, le=100
+    )
+    sigma_z: float = parameter(
+        2.0, "Standard deviation of the Gaussian blur along z.", unit="pixels", needs=_GAUSSIAN, gt=0, le=100
+    )
+    length: float = parameter(10.0, "Path of the motion.", unit="pixels", needs=_MOTION, gt=0, le=500)
     angle: float = parameter(
-        0.0, "Direction of the motion, counter-clockwise from the x axis.", unit="degrees", ge=-360, le=360
+        0.0,
+        "Direction of the motion, counter-clockwise from the x axis.",
+        unit="degrees",
+        needs=_MOTION,
+        ge=-360,
+        le=360,
     )
 
     def reach(self, ndim: int) -> tuple[int, ...]:

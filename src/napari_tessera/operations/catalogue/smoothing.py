@@ -76,7 +76,7 @@ class Median(_Window):
         """Return the medians over windows, reflected at the frame's borders."""
         from napari_tessera.operations.rank.median import median
 
-        return median(block.image, self.size)
+        return median(block.image, self.size, check=block.check)
 
 
 @register

@@ -63,7 +63,7 @@ class Levels(Dividing, Local):
 
 
 @register
-class ManualThreshold(PlaneOrVolume, Dividing, Local):
+class ManualThreshold(Dividing, Local):
     """Keep pixels above, below or between grey levels that you choose.
 
     What is above one level is exactly what is not below it: ``above`` is greater than the threshold, ``below`` is all

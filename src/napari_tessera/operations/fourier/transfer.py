@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.fft import fftfreq, fftshift, rfftfreq
+from scipy.fft import fftfreq, rfftfreq
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.fourier.checking import Real, require_positive
@@ -29,11 +29,6 @@ def rfft_frequencies(shape: Sequence[int], dtype: DTypeLike = np.float64) -> Fre
 def dct_frequencies(shape: Sequence[int], dtype: DTypeLike = np.float64) -> Frequencies:
     """Return the frequencies of a cosine transform (type II) of an array of `shape`."""
     return _open([np.arange(n) / (2 * n) for n in shape], dtype)
-
-
-def centred_frequencies(shape: Sequence[int], dtype: DTypeLike = np.float64) -> Frequencies:
-    """Return the frequencies of a spectrum as it is shown: zero frequency at position ``n // 2`` of each axis."""
-    return _open([fftshift(fftfreq(n)) for n in shape], dtype)
 
 
 def _open(vectors: Sequence[NDArray[Any]], dtype: DTypeLike) -> Frequencies:

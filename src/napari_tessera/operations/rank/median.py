@@ -1,11 +1,13 @@
 """Median filter of 2D and 3D images, identical to scipy's with reflected borders and far faster."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.operations.rank.counting import median_by_counting
 
 LARGEST_NETWORK = 343
 """Pixels of the largest window that is filtered by a sorting network: beyond, compiling one takes too long."""
@@ -19,14 +21,20 @@ OPENCV_DTYPES = {3: {"uint8", "uint16", "int16", "float32"}, 5: {"float32"}}
 Window = tuple[int, int, int]
 
 
-def median(image: NDArray[Any], size: int | tuple[int, ...], out: NDArray[Any] | None = None) -> NDArray[Any]:
+def median(
+    image: NDArray[Any],
+    size: int | tuple[int, ...],
+    out: NDArray[Any] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> NDArray[Any]:
     """Replace each pixel by the median of the window around it; borders are reflected (d c b a | a b c d | d c b a).
 
     The result is that of ``scipy.ndimage.median_filter(image, size, mode="reflect")`` in every pixel, but exact
     for integers above 2⁵³, which scipy rounds. What computes it:
     OpenCV for square windows of 3, and 5 on float32; sorting networks [1]_ for other windows of up to
     `LARGEST_NETWORK` pixels, in 3D too; OpenCV's constant-time histogram for larger square windows on uint8 and bool;
-    scipy for what is left (large windows on other dtypes, windows that extend along one axis only). The first call
+    counts of ranks
+    for other large windows; scipy for windows that extend along one axis only. The first call
     for a window and dtype compiles a network for about a second; it is then cached on disk.
 
     Parameters
@@ -38,6 +46,8 @@ def median(image: NDArray[Any], size: int | tuple[int, ...], out: NDArray[Any] |
         Extent of the window in pixels, odd, one for all axes or one per axis.
     out : array, optional
         Where to write, of the shape and dtype of `image`.
+    check : callable, optional
+        Raises if the work is to end; called now and then where windows are large.
 
     Returns
     -------
@@ -61,7 +71,7 @@ def median(image: NDArray[Any], size: int | tuple[int, ...], out: NDArray[Any] |
         return result
     source, target = as_filtered(image, result)
     window: Window = (1, *extents) if len(extents) == 2 else extents  # type: ignore[assignment]
-    _filter(source, window, target)
+    _filter(source, window, target, check)
     if not np.may_share_memory(target, result):
         result[...] = target.reshape(result.shape)
     return result
@@ -88,7 +98,7 @@ def checked_size(size: int | tuple[int, ...], ndim: int) -> tuple[int, ...]:
     return extents
 
 
-def _filter(image: NDArray[Any], window: Window, out: NDArray[Any]) -> None:
+def _filter(image: NDArray[Any], window: Window, out: NDArray[Any], check: Callable[[], None]) -> None:
     """Filter a (z, y, x) array into another one by the fastest way there is for the window and the dtype."""
     depth, height, width = window
     wide = [axis for axis in range(3) if window[axis] > 1]
@@ -100,7 +110,7 @@ def _filter(image: NDArray[Any], window: Window, out: NDArray[Any]) -> None:
         # The kernels need rows of several pixels in planes of several rows: exchange the axis of extent 1 with z.
         narrow = window.index(1)
         turned = np.empty_like(np.swapaxes(image, 0, narrow), order="C")
-        _filter(np.ascontiguousarray(np.swapaxes(image, 0, narrow)), _exchanged(window, narrow), turned)
+        _filter(np.ascontiguousarray(np.swapaxes(image, 0, narrow)), _exchanged(window, narrow), turned, check)
         out[...] = np.swapaxes(turned, 0, narrow)
     elif depth == 1 and height == width and _suits_opencv(image.dtype, height):
         for plane, target in zip(image, out, strict=True):
@@ -108,7 +118,7 @@ def _filter(image: NDArray[Any], window: Window, out: NDArray[Any]) -> None:
     elif depth * height * width <= LARGEST_NETWORK and width <= LONGEST_ROW:
         _filter_with_network(image, window, out)
     else:
-        _filter_with_scipy(image, window, out)
+        median_by_counting(image, window, out, check)
 
 
 def _exchanged(window: Window, axis: int) -> Window:

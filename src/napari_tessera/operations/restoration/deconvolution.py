@@ -87,7 +87,6 @@ def wiener(image: NDArray[Any], psf: NDArray[Any], noise_to_signal: float | None
         If the image or the PSF cannot be used, K is not positive, or the image is constant and K is not given.
     """
     real = as_real(image)
-    real = as_real(image)
     weights = checked_psf(psf, real.shape)
     ratio = noise.noise_to_signal(real) if noise_to_signal is None else noise_to_signal
     require_positive(ratio, "The noise-to-signal ratio")
