@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.napari_plugin.layers import class_colormap
+from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.annotation import CLASS_COLORS
 from napari_tessera.pipeline.frames import select_axes
@@ -219,10 +220,11 @@ def bring_into_view(viewer: ViewerModel, layer: Layer) -> None:
     shown = list(viewer.dims.displayed)
     own = np.ptp(np.asarray(layer.extent.world)[:, -len(shown) :], axis=0).max()
     all_ = np.ptp(np.asarray(viewer.layers.extent.world)[:, shown], axis=0).max()
-    if own <= 0 or own * LOST > all_:
+    if not isinstance(layer, Image) or own <= 0 or own * LOST > all_:
         return
     for other in viewer.layers:
         other.visible = other is layer
     viewer.reset_view()
-    viewer.camera.center = tuple(np.asarray(layer.extent.world)[:, -len(shown) :].mean(axis=0))
-    viewer.camera.zoom *= all_ / own
+    camera = camera_of(viewer)
+    camera.center = tuple(np.asarray(layer.extent.world)[:, -len(shown) :].mean(axis=0))
+    camera.zoom *= all_ / own
