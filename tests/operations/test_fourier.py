@@ -486,3 +486,13 @@ def test_an_image_of_one_pixel_is_filtered():
     np.testing.assert_allclose(filtering.high_pass(pixel, 0.1), 0)
     np.testing.assert_allclose(notch.notch_filter(pixel, [(0.2, 0.1)], 0.02), 5)
     np.testing.assert_allclose(spectrum.image_from(spectrum.log_modulus(pixel), spectrum.phase(pixel)), 5)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("low", [1e-26, 1.2e-38, 1e-300])
+def test_a_band_from_nearly_zero_keeps_the_zero_frequency(profile, low):
+    radius2 = transfer.squared_radius(transfer.dct_frequencies((6, 5), np.float32))
+    rejected = transfer.band_reject(radius2, low, 0.15, profile, 2)
+    assert rejected.dtype == np.float32
+    assert np.isfinite(rejected).all()
+    assert rejected[0, 0] == 1

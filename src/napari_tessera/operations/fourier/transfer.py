@@ -139,11 +139,13 @@ def band_reject(radius2: Real, low: float, high: float, profile: Profile = "butt
         return high_pass(radius2, high, profile, order)
     if profile == "ideal":
         within = falling(radius2 / high**2, "ideal", order)
-        below = radius2 < low**2 * (1 - 4 * np.finfo(radius2.dtype).eps)
+        below = (radius2 < low**2 * (1 - 4 * np.finfo(radius2.dtype).eps)) | (radius2 == 0)
         return 1 - within * ~below
-    with np.errstate(divide="ignore", over="ignore"):
-        # squared distance from the band's middle in units of its half width; infinite at zero frequency
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        # squared distance from the band's middle in units of its half width; infinite at zero frequency, also where
+        # the square of a tiny middle is rounded to 0
         relative2 = (radius2 - low * high) ** 2 / (radius2 * (high - low) ** 2)
+        relative2 = np.where(radius2 == 0, radius2.dtype.type(np.inf), relative2)
         if profile == "gaussian":
             return np.asarray(1 - np.exp(-relative2))
         return np.asarray(1 / (1 + relative2 ** -float(order)))
