@@ -140,7 +140,7 @@ def band_reject(radius2: Real, low: float, high: float, profile: Profile = "butt
     if profile == "ideal":
         within = falling(radius2 / high**2, "ideal", order)
         below = (radius2 < low**2 * (1 - 4 * np.finfo(radius2.dtype).eps)) | (radius2 == 0)
-        return 1 - within * ~below
+        return np.asarray(1 - within * ~below)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         # squared distance from the band's middle in units of its half width; infinite at zero frequency, also where
         # the square of a tiny middle is rounded to 0
