@@ -201,12 +201,13 @@ def with_bright_border(weights, axis):
     return dark, bright + (dark - seen[0])
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("weights", [GAUSSIAN, MOTION], ids=["gaussian", "motion"])
+# Not the inverse filter on motion: that lets nothing of some frequencies pass, and dividing by it rings everywhere.
+@pytest.mark.parametrize(
+    ("method", "weights"),
+    [(method, GAUSSIAN) for method in METHODS] + [(method, MOTION) for method in METHODS if method != "inverse"],
+)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_nothing_appears_at_the_opposite_border(method, weights, axis):
-    if method == "inverse" and weights is MOTION:
-        pytest.skip("motion lets nothing of some frequencies pass: dividing by that rings through the whole image")
     dark, bright = with_bright_border(weights, axis)
     dark_seen, bright_seen = (METHODS[method](image, weights) for image in (dark, bright))
     far = (slice(None),) * axis + (slice(-20, None),)

@@ -1,6 +1,7 @@
 """One control per type of parameter: each shows a value, takes a new one, and tells when the person changes it."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ class Control(QWidget):
 
     changed = Signal()
 
+    @abstractmethod
     def value(self) -> Any:
         """Return what is set.
 
@@ -38,11 +40,10 @@ class Control(QWidget):
         InvalidInputError
             If what was typed is no value.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def set_value(self, value: Any) -> None:
         """Show `value`."""
-        raise NotImplementedError
 
     def _hold(self, *widgets: QWidget) -> None:
         layout = QHBoxLayout(self)
