@@ -70,7 +70,9 @@ def assert_same(one: Components, other: Components) -> None:
 @st.composite
 def parts_of(draw: st.DrawFn) -> tuple[NDArray[Any], int]:
     dimensions = draw(st.sampled_from([2, 2, 3]))
-    shape = [draw(st.integers(1, 23 if dimensions == 2 else 9)) for _ in range(dimensions)]
+    # a stack of one plane is worked on as that plane, so volumes begin at two
+    lowest, highest = ((1, 1), 23) if dimensions == 2 else ((2, 1, 1), 9)
+    shape = [draw(st.integers(low, highest)) for low in lowest]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kinds = draw(st.integers(1, 3))
     image = rng.integers(1, kinds + 1, shape) * (rng.random(shape) < draw(st.sampled_from([0.2, 0.5, 0.7, 0.95])))
