@@ -23,7 +23,7 @@ from limits import reached
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_tessera.napari_plugin.train_widget import TrainWidget
+from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 
 EDGE = 2048
 BEAT_MS = 5

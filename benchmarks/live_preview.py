@@ -22,8 +22,8 @@ from limits import reached
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_tessera.napari_plugin.filter_widget import FilterWidget
-from napari_tessera.napari_plugin.preview_computing import PreviewResult
+from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
+from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult
 from napari_tessera.napari_plugin.view_tracker import camera_of
 
 EDGE = 2048

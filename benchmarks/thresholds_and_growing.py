@@ -21,9 +21,9 @@ from limits import reached
 from numpy.typing import NDArray
 from skimage import data, filters, segmentation
 
-from napari_tessera.operations.growing import Grower, grow
-from napari_tessera.operations.histograms import Histogram, full_range, histogram, histogram_of
-from napari_tessera.operations.thresholds import multi_otsu, otsu
+from napari_tessera.operations.growing.grower import Grower, grow
+from napari_tessera.operations.reductions.histograms import Histogram, full_range, histogram, histogram_of
+from napari_tessera.operations.thresholding.thresholds import multi_otsu, otsu
 
 CLASSES_LIMIT = 20.0
 """Milliseconds for any number of classes on 65,536 levels."""

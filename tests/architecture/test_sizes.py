@@ -12,9 +12,9 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 OUTERMOST = {
     "pipeline/worker.py",
-    "napari_plugin/applying.py",
-    "napari_plugin/live_preview.py",
-    "napari_plugin/runner.py",
+    "napari_plugin/filtering/applying.py",
+    "napari_plugin/filtering/live_preview.py",
+    "napari_plugin/jobs/runner.py",
     "cli/main.py",
 }
 """Where a thread, a process or a command ends: whatever went wrong there must still reach the person."""

@@ -31,7 +31,7 @@ def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def runner(qapp: Any) -> Iterator[Any]:
-    from napari_tessera.napari_plugin.runner import JobRunner
+    from napari_tessera.napari_plugin.jobs.runner import JobRunner
 
     runner = JobRunner(arguments=(FAKE_WORKER,))
     yield runner

@@ -6,7 +6,7 @@ import pytest
 
 from napari_tessera.napari_plugin import demo as demo_module
 from napari_tessera.napari_plugin.demo import Demo, main
-from napari_tessera.napari_plugin.runner import RunState
+from napari_tessera.napari_plugin.jobs.runner import RunState
 
 pytestmark = pytest.mark.gui
 

@@ -13,8 +13,8 @@ from napari.layers._source import layer_source
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.errors import AnnotationError, InvalidInputError, JobCancelledError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin import inputs as inputs_module
-from napari_tessera.napari_plugin.inputs import blocks, numbers_in, source_path, stored_path, write_input
+from napari_tessera.napari_plugin.jobs import inputs as inputs_module
+from napari_tessera.napari_plugin.jobs.inputs import blocks, numbers_in, source_path, stored_path, write_input
 from napari_tessera.napari_plugin.layers import (
     displaced,
     hex_color,
@@ -24,7 +24,7 @@ from napari_tessera.napari_plugin.layers import (
     possible_axes,
     probability_layers,
 )
-from napari_tessera.napari_plugin.rasterize import draw_marks, read_marks
+from napari_tessera.napari_plugin.training.rasterize import draw_marks, read_marks
 
 pytestmark = pytest.mark.gui
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.napari_plugin import live_preview, preview_strips
-from napari_tessera.napari_plugin.histogram_data import HistogramTask, compute_histogram
-from napari_tessera.napari_plugin.live_preview import LivePreview
+from napari_tessera.napari_plugin.filtering import live_preview, preview_strips
+from napari_tessera.napari_plugin.filtering.histogram_data import HistogramTask, compute_histogram
+from napari_tessera.napari_plugin.filtering.live_preview import LivePreview
+from napari_tessera.napari_plugin.filtering.preview_computing import Fits, PreviewTask, compute_preview
+from napari_tessera.napari_plugin.filtering.preview_scaling import scaled_to
 from napari_tessera.napari_plugin.looking import Look, ThinnedSource
-from napari_tessera.napari_plugin.preview_computing import Fits, PreviewTask, compute_preview
-from napari_tessera.napari_plugin.preview_scaling import scaled_to
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.api import apply
@@ -196,7 +196,7 @@ def test_histograms_count_every_pixel(dtype):
 
 
 def test_a_histogram_of_a_huge_frame_is_thinned(monkeypatch):
-    monkeypatch.setattr("napari_tessera.napari_plugin.histogram_data.MOST_COUNTED", 100)
+    monkeypatch.setattr("napari_tessera.napari_plugin.filtering.histogram_data.MOST_COUNTED", 100)
     data = compute_histogram(
         HistogramTask(1, build_operation("otsu", {}), look_at_array(image((40, 40)))), lambda: None
     )

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.operation_form import OperationForm, defaults_of
-from napari_tessera.napari_plugin.operation_picker import OperationPicker, match
+from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
+from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker, match
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
 from napari_tessera.operations.parameters import OddSize, parameter
 from napari_tessera.operations.registry import all_operations, find_operation, register, unregister

@@ -16,9 +16,9 @@ import pytest
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result
-from napari_tessera.napari_plugin import runner as runner_module
-from napari_tessera.napari_plugin.runner import RunState
-from napari_tessera.napari_plugin.worker_process import LOG_BYTES, open_log
+from napari_tessera.napari_plugin.jobs import runner as runner_module
+from napari_tessera.napari_plugin.jobs.runner import RunState
+from napari_tessera.napari_plugin.jobs.worker_process import LOG_BYTES, open_log
 from napari_tessera.pipeline.worker import lower_priority
 
 from .conftest import FAKE_WORKER, FakeRequest, fake_job
@@ -314,7 +314,7 @@ def test_the_worker_ends_when_its_parent_is_killed(tmp_path):
             "-c",
             textwrap.dedent(f"""
             import queue, time
-            from napari_tessera.napari_plugin.worker_process import WorkerProcess
+            from napari_tessera.napari_plugin.jobs.worker_process import WorkerProcess
             inbox = queue.SimpleQueue()
             worker = WorkerProcess(1, inbox, arguments=({FAKE_WORKER!r},))
             inbox.get()

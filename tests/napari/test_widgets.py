@@ -12,16 +12,16 @@ from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
-from napari_tessera.napari_plugin.class_table import default_classes
-from napari_tessera.napari_plugin.job_panel import duration, progress_text
+from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+from napari_tessera.napari_plugin.jobs.job_panel import duration, progress_text
+from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.layers import hex_color
-from napari_tessera.napari_plugin.predict_widget import SETTINGS as PREDICT_SETTINGS
-from napari_tessera.napari_plugin.predict_widget import PredictWidget
-from napari_tessera.napari_plugin.runner import RunState
-from napari_tessera.napari_plugin.settings_form import SettingsForm
-from napari_tessera.napari_plugin.train_widget import SETTINGS as TRAIN_SETTINGS
-from napari_tessera.napari_plugin.train_widget import TrainWidget
-from napari_tessera.napari_plugin.training_inputs import Pair, TrainingInputs
+from napari_tessera.napari_plugin.prediction.predict_widget import SETTINGS as PREDICT_SETTINGS
+from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
+from napari_tessera.napari_plugin.training.class_table import default_classes
+from napari_tessera.napari_plugin.training.train_widget import SETTINGS as TRAIN_SETTINGS
+from napari_tessera.napari_plugin.training.train_widget import TrainWidget
+from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
 from napari_tessera.napari_plugin.view_tracker import camera_of, visible_region
 
 from .conftest import fake_job
@@ -300,7 +300,7 @@ def test_one_of_two_widgets_closing_spares_the_worker(train, viewer, runner, qtb
 
 def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
     from napari_tessera.napari_plugin.layers import placement
-    from napari_tessera.napari_plugin.preview_layer import PreviewLayer
+    from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 
     image = viewer.add_image(np.zeros((30, 20)), scale=(2, 2), translate=(10, 10))
     painted = viewer.add_labels(np.zeros((30, 20), np.uint8))
@@ -323,7 +323,7 @@ def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
 
 def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path):
     from napari_tessera.napari_plugin.layers import placement
-    from napari_tessera.napari_plugin.preview_layer import PreviewLayer
+    from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 
     images = [
         viewer.add_image(np.zeros((30, 20)), scale=(2, 2)),
@@ -343,7 +343,7 @@ def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path)
 
 
 def test_a_preview_that_is_gone_is_passed_over(viewer, tmp_path):
-    from napari_tessera.napari_plugin.preview_layer import PreviewLayer
+    from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 
     preview = PreviewLayer(viewer, [{}], {})
     preview.show(Preview(0, ((0, 1), (0, 1)), str(tmp_path / "none.npy")))
@@ -458,7 +458,7 @@ def test_the_window_process_never_imports_torch(tmp_path):
 
 
 def test_the_widgets_are_in_the_menu(viewer, qtbot):
-    from napari_tessera.napari_plugin import runner as runner_module
+    from napari_tessera.napari_plugin.jobs import runner as runner_module
 
     for title in ("Train", "Predict"):
         _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", title)

@@ -15,7 +15,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.catalogue.cluster import GaussianMixture, KMeans
-from napari_tessera.operations.clustering import (
+from napari_tessera.operations.thresholding.clustering import (
     by_brightness,
     fit_gaussians,
     kmeans,

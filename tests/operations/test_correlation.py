@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.correlation import correlate_axis, gaussian_blur
+from napari_tessera.operations.filtering.correlation import correlate_axis, gaussian_blur
 
 
 @given(

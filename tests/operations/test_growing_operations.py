@@ -9,7 +9,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.catalogue.growing import GrowRegions
-from napari_tessera.operations.growing import grow
+from napari_tessera.operations.growing.grower import grow
 
 COINS = data.coins()
 BLOCKS = np.kron(np.array([[10, 200, 10], [90, 10, 60]], np.uint8), np.ones((8, 8), np.uint8))

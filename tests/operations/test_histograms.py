@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.histograms import (
+from napari_tessera.operations.reductions.histograms import (
     BINS,
     Histogram,
     bins_for,
@@ -70,6 +70,7 @@ def test_counts_of_tiles_sum_to_those_of_the_whole(dtype):
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e6, 1e6)), st.integers(2, 9))
 def test_float_bins_match_their_edges(image, bins):
     low, high = extent_of(image)
+    assume(high == low or high - low > 1e-300)  # a range that cannot be divided is refused, see below
     count = bins_for(image.dtype, low, high, bins)
     found = Histogram(histogram_of(image, low, high, count), low, high, image.dtype)
     assert found.edges.size == found.centers.size + 1 == count + 1

@@ -12,7 +12,6 @@ import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.opening import open_image
-from napari_tessera.operations import equalisation
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.catalogue.conversion import Channel, ConvertType, Grey, ReplaceInvalid
 from napari_tessera.operations.catalogue.equalisation import Clahe, EqualizeHistogram
@@ -26,7 +25,8 @@ from napari_tessera.operations.catalogue.intensity import (
     Rescale,
     SubtractMean,
 )
-from napari_tessera.operations.percentiles import percentiles, ranked
+from napari_tessera.operations.intensity import equalisation
+from napari_tessera.operations.reductions.percentiles import percentiles, ranked
 from napari_tessera.operations.whole import WholeFrame
 
 DTYPES = ["uint8", "uint16", "int8", "int16", "uint32", "int32", "int64", "uint64", "float32", "float64"]

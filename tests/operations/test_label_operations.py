@@ -20,10 +20,10 @@ from napari_tessera.operations.catalogue.labels import (
     ReplaceLabel,
     SplitTouching,
 )
-from napari_tessera.operations.label_ids import replaced
-from napari_tessera.operations.splitting import split
-from napari_tessera.operations.splitting_kernels import flood
-from napari_tessera.operations.surveying import count_ids, merge_counts
+from napari_tessera.operations.labels.label_ids import replaced
+from napari_tessera.operations.labels.splitting import split
+from napari_tessera.operations.labels.splitting_kernels import flood
+from napari_tessera.operations.reductions.surveying import count_ids, merge_counts
 
 HIGH = 4_000_000_000
 RANDOM = np.random.default_rng(7)

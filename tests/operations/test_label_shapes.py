@@ -18,7 +18,7 @@ from napari_tessera.operations.catalogue.label_shapes import (
     OpenLabels,
     Outlines,
 )
-from napari_tessera.operations.morphology import closed, dilate, erode, expand, opened, squared_distance
+from napari_tessera.operations.labels.morphology import closed, dilate, erode, expand, opened, squared_distance
 
 HIGH = 4_000_000_000
 RANDOM = np.random.default_rng(7)

@@ -8,7 +8,7 @@ import napari_tessera as nt
 from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.catalogue.noise import GaussianNoise, PoissonNoise, SaltAndPepper
-from napari_tessera.operations.noise import uniform
+from napari_tessera.operations.noise.simulation import uniform
 
 
 def test_random_numbers_are_uniform_and_independent_of_neighbours() -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
-from napari_tessera.operations.statistics import exact_sum, moments, value_range
+from napari_tessera.operations.reductions.statistics import exact_sum, moments, value_range
 from napari_tessera.operations.whole import WholeFrame
 
 numbers = st.floats(-1e100, 1e100, allow_nan=False, allow_infinity=False)

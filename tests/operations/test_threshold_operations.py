@@ -23,8 +23,8 @@ from napari_tessera.operations.catalogue.threshold import (
     Sauvola,
     Triangle,
 )
-from napari_tessera.operations.levels import above, classify, rounded_down
-from napari_tessera.operations.local_thresholds import window_mean, window_mean_std
+from napari_tessera.operations.thresholding.levels import above, classify, rounded_down
+from napari_tessera.operations.thresholding.local_thresholds import window_mean, window_mean_std
 from napari_tessera.operations.whole import WholeFrame
 
 COINS = data.coins()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from skimage import data, filters
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.histograms import Histogram, histogram
-from napari_tessera.operations.thresholds import li, multi_otsu, otsu, triangle
+from napari_tessera.operations.reductions.histograms import Histogram, histogram
+from napari_tessera.operations.thresholding.thresholds import li, multi_otsu, otsu, triangle
 
 IMAGES = [data.camera(), data.coins(), data.page(), data.moon(), data.text()]
 

@@ -32,8 +32,8 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, Progress, Result, Wa
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Connected, Fitted, Global, Input, Local, Operation, Survey
+from napari_tessera.operations.reductions.statistics import moments, value_range
 from napari_tessera.operations.registry import build_operation, register, unregister
-from napari_tessera.operations.statistics import moments, value_range
 from napari_tessera.pipeline import applying, chunk_cache, engine, parallel, tiling
 from napari_tessera.pipeline.applying import ApplyOptions, apply_into
 from napari_tessera.pipeline.chunk_cache import CachedSource

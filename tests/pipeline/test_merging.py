@@ -12,8 +12,8 @@ from skimage.measure import label
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.opening import open_image
-from napari_tessera.operations import components as numbering
 from napari_tessera.operations.base import Block, Components, Connected, Input
+from napari_tessera.operations.labels import components as numbering
 from napari_tessera.operations.whole import run_whole
 from napari_tessera.pipeline import merging
 from napari_tessera.pipeline.api import apply

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import napari
 
-from napari_tessera.napari_plugin.filter_widget import DISPLAY_NAME, FilterWidget
+from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
 from napari_tessera.operations.registry import all_operations
 
 PLUGIN = "napari-tessera"

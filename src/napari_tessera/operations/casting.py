@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.operations.base import Survey
-from napari_tessera.operations.statistics import value_range
+from napari_tessera.operations.reductions.statistics import value_range
 
 Range = Literal["image", "type"]
 """``image``: from the lowest to the highest intensity; ``type``: all that the type can hold, 0 to 1 for floats."""

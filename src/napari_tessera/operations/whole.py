@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, Operation
-from napari_tessera.operations.components import labels_around, number_components, numbers_at, numbers_on_border
+from napari_tessera.operations.labels.components import labels_around, number_components, numbers_at, numbers_on_border
 
 T = TypeVar("T")
 

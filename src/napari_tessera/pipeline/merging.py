@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.image import Region
 from napari_tessera.core.tiles import Tile, TileGrid, relative
 from napari_tessera.operations.base import Block, Components, Connected
-from napari_tessera.operations.components import (
+from napari_tessera.operations.labels.components import (
     Numbered,
     labels_around,
     number_components,

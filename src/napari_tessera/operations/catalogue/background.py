@@ -11,8 +11,8 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Input, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.statistics import exact_sum, value_range
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import exact_sum, value_range
 
 GROUP = "Smoothing and background"
 Shape = Literal["disk", "square"]
@@ -43,7 +43,7 @@ class WhiteTophat(_Tophat):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image − opening."""
-        from napari_tessera.operations.background import opening
+        from napari_tessera.operations.filtering.background import opening
 
         return _difference(block.image, opening(block.image, self.radius, self.shape))
 
@@ -60,7 +60,7 @@ class BlackTophat(_Tophat):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return closing − image."""
-        from napari_tessera.operations.background import closing
+        from napari_tessera.operations.filtering.background import closing
 
         return _difference(closing(block.image, self.radius, self.shape), block.image)
 
@@ -119,7 +119,7 @@ class RollingBallOf(PlaneOrVolume, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the background, or the image without it."""
-        from napari_tessera.operations.background import rolling_ball
+        from napari_tessera.operations.filtering.background import rolling_ball
 
         background = rolling_ball(block.image, self.radius, self.height)
         return background if self.result == "background" else _difference(block.image, background)
@@ -180,7 +180,7 @@ class FlatFieldWith(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the corrected block."""
-        from napari_tessera.operations.background import flat_field
+        from napari_tessera.operations.filtering.background import flat_field
 
         corrected = flat_field(block.image, block.others["flat"], block.others.get("dark"), self.mean)
         return fit_into(corrected, block.image.dtype)

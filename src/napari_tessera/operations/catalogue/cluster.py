@@ -7,10 +7,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, Operation, Survey
-from napari_tessera.operations.levels import classify
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.surveying import survey_histogram
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.surveying import survey_histogram
+from napari_tessera.operations.thresholding.levels import classify
 
 GROUP = "Threshold and cluster"
 
@@ -68,8 +68,13 @@ class KMeans(FromIntensities):
 
     def fit(self, survey: Survey) -> Local:
         """Find the clusters."""
-        from napari_tessera.operations.clustering import by_brightness, check_distinct, kmeans, sample_pixels
-        from napari_tessera.operations.thresholds import multi_otsu
+        from napari_tessera.operations.thresholding.clustering import (
+            by_brightness,
+            check_distinct,
+            kmeans,
+            sample_pixels,
+        )
+        from napari_tessera.operations.thresholding.thresholds import multi_otsu
 
         if survey.spec.channels == 1:
             return ClusterLevels(levels=multi_otsu(survey_histogram(survey), self.clusters))
@@ -96,7 +101,12 @@ class GaussianMixture(FromIntensities):
 
     def fit(self, survey: Survey) -> Local:
         """Find the Gaussians."""
-        from napari_tessera.operations.clustering import by_brightness, check_distinct, fit_gaussians, sample_pixels
+        from napari_tessera.operations.thresholding.clustering import (
+            by_brightness,
+            check_distinct,
+            fit_gaussians,
+            sample_pixels,
+        )
 
         if survey.spec.channels == 1:
             histogram = survey_histogram(survey)
@@ -142,7 +152,7 @@ class NearestCentre(Clustering, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the clusters from 0 on."""
-        from napari_tessera.operations.clustering import nearest_centres
+        from napari_tessera.operations.thresholding.clustering import nearest_centres
 
         scaled = np.stack([channel / spread for channel, spread in zip(channels_of(block), self.spreads, strict=True)])
         return nearest_centres(scaled, np.array(self.centres))[0]
@@ -159,7 +169,7 @@ class LikeliestGaussian(Clustering, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the clusters from 0 on."""
-        from napari_tessera.operations.clustering import Gaussians, scores_of
+        from napari_tessera.operations.thresholding.clustering import Gaussians, scores_of
 
         mixture = Gaussians(np.array(self.shares), np.array(self.means), np.array(self.covariances))
         return np.asarray(scores_of(channels_of(block), mixture).argmax(axis=0), np.uint8)

@@ -39,7 +39,7 @@ class Add(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image + other."""
-        from napari_tessera.operations.arithmetic import combine
+        from napari_tessera.operations.intensity.arithmetic import combine
 
         return combine(block.image, block.others["other"], "add")
 
@@ -57,7 +57,7 @@ class Subtract(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image − other."""
-        from napari_tessera.operations.arithmetic import combine
+        from napari_tessera.operations.intensity.arithmetic import combine
 
         return combine(block.image, block.others["other"], "subtract")
 
@@ -74,7 +74,7 @@ class Multiply(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image · other."""
-        from napari_tessera.operations.arithmetic import combine
+        from napari_tessera.operations.intensity.arithmetic import combine
 
         return combine(block.image, block.others["other"], "multiply")
 
@@ -101,7 +101,7 @@ class Divide(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image / other."""
-        from napari_tessera.operations.arithmetic import divide
+        from napari_tessera.operations.intensity.arithmetic import divide
 
         return divide(block.image, block.others["other"], self.where_zero, real_dtype(block.image.dtype))
 
@@ -115,7 +115,7 @@ class Difference(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return |image − other|."""
-        from napari_tessera.operations.arithmetic import difference
+        from napari_tessera.operations.intensity.arithmetic import difference
 
         return difference(block.image, block.others["other"])
 
@@ -183,7 +183,7 @@ class MeanAlong(_Along):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the mean of frames."""
-        from napari_tessera.operations.arithmetic import along_first
+        from napari_tessera.operations.intensity.arithmetic import along_first
 
         frames = _frames_along(block, self.axis)
         dtype = self.output_dtype(block.image.dtype)
@@ -211,7 +211,7 @@ class Project(_Along):
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
         """Return the dtype that holds the statistic."""
-        from napari_tessera.operations.arithmetic import sum_dtype
+        from napari_tessera.operations.intensity.arithmetic import sum_dtype
 
         if self.statistic in ("mean", "std"):
             return real_dtype(dtype)
@@ -223,7 +223,7 @@ class Project(_Along):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the projection."""
-        from napari_tessera.operations.arithmetic import along_first
+        from napari_tessera.operations.intensity.arithmetic import along_first
 
         frames = _frames_along(block, self.axis)
         return along_first(frames, self.statistic, self.output_dtype(block.image.dtype))
@@ -264,7 +264,7 @@ class FuseExposures(Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the fused image."""
-        from napari_tessera.operations.fusion import fuse_exposures
+        from napari_tessera.operations.intensity.fusion import fuse_exposures
 
         stack = _frames_along(block, self.axis)
         dtype = block.image.dtype

@@ -11,8 +11,8 @@ from napari_tessera.operations.base import Block, Fitted, Local, Survey
 from napari_tessera.operations.casting import fit_into, type_range
 from napari_tessera.operations.catalogue.intensity import StretchBetween
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import value_range
 
 GROUP = "Intensity"
 _REC709 = (0.2126, 0.7152, 0.0722)

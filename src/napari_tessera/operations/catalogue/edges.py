@@ -49,7 +49,7 @@ class Convolve(PlaneOrVolume, Fitted):
     @field_validator("weights")
     @classmethod
     def _readable(cls, weights: str) -> str:
-        from napari_tessera.operations.filters import parse_kernel
+        from napari_tessera.operations.filtering.convolution import parse_kernel
 
         parse_kernel(weights)
         return weights
@@ -60,7 +60,7 @@ class Convolve(PlaneOrVolume, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Take the kernel from where it is given."""
-        from napari_tessera.operations.filters import kernel_for, parse_kernel
+        from napari_tessera.operations.filtering.convolution import kernel_for, parse_kernel
 
         given = survey.others.get("kernel")
         kernel = parse_kernel(self.weights) if given is None else given
@@ -86,7 +86,7 @@ class ConvolveBy(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the convolution, reflected at the frame's borders."""
-        from napari_tessera.operations.filters import convolve
+        from napari_tessera.operations.filtering.convolution import convolve
 
         return fit_into(convolve(block.image, self.weights), self.output_dtype(block.image.dtype))
 
@@ -113,7 +113,7 @@ class _Gradient(_Real):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the gradient."""
-        from napari_tessera.operations.filters import gradient
+        from napari_tessera.operations.filtering.convolution import gradient
 
         axis = None if self.direction == "magnitude" else block.spec.axes.index(self.direction)
         return gradient(block.image, self.kind, axis)
@@ -166,13 +166,13 @@ class GaussianGradientMagnitude(_Real):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off."""
-        from napari_tessera.operations.smoothing import gaussian_radius
+        from napari_tessera.operations.filtering.smoothing import gaussian_radius
 
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the length of the gradient."""
-        from napari_tessera.operations.filters import gaussian_gradient
+        from napari_tessera.operations.filtering.convolution import gaussian_gradient
 
         return gaussian_gradient(block.image, self.sigma)
 
@@ -190,7 +190,7 @@ class Laplacian(_Real):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the Laplacian."""
-        from napari_tessera.operations.filters import laplacian
+        from napari_tessera.operations.filtering.convolution import laplacian
 
         return laplacian(block.image, None)
 
@@ -213,13 +213,13 @@ class LaplacianOfGaussian(_Real):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off."""
-        from napari_tessera.operations.smoothing import gaussian_radius
+        from napari_tessera.operations.filtering.smoothing import gaussian_radius
 
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the Laplacian of the blurred block."""
-        from napari_tessera.operations.filters import laplacian
+        from napari_tessera.operations.filtering.convolution import laplacian
 
         result = laplacian(block.image, self.sigma)
         return np.asarray(-result) if self.bright_spots else result
@@ -240,12 +240,12 @@ class UnsharpMask(PlaneOrVolume, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off."""
-        from napari_tessera.operations.smoothing import gaussian_radius
+        from napari_tessera.operations.filtering.smoothing import gaussian_radius
 
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the sharpened block."""
-        from napari_tessera.operations.filters import unsharp_mask
+        from napari_tessera.operations.filtering.convolution import unsharp_mask
 
         return unsharp_mask(block.image, self.sigma, self.amount)

@@ -11,11 +11,11 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of, type_range
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import value_range
 
 if TYPE_CHECKING:
-    from napari_tessera.operations.equalisation import Regions
+    from napari_tessera.operations.intensity.equalisation import Regions
 
 GROUP = "Intensity"
 _REGION_BINS = 256
@@ -35,7 +35,7 @@ class EqualizeHistogram(PlaneOrVolume, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Count the whole image."""
-        from napari_tessera.operations.histograms import bins_for, full_range, histogram_of
+        from napari_tessera.operations.reductions.histograms import bins_for, full_range, histogram_of
 
         dtype = survey.spec.dtype
         low, high = full_range(dtype) or value_range(survey)
@@ -60,8 +60,8 @@ class Equalised(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the pixels by the curve of the histogram."""
-        from napari_tessera.operations.curves import apply_curve
-        from napari_tessera.operations.equalisation import equalising_curve
+        from napari_tessera.operations.intensity.curves import apply_curve
+        from napari_tessera.operations.intensity.equalisation import equalising_curve
 
         target = (self.bottom, self.top)
         curve = equalising_curve(self.counts, self.low, self.high, target, by_level=self.by_level)
@@ -89,13 +89,13 @@ class Clahe(PlaneOrVolume, Fitted):
     over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
 
     def _regions(self, spec: ImageSpec) -> "Regions":
-        from napari_tessera.operations.equalisation import Regions
+        from napari_tessera.operations.intensity.equalisation import Regions
 
         return Regions.of(spec.shape, self.region) if self.region else Regions.eighths(spec.shape)
 
     def check_frame(self, spec: ImageSpec) -> None:
         """Refuse more regions than their histograms should take memory."""
-        from napari_tessera.operations.equalisation import MOST_REGIONS, smallest_region
+        from napari_tessera.operations.intensity.equalisation import MOST_REGIONS, smallest_region
 
         if self.region and len(self._regions(spec)) > MOST_REGIONS:
             raise InvalidInputError(
@@ -105,7 +105,7 @@ class Clahe(PlaneOrVolume, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Count every region."""
-        from napari_tessera.operations.equalisation import added, region_totals
+        from napari_tessera.operations.intensity.equalisation import added, region_totals
 
         spec = survey.spec
         low, high = type_range(spec.dtype) if spec.dtype.itemsize == 1 else value_range(survey)
@@ -127,7 +127,7 @@ class ClaheBy(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the pixels by the curves of the regions around them."""
-        from napari_tessera.operations.equalisation import Regions, equalise_regions
+        from napari_tessera.operations.intensity.equalisation import Regions, equalise_regions
 
         regions = Regions(block.spec.shape, self.grid)
         return equalise_regions(block.image, block.region, regions, self.totals, self.span, self.target)

@@ -11,7 +11,7 @@ from pydantic import field_validator
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Input
-from napari_tessera.operations.geometry_bases import Filling, OfLabels, Transform, per_axis
+from napari_tessera.operations.geometry.bases import Filling, OfLabels, Transform, per_axis
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -68,7 +68,7 @@ class _Affine(Transform):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the transformed frame."""
-        from napari_tessera.operations.warping import warp_affine
+        from napari_tessera.operations.geometry.warping import warp_affine
 
         spec, shape = block.spec, self.output_spec(block.spec).shape
         inverse = np.asarray(np.linalg.inv(self.forward(spec)), np.float64)
@@ -122,7 +122,7 @@ class _Projective(_Plane):
     @field_validator("matrix")
     @classmethod
     def _is_matrix(cls, matrix: str) -> str:
-        from napari_tessera.operations.warping import parse_rows
+        from napari_tessera.operations.geometry.warping import parse_rows
 
         if abs(np.linalg.det(parse_rows(matrix, 3, 3, "The matrix"))) < 1e-12:
             raise InvalidInputError("The matrix cannot be inverted: give one whose determinant is not 0.")
@@ -131,7 +131,7 @@ class _Projective(_Plane):
     @field_validator("corners")
     @classmethod
     def _is_corners(cls, corners: str) -> str:
-        from napari_tessera.operations.warping import parse_rows
+        from napari_tessera.operations.geometry.warping import parse_rows
 
         if corners.strip():
             parse_rows(corners, 4, 2, "Corners")
@@ -139,14 +139,14 @@ class _Projective(_Plane):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the plane in the other perspective."""
-        from napari_tessera.operations.warping import projective_source, warp_plane
+        from napari_tessera.operations.geometry.warping import projective_source, warp_plane
 
         source = projective_source(self._inverse(block))
         return warp_plane(block.image, source, self.order, self.outside, block.check)
 
     def _inverse(self, block: Block) -> NDArray[np.float64]:
         """Return the matrix from the result to the image."""
-        from napari_tessera.operations.warping import homography, parse_rows
+        from napari_tessera.operations.geometry.warping import homography, parse_rows
 
         corners = block.others.get("corners")
         if corners is None and self.corners.strip():
@@ -194,7 +194,7 @@ class _LensDistortion(_Plane):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the straightened plane."""
-        from napari_tessera.operations.warping import radial_source, warp_plane
+        from napari_tessera.operations.geometry.warping import radial_source, warp_plane
 
         height, width = block.spec.shape
         centre = (self.centre_y / 100 * height - 0.5, self.centre_x / 100 * width - 0.5)

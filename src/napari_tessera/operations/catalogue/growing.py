@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Global, Input
-from napari_tessera.operations.neighbours import Connectivity, check_connectivity
+from napari_tessera.operations.labels.neighbours import Connectivity, check_connectivity
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -66,7 +66,7 @@ class GrowRegions(Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the regions."""
-        from napari_tessera.operations.growing import Grower
+        from napari_tessera.operations.growing.grower import Grower
 
         grower = Grower(block.image, self.connectivity)
         grower.start(seeds_of(block), self.criterion, self.tolerance, self.max_size)

@@ -11,9 +11,9 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, fit_into, range_of, real_dtype, type_range
 from napari_tessera.operations.parameters import parameter
-from napari_tessera.operations.percentiles import percentiles
+from napari_tessera.operations.reductions.percentiles import percentiles
+from napari_tessera.operations.reductions.statistics import moments, value_range
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import moments, value_range
 
 GROUP = "Intensity"
 
@@ -81,7 +81,7 @@ class GammaOver(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
-        from napari_tessera.operations import curves
+        from napari_tessera.operations.intensity import curves
 
         return curves.apply_curve(block.image, curves.gamma(self.low, self.high, self.gamma))
 
@@ -116,7 +116,7 @@ class LogOver(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
-        from napari_tessera.operations import curves
+        from napari_tessera.operations.intensity import curves
 
         curve = curves.logarithm(self.low, self.high, self.strength, inverse=self.inverse)
         return curves.apply_curve(block.image, curve)
@@ -166,7 +166,7 @@ class StretchBetween(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the stretched pixels."""
-        from napari_tessera.operations import curves
+        from napari_tessera.operations.intensity import curves
 
         curve = curves.stretch((self.low, self.high), (self.bottom, self.top))
         return curves.apply_curve(block.image, curve, self.output_dtype(block.image.dtype))
@@ -268,13 +268,13 @@ class NormalizeWithin(Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return the reach of two Gaussians one after the other."""
-        from napari_tessera.operations.smoothing import gaussian_radius
+        from napari_tessera.operations.filtering.smoothing import gaussian_radius
 
         return (2 * gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return (x − local mean) / local standard deviation, reflected at the frame's borders."""
-        from napari_tessera.operations.smoothing import gaussian
+        from napari_tessera.operations.filtering.smoothing import gaussian
 
         values = block.image.astype(np.float64)
         values -= gaussian(values, self.sigma)

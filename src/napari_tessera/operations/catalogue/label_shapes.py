@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
-from napari_tessera.operations.on_labels import OnLabels, Unit, labels_of, spacing_of, unit_parameter
+from napari_tessera.operations.labels.on_labels import OnLabels, Unit, labels_of, spacing_of, unit_parameter
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -38,7 +38,7 @@ class DilateLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels dilated."""
-        from napari_tessera.operations.morphology import dilate
+        from napari_tessera.operations.labels.morphology import dilate
 
         return dilate(labels_of(block), self.radius, self.shape)
 
@@ -54,7 +54,7 @@ class ErodeLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels eroded."""
-        from napari_tessera.operations.morphology import erode
+        from napari_tessera.operations.labels.morphology import erode
 
         return erode(labels_of(block), self.radius, self.shape)
 
@@ -68,7 +68,7 @@ class OpenLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels opened."""
-        from napari_tessera.operations.morphology import opened
+        from napari_tessera.operations.labels.morphology import opened
 
         return opened(labels_of(block), self.radius, self.shape)
 
@@ -85,7 +85,7 @@ class CloseLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels closed."""
-        from napari_tessera.operations.morphology import closed
+        from napari_tessera.operations.labels.morphology import closed
 
         return closed(labels_of(block), self.radius, self.shape)
 
@@ -100,7 +100,7 @@ class Outlines(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the outlines, as wide as the radius."""
-        from napari_tessera.operations.morphology import dilate, erode
+        from napari_tessera.operations.labels.morphology import dilate, erode
 
         labels = labels_of(block)
         if self.side == "inner":
@@ -138,12 +138,12 @@ class ExpandLabels(PlaneOrVolume, OnLabels, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return how many pixels the distance is along each axis."""
-        from napari_tessera.operations.morphology import reach_of
+        from napari_tessera.operations.labels.morphology import reach_of
 
         return tuple(reach_of(self.distance, self._spacing(spec)))
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels expanded."""
-        from napari_tessera.operations.morphology import expand
+        from napari_tessera.operations.labels.morphology import expand
 
         return expand(labels_of(block), self.distance, self._spacing(block.spec))

@@ -9,9 +9,9 @@ from pydantic import ConfigDict
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, PlaneOrVolume, Survey
-from napari_tessera.operations.label_ids import replaced
-from napari_tessera.operations.neighbours import Connectivity, check_connectivity
-from napari_tessera.operations.on_labels import (
+from napari_tessera.operations.labels.label_ids import replaced
+from napari_tessera.operations.labels.neighbours import Connectivity, check_connectivity
+from napari_tessera.operations.labels.on_labels import (
     Objects,
     OnLabels,
     Unit,
@@ -23,8 +23,8 @@ from napari_tessera.operations.on_labels import (
     unit_parameter,
 )
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.surveying import survey_ids
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.surveying import survey_ids
 
 
 class Parts(PlaneOrVolume, OnLabels, Connected):
@@ -209,13 +209,13 @@ class SplitTouching(PlaneOrVolume, OnLabels, Global):
 
     def memory(self, spec: ImageSpec) -> int:
         """Return the size of labels, distances, their order and the result."""
-        from napari_tessera.operations.splitting import BYTES_PER_PIXEL
+        from napari_tessera.operations.labels.splitting import BYTES_PER_PIXEL
 
         return int(np.prod(spec.shape)) * (spec.dtype.itemsize + BYTES_PER_PIXEL)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the parts."""
-        from napari_tessera.operations.splitting import split
+        from napari_tessera.operations.labels.splitting import split
 
         spacing = spacing_of(block.spec)
         finest = min(spacing)

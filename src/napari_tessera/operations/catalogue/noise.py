@@ -8,8 +8,8 @@ from napari_tessera.core.axes import CANONICAL
 from napari_tessera.operations.base import Block, Fitted, Local, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import value_range
 
 GROUP = "Noise"
 _SEED = "Another number gives other noise; the same number gives the same noise again."
@@ -61,7 +61,7 @@ class GaussianNoiseOf(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the noisy block."""
-        from napari_tessera.operations.noise import add_gaussian
+        from napari_tessera.operations.noise.simulation import add_gaussian
 
         return add_gaussian(block.image, block.region, block.spec.shape, self.sigma, self.seed)
 
@@ -93,7 +93,7 @@ class PoissonNoise(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the noisy block."""
-        from napari_tessera.operations.noise import make_poisson
+        from napari_tessera.operations.noise.simulation import make_poisson
 
         return make_poisson(block.image, block.region, block.spec.shape, self.photons, self.seed)
 
@@ -134,7 +134,7 @@ class SaltAndPepperOf(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the noisy block."""
-        from napari_tessera.operations.noise import add_salt_and_pepper
+        from napari_tessera.operations.noise.simulation import add_salt_and_pepper
 
         return add_salt_and_pepper(
             block.image,

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
-from napari_tessera.operations.geometry_bases import (
+from napari_tessera.operations.geometry.bases import (
     Interpolating,
     OfLabels,
     Transform,
@@ -26,7 +26,7 @@ class _Resampled(Transform):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the frame on the grid of `output_spec`."""
-        from napari_tessera.operations.warping import resample
+        from napari_tessera.operations.geometry.warping import resample
 
         result = self.output_spec(block.spec)
         steps = [abs(new / old) for new, old in zip(result.scale, block.spec.scale, strict=True)]
@@ -122,7 +122,7 @@ class Bin(Transform):
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
         """Return a type that holds the sums."""
-        from napari_tessera.operations.arithmetic import sum_dtype
+        from napari_tessera.operations.intensity.arithmetic import sum_dtype
 
         return sum_dtype(dtype) if self.statistic == "sum" else dtype
 
@@ -142,7 +142,7 @@ class Bin(Transform):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return one pixel per block."""
-        from napari_tessera.operations.warping import bin_pixels
+        from napari_tessera.operations.geometry.warping import bin_pixels
 
         dtype = self.output_dtype(block.image.dtype)
         return bin_pixels(block.image, self._factors(block.spec), self.statistic, dtype)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.parameters import OddSize, parameter
+from napari_tessera.operations.reductions.statistics import moments
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import moments
 
 GROUP = "Smoothing and background"
 
@@ -27,13 +27,13 @@ class Gaussian(PlaneOrVolume, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off: four standard deviations, as scipy does."""
-        from napari_tessera.operations.smoothing import gaussian_radius
+        from napari_tessera.operations.filtering.smoothing import gaussian_radius
 
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the blurred block, reflected at the frame's borders."""
-        from napari_tessera.operations.smoothing import gaussian
+        from napari_tessera.operations.filtering.smoothing import gaussian
 
         return gaussian(block.image, self.sigma)
 
@@ -60,7 +60,7 @@ class Mean(_Window):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the means over windows, reflected at the frame's borders."""
-        from napari_tessera.operations.smoothing import box_mean
+        from napari_tessera.operations.filtering.smoothing import box_mean
 
         return box_mean(block.image, self.size)
 
@@ -140,13 +140,13 @@ class BilateralWithin(PlaneOrVolume, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return half the window."""
-        from napari_tessera.operations.smoothing import bilateral_radius
+        from napari_tessera.operations.filtering.smoothing import bilateral_radius
 
         return (bilateral_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the smoothed block, reflected at the frame's borders."""
-        from napari_tessera.operations.smoothing import bilateral
+        from napari_tessera.operations.filtering.smoothing import bilateral
 
         return bilateral(block.image, self.sigma, self.sigma_range)
 
@@ -193,6 +193,6 @@ class NonLocalMeansWith(PlaneOrVolume, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the smoothed block, reflected at the frame's borders."""
-        from napari_tessera.operations.smoothing import non_local_means
+        from napari_tessera.operations.filtering.smoothing import non_local_means
 
         return non_local_means(block.image, self.patch_size, self.distance, self.strength)

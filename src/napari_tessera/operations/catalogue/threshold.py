@@ -18,14 +18,14 @@ from napari_tessera.operations.base import (
     PlaneOrVolume,
     Survey,
 )
-from napari_tessera.operations.histograms import Histogram
-from napari_tessera.operations.levels import above, classify
-from napari_tessera.operations.local_thresholds import Foreground
-from napari_tessera.operations.neighbours import Connectivity, check_connectivity
+from napari_tessera.operations.labels.neighbours import Connectivity, check_connectivity
 from napari_tessera.operations.parameters import OddSize, parameter
+from napari_tessera.operations.reductions.histograms import Histogram
+from napari_tessera.operations.reductions.statistics import value_range
+from napari_tessera.operations.reductions.surveying import survey_histogram
 from napari_tessera.operations.registry import register
-from napari_tessera.operations.statistics import value_range
-from napari_tessera.operations.surveying import survey_histogram
+from napari_tessera.operations.thresholding.levels import above, classify
+from napari_tessera.operations.thresholding.local_thresholds import Foreground
 
 GROUP = "Threshold and cluster"
 
@@ -134,7 +134,7 @@ class Otsu(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return ``classes - 1`` levels."""
-        from napari_tessera.operations.thresholds import multi_otsu, otsu
+        from napari_tessera.operations.thresholding.thresholds import multi_otsu, otsu
 
         return (otsu(histogram),) if self.classes == 2 else multi_otsu(histogram, self.classes)
 
@@ -147,7 +147,7 @@ class Li(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
-        from napari_tessera.operations.thresholds import li
+        from napari_tessera.operations.thresholding.thresholds import li
 
         return (li(histogram),)
 
@@ -160,7 +160,7 @@ class Triangle(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
-        from napari_tessera.operations.thresholds import triangle
+        from napari_tessera.operations.thresholding.thresholds import triangle
 
         return (triangle(histogram),)
 
@@ -252,7 +252,7 @@ class LocalThreshold(Windowed, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return 1 in the foreground, 0 elsewhere."""
-        from napari_tessera.operations.local_thresholds import differs, gaussian_mean, window_mean
+        from napari_tessera.operations.thresholding.local_thresholds import differs, gaussian_mean, window_mean
 
         image = block.image
         mean = window_mean(image, self.window) if self.weights == "mean" else gaussian_mean(image, self._sigma)
@@ -280,7 +280,7 @@ class Niblack(Windowed, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return 1 in the foreground, 0 elsewhere."""
-        from napari_tessera.operations.local_thresholds import niblack
+        from napari_tessera.operations.thresholding.local_thresholds import niblack
 
         return niblack(block.image, self.window, self.k, self.offset, self.foreground).view(np.uint8)
 
@@ -329,7 +329,7 @@ class SauvolaLevels(Windowed, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return 1 in the foreground, 0 elsewhere."""
-        from napari_tessera.operations.local_thresholds import sauvola
+        from napari_tessera.operations.thresholding.local_thresholds import sauvola
 
         image = block.image
         if self.top is not None:

@@ -1,0 +1,247 @@
+"""From what is chosen in the Filter widget to a layer: in a thread for what lies in memory, in the worker otherwise."""
+
+import math
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Layer
+from qtpy.QtCore import QObject, Signal
+
+from napari_tessera.config.recipe import Recipe
+from napari_tessera.core.errors import JobCancelledError
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.jobs import CancelToken, Job, Result
+from napari_tessera.io.arrays import ArraySource
+from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
+from napari_tessera.napari_plugin.filtering.results import Finished, opened, own_copy, to_layer
+from napari_tessera.napari_plugin.jobs.inputs import write_input
+from napari_tessera.napari_plugin.layers import LayerImage, full_resolution, layer_image
+from napari_tessera.napari_plugin.recipes.recording_layers import (
+    Recorder,
+    Remembered,
+    hash_positions,
+    remembered,
+    result_metadata,
+)
+from napari_tessera.napari_plugin.session import Session
+from napari_tessera.operations.base import Operation
+from napari_tessera.pipeline.applying import apply_into
+from napari_tessera.pipeline.failures import describe_error
+from napari_tessera.pipeline.frames import make_frames
+from napari_tessera.pipeline.inputs import OperationInput, gather_inputs
+from napari_tessera.pipeline.positions import read_array
+from napari_tessera.pipeline.requests import ApplyRequest, InputFile
+from napari_tessera.pipeline.sinks import ResultSink
+
+MOST_IN_MEMORY = 2**26
+"""Images in memory of up to this number of pixels are worked on in a thread of the window's process."""
+
+
+@dataclass
+class Application:
+    """One operation on one layer; made in the GUI thread, run in another.
+
+    Attributes
+    ----------
+    operation
+        With its parameters.
+    layer, axes
+        The image and what its dimensions are.
+    layers
+        The further inputs by name.
+    """
+
+    operation: Operation
+    layer: Layer
+    axes: str
+    layers: Mapping[str, Layer]
+    session: Session
+    recipe: Recipe | None = field(init=False, default=None)
+    out: Path | None = field(init=False, default=None)
+    _image: LayerImage = field(init=False)
+    _given: Given = field(init=False)
+    _known: dict[str, Remembered] = field(init=False)
+    _data: Any = field(init=False, default=None)
+    _spec: ImageSpec | None = field(init=False, default=None)
+    _sha256: str | None = field(init=False, default=None)
+    _scratch: Path | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._image = layer_image(self.layer, self.axes)
+        self._given = gather(self.layers, self.operation, self.layer, self.axes, None)
+        first = self.operation.inputs[0].name
+        self._known = {name: remembered(layer) for name, layer in {first: self.layer, **self.layers}.items()}
+        make_frames(self.operation, gather_inputs(self.operation, self._inputs()))  # refused now rather than later
+
+    @property
+    def name(self) -> str:
+        """What the result is called in front of a person."""
+        return f"{self.layer.name} · {self.operation.title}"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is small enough to be done at once."""
+        arrays = [self._image.array, *(full_resolution(layer) for name, layer in self._layers_of_sources())]
+        pixels = math.prod(self._image.spec.shape)
+        return pixels <= MOST_IN_MEMORY and all(isinstance(array, np.ndarray) for array in arrays)
+
+    def run(self, cancel: CancelToken) -> Job:
+        """Do it here; yields events.
+
+        Raises
+        ------
+        TesseraError
+            If it cannot be done, or is cancelled.
+        """
+        inputs = self._inputs()
+        sinks: list[ResultSink] = []
+
+        def open_sink(spec: ImageSpec) -> ResultSink:
+            sinks.append(ResultSink(spec))
+            return sinks[0]
+
+        result = None
+        with closing(apply_into(self.operation, inputs, open_sink, cancel)) as events:
+            for event in events:
+                if isinstance(event, Result):
+                    result = event
+                else:
+                    yield event
+        assert result is not None
+        recorder = Recorder(self.session.folder / "arrays", cancel)
+        if sinks:
+            arrays = (getattr(one, "array", one) for one in inputs.values())
+            self._data, self._spec = own_copy(sinks[0].array, *arrays), sinks[0].spec
+            self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
+        else:
+            self._data = result.value["points"]
+            self._sha256 = hash_positions(self._data)
+        self._write_down(recorder)
+        yield Result({"seconds": result.value.get("seconds")})
+
+    def __call__(self, cancel: CancelToken) -> ApplyRequest:
+        """Bring the inputs to where the worker can read them, and return its request; called in a thread.
+
+        Raises
+        ------
+        JobCancelledError
+            If `cancel` is set.
+        """
+        self._scratch = self.session.make_scratch()
+        try:
+            self._write_down(Recorder(self.session.folder / "arrays", cancel))
+            return self._request(self._scratch, cancel)
+        except BaseException:
+            self.clean()
+            raise
+
+    def _request(self, folder: Path, cancel: CancelToken) -> ApplyRequest:
+        suffix = ".npy" if self.operation.output == "points" else ".ome.zarr"
+        self.out = self.session.prediction_path(self.name, suffix)
+        inputs: dict[str, InputFile | Path] = {
+            self.operation.inputs[0].name: write_input(self._image, folder / "image", cancel)
+        }
+        for name, source in self._given.sources.items():
+            assert isinstance(source, ArraySource)
+            inputs[name] = write_input(LayerImage(source.array, source.spec), folder / name, cancel)
+        for name, array in self._given.arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            inputs[name] = folder / f"{name}.npy"
+        parameters = self.operation.model_dump(mode="json")
+        return ApplyRequest(operation=self.operation.name(), parameters=parameters, inputs=inputs, out=self.out)
+
+    def collect(self, cancel: CancelToken) -> Job:
+        """Read what the worker has written, and hash what may be edited; yields events, to be run in a thread.
+
+        Raises
+        ------
+        TesseraError
+            If it cannot be read, or reading is cancelled.
+        """
+        assert self.out is not None
+        if self.operation.output == "points":
+            self._data = read_array(self.out)
+            self._sha256 = hash_positions(self._data)
+        else:
+            found = opened(self.out, Finished(None, None))
+            self._data, self._spec = found.data, found.spec
+            if isinstance(self._data, np.ndarray) and self._spec is not None:
+                recorder = Recorder(self.session.folder / "arrays", cancel)
+                self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
+        yield Result({})
+
+    def clean(self) -> None:
+        """Remove the scratch files."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def results(self) -> list[Layer]:
+        """Return the result as a layer that lies where it belongs; to be called in the GUI thread."""
+        assert self.recipe is not None
+        finished = Finished(self._data, self._spec, result_metadata(self.recipe, self._sha256, self._data))
+        return [to_layer(finished, self.operation, self.layer, self._image.spec, self.name)]
+
+    def _write_down(self, recorder: Recorder) -> None:
+        first = self.operation.inputs[0].name
+        sources = {first: ArraySource(self._image.array, self._image.spec), **self._given.sources}
+        self.recipe = recorder.record(self.operation, sources, self._given.arrays, self._known)
+
+    def _inputs(self) -> dict[str, OperationInput]:
+        image = ArraySource(self._image.array, self._image.spec)
+        return {self.operation.inputs[0].name: image, **self._given.sources, **self._given.arrays}
+
+    def _layers_of_sources(self) -> list[tuple[str, Layer]]:
+        return [(name, layer) for name, layer in self.layers.items() if name in self._given.sources]
+
+
+class ThreadJob(QObject):
+    """Runs a job in a thread of this process.
+
+    Signals
+    -------
+    event_received(JobEvent)
+        The job has reported something.
+    ended(str, str)
+        ``"done"``, ``"failed"`` or ``"cancelled"``, and a sentence.
+    """
+
+    event_received = Signal(object)
+    ended = Signal(str, str)
+
+    def __init__(self, job: Callable[[CancelToken], Job], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._job = job
+        self.cancel_token = CancelToken()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="tessera-apply")
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the job to stop."""
+        self.cancel_token.cancel()
+
+    def _run(self) -> None:
+        state, message = "done", ""
+        try:
+            for event in self._job(self.cancel_token):
+                self._emit(self.event_received, event)
+        except JobCancelledError:
+            state, message = "cancelled", "Cancelled."
+        except Exception as error:  # noqa: BLE001  the outermost boundary of a thread: whatever it is, the person is told
+            state, message = "failed", describe_error(error, report="what you did")
+        self._emit(self.ended, state, message)
+
+    @staticmethod
+    def _emit(signal: Any, *values: Any) -> None:
+        try:
+            signal.emit(*values)
+        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
+            return

@@ -1,0 +1,263 @@
+"""The further inputs of an operation: layers to choose by what they are to be, and their data as operations take it."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points
+from numpy.typing import NDArray
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QWidget
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource
+from napari_tessera.io.arrays import ArraySource
+from napari_tessera.napari_plugin.forms.controls import words
+from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
+from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_image, possible_axes
+from napari_tessera.napari_plugin.looking import Look, thinned_source
+from napari_tessera.operations.base import Input, Operation
+
+KINDS: Mapping[str, tuple[type[Layer], ...]] = {
+    "image": (Image,),
+    "labels": (Labels,),
+    "kernel": (Image,),
+    "points": (Points,),
+    "seeds": (Points, Labels),
+    "frequencies": (Points,),
+}
+"""Which layers can be what."""
+
+LONGEST_KERNEL = 1024
+"""Pixels along an axis of what can be a kernel."""
+
+_EMPTY = {
+    "image": "Open an image first",
+    "labels": "Make labels first",
+    "kernel": "Open a small image first",
+    "points": "Add a Points layer first",
+    "seeds": "Add Points or Labels first",
+    "frequencies": "Put points on a spectrum first",
+}
+_HINTS = {
+    "kernel": "Choose a layer with a small image.",
+    "points": "Choose a Points layer on the image.",
+    "seeds": "Choose a Points layer on the image, or a Labels layer of its size.",
+    "frequencies": "Choose a Points layer that was placed on a spectrum of the image.",
+}
+
+
+def is_no_preview(layer: Layer) -> bool:
+    """Return whether `layer` is more than a preview of ours."""
+    return bool(layer.metadata.get(METADATA_KEY, {}).get("role") != "preview")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Further inputs, ready for an operation.
+
+    Attributes
+    ----------
+    layers
+        By name, where each comes from.
+    sources
+        Images and labels of the size of the image.
+    arrays
+        Kernels, and positions (N, columns).
+    points
+        Which of `arrays` are positions in pixels of the image.
+    """
+
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+    sources: Mapping[str, ImageSource] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    points: frozenset[str] = frozenset()
+
+
+class InputRow(QWidget):
+    """A layer to choose for one input; with a checkbox if it can be left out."""
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, declared: Input, *others: Layer) -> None:
+        super().__init__()
+        self.declared = declared
+        kinds = KINDS[declared.kind]
+        self.picker = LayerPicker(viewer, kinds, _EMPTY[declared.kind], accepts=is_no_preview)
+        self.picker.setToolTip(f"{declared.help} {_HINTS.get(declared.kind, '')}".strip())
+        self.picker.layer_changed.connect(self.changed)
+        self.box = QCheckBox()
+        self.box.setToolTip(f"Use one: {declared.help}")
+        self.box.setVisible(declared.optional)
+        self.box.setChecked(not declared.optional)
+        self.picker.setEnabled(not declared.optional)
+        self.box.toggled.connect(self.picker.setEnabled)
+        self.box.toggled.connect(self.changed)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.box)
+        layout.addWidget(self.picker, 1)
+        if self.picker.layer in others and self.picker.count() > 1:
+            self.picker.setCurrentIndex(1)  # rarely is an image combined with itself
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer; None if there is none or none is wanted."""
+        return self.picker.layer if self.box.isChecked() else None
+
+
+class OperationInputs(QWidget):
+    """The further inputs of `operation`.
+
+    Signals
+    -------
+    changed()
+        Another layer is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, operation: type[Operation], first: Layer | None) -> None:
+        super().__init__()
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.rows: dict[str, InputRow] = {}
+        for declared in operation.inputs[1:]:
+            row = InputRow(viewer, declared, *([first] if first is not None else []))
+            row.changed.connect(self.changed)
+            layout.addRow(words(declared.name), row)
+            self.rows[declared.name] = row
+        self.setVisible(bool(self.rows))
+
+    @property
+    def why_not(self) -> str:
+        """What is lacking; empty if nothing is."""
+        for row in self.rows.values():
+            if row.layer is None and not row.declared.optional:
+                return f"{words(row.declared.name)} is needed: {row.declared.help} {_EMPTY[row.declared.kind]}."
+        return ""
+
+    def layers(self) -> dict[str, Layer]:
+        """Return the chosen layers by name."""
+        return {name: row.layer for name, row in self.rows.items() if row.layer is not None}
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer; to be called before the widget goes."""
+        for row in self.rows.values():
+            row.picker.disconnect_viewer()
+
+
+def gather(layers: Mapping[str, Layer], operation: Operation, image: Layer, axes: str, look: Look | None) -> Given:
+    """Return the data of further inputs.
+
+    Parameters
+    ----------
+    layers
+        By the name of the input.
+    operation, image, axes
+        What they are for.
+    look
+        At its resolution images are given; None for full resolution.
+
+    Raises
+    ------
+    InvalidInputError
+        If points have other dimensions than the image, or a kernel is large.
+    """
+    kinds = {declared.name: declared.kind for declared in operation.inputs}
+    sources: dict[str, ImageSource] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    points = set()
+    for name, layer in layers.items():
+        if kinds[name] == "kernel":
+            arrays[name] = _kernel(layer)
+        elif kinds[name] == "frequencies":
+            arrays[name] = world_positions(layer)[:, -len(_spatial(operation, axes)) :]
+        elif isinstance(layer, Points):
+            arrays[name] = pixel_positions(layer, image, axes, operation)
+            points.add(name)
+        else:
+            sources[name] = _source(layer, image, axes, look)
+    return Given(dict(layers), sources, arrays, frozenset(points))
+
+
+def data_key(given: Given, versions: Mapping[Hashable, int]) -> Hashable:
+    """Return what tells whether the data of further inputs are the same; `versions` counts changes by layer."""
+    layers = {name: layer.unique_id for name, layer in given.layers.items()}
+    return tuple((name, layer, versions.get(layer, 0)) for name, layer in layers.items())
+
+
+def _kernel(layer: Layer) -> NDArray[Any]:
+    """Return the pixels of a kernel; a large image is refused before it is read, for this is done in the GUI thread."""
+    array = full_resolution(layer)
+    if max(array.shape, default=0) > LONGEST_KERNEL or math.prod(array.shape) > LONGEST_KERNEL**2:
+        raise InvalidInputError(
+            f"{layer.name!r} is too large for a kernel ({' x '.join(map(str, array.shape))} pixels): choose a small "
+            f"image, of up to {LONGEST_KERNEL} pixels along each axis and {LONGEST_KERNEL**2} in all."
+        )
+    return np.asarray(array)
+
+
+def _spatial(operation: Operation, axes: str) -> str:
+    return "".join(axis for axis in operation.frame_axes(axes) if axis in "zyx")
+
+
+def _source(layer: Layer, image: Layer, axes: str, look: Look | None) -> ImageSource:
+    own = axes_like(layer, image, axes)
+    if look is None:
+        found = layer_image(layer, own)
+        return ArraySource(found.array, found.spec)
+    factor = dict(zip(look.spec.axes, look.factors, strict=True))
+    return thinned_source(layer, own, tuple(factor.get(axis, 1.0) for axis in own[: layer.ndim]))
+
+
+def axes_like(layer: Layer, image: Layer, axes: str) -> str:
+    """Return what the dimensions of `layer` mean beside those of `image`: the same where the number fits."""
+    possible = possible_axes(layer)
+    without = axes.replace("c", "")
+    for wanted in (axes, without, axes[-layer.ndim :]):
+        if wanted in possible:
+            return wanted
+    if layer.ndim == image.ndim and not getattr(layer, "rgb", False):
+        return axes[: layer.ndim]
+    return possible[0]
+
+
+def world_positions(layer: Layer) -> NDArray[np.float64]:
+    """Return where the points of `layer` lie in the world, (N, dimensions of the layer)."""
+    probes = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
+    moved = np.array([layer.data_to_world(tuple(probe)) for probe in probes], float)
+    return np.asarray(layer.data, float).reshape(-1, layer.ndim) @ (moved[1:] - moved[0]) + moved[0]
+
+
+def pixel_positions(layer: Layer, image: Layer, axes: str, operation: Operation) -> NDArray[np.float64]:
+    """Return the points of `layer` in pixels of `image`: (N, looped and spatial axes), or spatial ones alone.
+
+    Raises
+    ------
+    InvalidInputError
+        If the layer has fewer dimensions than one frame of the image.
+    """
+    own = axes[: image.ndim]
+    probes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
+    inverse = np.array([image.world_to_data(tuple(probe)) for probe in probes], float)
+    world = world_positions(layer)
+    wide = np.zeros((len(world), image.ndim))
+    shared = min(image.ndim, world.shape[1])
+    wide[:, image.ndim - shared :] = world[:, world.shape[1] - shared :]
+    pixels = wide @ (inverse[1:] - inverse[0]) + inverse[0]
+    frame = operation.frame_axes(axes)
+    spatial = [axis for axis in frame if axis in "zyx"]
+    known = own[len(own) - shared :]
+    if any(axis not in known for axis in spatial):
+        raise InvalidInputError(
+            f"{layer.name!r} has {layer.ndim} dimensions but the image {image.name!r} has {image.ndim}: add the points "
+            "again while the image is selected."
+        )
+    looped = [axis for axis in axes if axis not in frame]
+    wanted = [*looped, *spatial] if all(axis in known for axis in looped) else spatial
+    return pixels[:, [own.index(axis) for axis in wanted]]

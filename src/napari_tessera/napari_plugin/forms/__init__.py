@@ -1,0 +1,1 @@
+"""Controls and forms that the widgets are made of."""

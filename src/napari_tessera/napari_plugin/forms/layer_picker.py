@@ -1,0 +1,151 @@
+"""A list of the viewer's layers of some kinds, to choose one from."""
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.napari_plugin.layers import possible_axes
+
+_AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
+
+
+class LayerPicker(QComboBox):
+    """Shows the layers of `kinds`, keeps up with the viewer, and keeps the choice while its layer is there.
+
+    Signals
+    -------
+    layer_changed()
+        Another layer is chosen, or none is left.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers.
+    kinds
+        Layer classes to list.
+    empty
+        What to show when there is none: it says what to do.
+    accepts
+        Leaves layers out for which it returns false.
+    """
+
+    layer_changed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        kinds: tuple[type[Layer], ...],
+        empty: str,
+        accepts: Callable[[Layer], bool] = lambda _: True,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._kinds = kinds
+        self._accepts = accepts
+        self._listed: list[Layer] = []
+        self.setPlaceholderText(empty)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+        self.currentIndexChanged.connect(self._choose)
+        for event in self._events():
+            event.connect(self._update)
+        self._chosen: Layer | None = None
+        self._update()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer."""
+        return self._chosen
+
+    @layer.setter
+    def layer(self, layer: Layer | None) -> None:
+        if layer in self._listed:
+            self.setCurrentIndex(self._listed.index(layer))
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer; to be called before the widget goes."""
+        for event in self._events():
+            event.disconnect(self._update)
+        for layer in self._listed:
+            layer.events.name.disconnect(self._update)
+
+    def _events(self) -> tuple[Any, ...]:
+        events = self._viewer.layers.events
+        return events.inserted, events.removed, events.reordered
+
+    def _update(self, _event: object = None) -> None:
+        for layer in self._listed:
+            layer.events.name.disconnect(self._update)
+        self._listed = [
+            layer for layer in reversed(self._viewer.layers) if isinstance(layer, self._kinds) and self._accepts(layer)
+        ]
+        for layer in self._listed:
+            layer.events.name.connect(self._update)
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems([layer.name for layer in self._listed])
+            at = self._listed.index(self._chosen) if self._chosen in self._listed else 0
+            self.setCurrentIndex(at if self._listed else -1)
+        self._choose(self.currentIndex())
+
+    def _choose(self, index: int) -> None:
+        layer = self._listed[index] if 0 <= index < len(self._listed) else None
+        if layer is not self._chosen:
+            self._chosen = layer
+            self.layer_changed.emit()
+
+
+class AxesPicker(QComboBox):
+    """Asks what the leading dimensions of a layer are, where the layer itself does not say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choices: tuple[str, ...] = ()
+        self._answers: dict[Layer, str] = {}
+        self._layer: Layer | None = None
+        self.currentIndexChanged.connect(self._remember)
+
+    @property
+    def axes(self) -> str | None:
+        """The chosen axes; None if the layer can be no image."""
+        index = self.currentIndex()
+        return self._choices[index] if 0 <= index < len(self._choices) else None
+
+    @axes.setter
+    def axes(self, axes: str) -> None:
+        self.setCurrentIndex(self._choices.index(axes))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there is something to ask."""
+        return len(self._choices) > 1
+
+    def show_layer(self, layer: Layer | None) -> None:
+        """Offer what the dimensions of `layer` may be."""
+        self._layer = layer
+        try:
+            self._choices = possible_axes(layer) if layer is not None else ()
+        except InvalidInputError:
+            self._choices = ()
+        answer = self._answers.get(layer) if layer is not None else None
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems([", ".join(_AXIS_WORDS[axis] for axis in axes) for axes in self._choices])
+            if answer in self._choices:
+                self.setCurrentIndex(self._choices.index(answer))
+        self.setEnabled(self.in_doubt)
+        self.setToolTip(
+            "What the dimensions of this layer are. Planes and time points are worked on one by one; "
+            "channels are looked at together."
+            if self.in_doubt
+            else "The layer itself says what its dimensions are."
+        )
+
+    def _remember(self) -> None:
+        if self._layer is not None and self.axes is not None:
+            self._answers[self._layer] = self.axes

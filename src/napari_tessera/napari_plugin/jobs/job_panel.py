@@ -1,0 +1,99 @@
+"""What a person sees of a running job: progress, time left, one figure, and one sentence."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+
+from napari_tessera.core.jobs import Metric, Progress
+
+ERROR_COLOR = "#e0533d"
+_UNITS = {"step": "step", "tile": "tile"}
+
+
+class JobPanel(QWidget):
+    """A progress bar, a line for a figure, and a line for a sentence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = QProgressBar()
+        self.bar.setToolTip("How far the work has come, and how long it will take.")
+        self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.figure = QLabel()
+        self.figure.setToolTip(
+            "Dice: how well prediction and annotation overlap; 1 is perfect. Measured on annotation that the "
+            "training did not see, where there is enough of it."
+        )
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.bar, self.figure, self.status):
+            layout.addWidget(widget)
+        self._hint = False
+        self.bar.hide()
+        self.figure.hide()
+        self.status.hide()
+
+    def begin(self, text: str) -> None:
+        """Show that a job has begun and its length is not known yet."""
+        self.bar.setRange(0, 0)
+        self.bar.setFormat(text)
+        self.bar.show()
+        self.figure.hide()
+        self.say(text)
+
+    def end(self) -> None:
+        """Take the progress bar away."""
+        self.bar.hide()
+
+    def show_progress(self, progress: Progress) -> None:
+        """Move the bar."""
+        if progress.total:
+            self.bar.setRange(0, progress.total)
+            self.bar.setValue(progress.done)
+        else:
+            self.bar.setRange(0, 0)
+        self.bar.setFormat(progress_text(progress))
+        self.say(progress.message)
+
+    def show_metric(self, metric: Metric) -> None:
+        """Show the current Dice; other figures are left to the log."""
+        if metric.name.endswith("Dice"):
+            self.figure.setText(f"{metric.name[0].upper()}{metric.name[1:]}: {metric.value:.3f}")
+            self.figure.show()
+
+    def say(self, text: str) -> None:
+        """Show a sentence; an empty one takes the line away."""
+        self.status.setStyleSheet("")
+        self._show_status(text)
+
+    def say_hint(self, text: str) -> None:
+        """Show what has to be done next; an empty text takes back such a hint, but no other sentence."""
+        if text or self._hint:
+            self.say(text)
+            self._hint = True
+
+    def say_error(self, text: str) -> None:
+        """Show a sentence about what went wrong."""
+        self.status.setStyleSheet(f"color: {ERROR_COLOR};")
+        self._show_status(text)
+
+    def _show_status(self, text: str) -> None:
+        self._hint = False
+        self.status.setText(text)
+        self.status.setVisible(bool(text))
+
+
+def progress_text(progress: Progress) -> str:
+    """Return ``step 350 of 1200 · 2 min left``."""
+    of = f" of {progress.total}" if progress.total else ""
+    left = "" if progress.seconds_left is None else f" · {duration(progress.seconds_left)} left"
+    return f"{progress.unit} {progress.done}{of}{left}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person would say it: ``45 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 90:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,159 @@
+"""What the widgets that run jobs have in common: a shared runner, a panel, and an end that leaves nothing behind."""
+
+import uuid
+from typing import Any
+
+from napari.utils import notifications
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
+from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
+from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
+
+LEAST_HEIGHT = 380
+"""Height that a widget keeps beside others, in pixels; smaller ones keep all of theirs."""
+
+
+class JobWidget(QWidget):
+    """Base of a widget whose button runs a job.
+
+    Parameters
+    ----------
+    title
+        What the job is called in front of a person.
+    runner
+        Runs the jobs; None takes the one that all widgets share.
+    """
+
+    def __init__(self, title: str, runner: JobRunner | None = None) -> None:
+        super().__init__()
+        self.title = title
+        self.runner = runner or shared_runner()
+        self._user = uuid.uuid4().hex
+        self._running = False
+        self._docked = False
+        self._open = True
+        self.runner.attach(self._user)
+        self.runner.state_changed.connect(self._on_state)
+        self.runner.event_received.connect(self._on_event)
+        # A lambda, because Qt drops connections to methods of what it deletes.
+        self.destroyed.connect(lambda: self._let_go())  # noqa: PLW0108
+        self.panel = JobPanel()
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Stop; what was learnt or computed so far is kept.")
+        self.cancel_button.clicked.connect(self.cancel)
+        self.cancel_button.setEnabled(False)
+
+    def set_content(self, content: QWidget) -> None:
+        """Show `content`, scrollable on small screens."""
+        scroll = QScrollArea()
+        scroll.setWidget(content)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        bar = scroll.verticalScrollBar()
+        scroll.setMinimumWidth(content.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0))
+        # napari puts docks above each other: neither may shrink until its buttons are out of sight
+        scroll.setMinimumHeight(min(content.sizeHint().height(), LEAST_HEIGHT))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+
+    @property
+    def why_busy(self) -> str:
+        """Why no job can be started now; empty if one can."""
+        if self._running:
+            return f"{self.title} is running."
+        if self.runner.state.busy:
+            return f"{self.runner.owner} is still running: wait for it or cancel it."
+        return ""
+
+    def run(self, prepare: Prepare, text: str) -> None:
+        """Start a job; `text` says what happens first."""
+        self._running = True
+        self.panel.begin(text)
+        self.runner.start(prepare, self.title)
+
+    def cancel(self) -> None:
+        """Stop the widget's own job; that of another widget, which shares the runner, goes on."""
+        if self._running:
+            self.runner.cancel()
+
+    def refresh(self) -> None:
+        """Enable what applies and say why the rest does not; for subclasses to extend."""
+        self.cancel_button.setEnabled(self._running and self.runner.state is RunState.RUNNING)
+
+    def on_event(self, event: JobEvent) -> None:
+        """Take an event of the widget's own job that the base does not show; for subclasses."""
+
+    def on_end(self, state: RunState) -> None:
+        """Tidy up after the widget's own job; for subclasses."""
+
+    def on_close(self) -> None:
+        """Let go of the viewer; for subclasses."""
+
+    def _on_event(self, event: JobEvent) -> None:
+        if not self._running:
+            return
+        match event:
+            case Progress():
+                if self.runner.state is RunState.RUNNING:  # otherwise "Stopping …" stands there
+                    self.panel.show_progress(event)
+            case Metric():
+                self.panel.show_metric(event)
+            case Warning():
+                notifications.show_warning(event.text)
+            case _:
+                self.on_event(event)
+
+    def _on_state(self, state: RunState) -> None:
+        if self._running:
+            if state is RunState.CANCELLING:
+                self.panel.say("Stopping …")
+            elif not state.busy:
+                self._end(state)
+        self.refresh()
+
+    def _end(self, state: RunState) -> None:
+        self._running = False
+        self.panel.end()
+        if state is RunState.FAILED:
+            self.panel.say_error(self.runner.message)
+            notifications.show_error(self.runner.message)
+        elif state is RunState.CANCELLED:
+            self.panel.say(self.runner.message or "Cancelled.")
+        self.on_end(state)
+
+    def event(self, event: Any) -> bool:
+        """Notice that napari has taken the widget out of its dock, which is how it closes one."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                self._leave()
+        return bool(super().event(event))
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802  Qt calls it by this name
+        """End the widget's job with the widget."""
+        self._leave()
+        super().closeEvent(event)
+
+    def _leave(self) -> None:
+        if not self._open:
+            return
+        self.runner.state_changed.disconnect(self._on_state)
+        self.runner.event_received.disconnect(self._on_event)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End the job and stop listening; touches no Qt object of its own, for they may be gone."""
+        if not self._open:
+            return
+        self._open = False
+        self.on_close()
+        if self._running:
+            self._running = False
+            self.runner.cancel()
+            self.on_end(RunState.CANCELLED)
+        self.runner.detach(self._user)

@@ -1,0 +1,270 @@
+"""The widget Predict: apply a model to an image layer."""
+
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+from napari.utils import notifications
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from superqt.utils import create_worker
+
+from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.core.jobs import JobEvent, Result
+from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
+from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
+from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes, layer_image
+from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
+from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
+from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.training.annotating import Scribbles, add_scribbles, scribbles_from
+
+SETTINGS = (
+    ("device", "Device"),
+    ("tile", "Tile size"),
+    ("precision", "Precision"),
+    ("probability_dtype", "Probabilities as"),
+)
+
+
+class PredictWidget(JobWidget):
+    """Applies a model to an image layer and adds the result as layers."""
+
+    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
+        super().__init__("Predict", runner)
+        self.viewer = viewer
+        self.session = current_session()
+        self._inputs: PredictionInputs | None = None
+        self._waiting: list[PredictionInputs] = []
+        self._converting: Any = None
+        self._trained: Path | None = None
+        self._make_controls()
+        self.set_content(self._arrange())
+        self._show_image()
+        self.runner.warm_up()
+
+    def _make_controls(self) -> None:
+        self.models = ModelPicker(self.session)
+        self.models.model_changed.connect(self.refresh)
+        self.facts = QLabel()
+        self.facts.setWordWrap(True)
+        self.image = LayerPicker(self.viewer, (Image,), "Open an image first")
+        self.image.setToolTip("The image layer to segment.")
+        self.image.layer_changed.connect(self._show_image)
+        self.axes = AxesPicker()
+        self.axes.currentIndexChanged.connect(self.refresh)
+        self.labels_box = QCheckBox("Class labels")
+        self.labels_box.setToolTip(
+            "A Labels layer with the number of the likeliest class at every pixel; 0 is background."
+        )
+        self.labels_box.setChecked(True)
+        self.probabilities_box = QCheckBox("Probabilities")
+        self.probabilities_box.setToolTip("One Image layer per class that says how sure the model is, from 0 to 1.")
+        for box in (self.labels_box, self.probabilities_box):
+            box.toggled.connect(self.refresh)
+        self.predict_button = QPushButton("Predict")
+        self.predict_button.clicked.connect(self._start)
+        self.prediction = LayerPicker(self.viewer, (Labels,), "No prediction yet", accepts=_is_prediction)
+        self.prediction.setToolTip("The prediction to correct.")
+        self.prediction.layer_changed.connect(self.refresh)
+        self.scribbles_button = QPushButton("Turn into scribbles")
+        self.scribbles_button.clicked.connect(self._make_scribbles)
+        self.settings = SettingsForm(PredictionConfig, SETTINGS)
+
+    def _arrange(self) -> QWidget:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        self._form = form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self.models)
+        form.addRow("", self.facts)
+        form.addRow("Image", self.image)
+        self._axes_label = QLabel("Dimensions")
+        form.addRow(self._axes_label, self.axes)
+        outputs = QHBoxLayout()
+        outputs.addWidget(self.labels_box)
+        outputs.addWidget(self.probabilities_box)
+        form.addRow("Outputs", outputs)
+        layout.addLayout(form)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.predict_button)
+        buttons.addWidget(self.cancel_button)
+        layout.addLayout(buttons)
+        layout.addWidget(self.panel)
+        correcting = QFormLayout()
+        correcting.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        correcting.addRow("Correct", self.prediction)
+        correcting.addRow("", self.scribbles_button)
+        layout.addLayout(correcting)
+        layout.addWidget(FoldedSection("Advanced", self.settings, "Settings that are rarely needed."))
+        layout.addStretch(1)
+        return content
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing can be predicted; empty if it can."""
+        if self.why_busy:
+            return self.why_busy
+        if self.models.problem:
+            return self.models.problem
+        return self._why_not_image or ("" if self._outputs() else "Tick at least one of the outputs.")
+
+    @property
+    def _why_not_image(self) -> str:
+        layer, axes, spec = self.image.layer, self.axes.axes, self.models.spec
+        if layer is None:
+            return "Open an image to segment: drop a file into napari."
+        if axes is None:
+            return f"{layer.name!r} cannot be used: choose a layer with 2 to 5 dimensions."
+        channels = layer_image(layer, axes).spec.channels
+        if spec is None or channels == spec.channels:
+            return ""
+        return (
+            f"The model was trained on images with {spec.channels} "
+            f"channel{'s' if spec.channels > 1 else ''}, this one has {channels}: choose another image or model."
+        )
+
+    def refresh(self) -> None:
+        """Enable what applies and say why the rest does not."""
+        super().refresh()
+        why_not = self.why_not
+        self.predict_button.setEnabled(not why_not)
+        self.predict_button.setToolTip(why_not or "Apply the model to the whole image layer.")
+        spec = self.models.spec
+        self.facts.setVisible(spec is not None)
+        if spec is not None:
+            self.facts.setText("Finds " + ", ".join(entry.name for entry in spec.classes if entry.id != 0))
+        correctable = self.prediction.layer is not None and not self.prediction.layer.multiscale
+        self.scribbles_button.setEnabled(correctable and self._converting is None)
+        self.scribbles_button.setToolTip(
+            "Make an annotation layer out of this prediction: background becomes 1, and classes move up by one if one "
+            "of them is 1. Correct it with the brush, then train on it."
+            if correctable
+            else "Choose a prediction that is not a pyramid; napari cannot paint in those."
+        )
+        if not self._running:
+            self.panel.say_hint("" if self.runner.state.busy else why_not)
+
+    def _outputs(self) -> list[Output]:
+        outputs: list[Output] = []
+        if self.labels_box.isChecked():
+            outputs.append("labels")
+        if self.probabilities_box.isChecked():
+            outputs.append("probabilities")
+        return outputs
+
+    def _show_image(self) -> None:
+        self.axes.show_layer(self.image.layer)
+        self._form.setRowVisible(self.axes, self.axes.in_doubt)
+        self.refresh()
+
+    def _start(self) -> None:
+        layer, axes, folder, spec = self.image.layer, self.axes.axes, self.models.folder, self.models.spec
+        if layer is None or axes is None or folder is None or spec is None:
+            return
+        self.panel.say("")
+        try:
+            settings = self.settings.changes()
+            self._waiting = [
+                PredictionInputs(
+                    layer,
+                    axes,
+                    folder,
+                    spec,
+                    PredictionConfig().with_overrides({**settings, "output": out}),
+                    self.session,
+                )
+                for out in self._outputs()
+            ]
+        except TesseraError as error:
+            self.panel.say_error(str(error))
+            return
+        self._next()
+
+    def _next(self) -> None:
+        self._inputs = self._waiting.pop(0)
+        self.run(self._inputs, "Getting ready …")
+
+    def on_event(self, event: JobEvent) -> None:
+        """Add the result to the viewer."""
+        if isinstance(event, Result) and self._inputs is not None:
+            for layer in self._inputs.result_layers():
+                self.viewer.add_layer(layer)
+                if isinstance(layer, Labels):
+                    self.prediction.layer = layer
+            seconds = event.value.get("seconds")
+            self.panel.say(f"Done in {seconds:.1f} s." if isinstance(seconds, float) else "Done.")
+
+    def on_end(self, state: RunState) -> None:
+        """Remove scratch files, and show what is finished or go on with the next output."""
+        inputs, self._inputs = self._inputs, None
+        if inputs is not None:
+            inputs.clean()
+            if self._open and state is not RunState.DONE:
+                self._show_finished_part(inputs, state)
+        if self._waiting and state is RunState.DONE:
+            self._next()
+        else:
+            self._waiting = []
+
+    def _show_finished_part(self, inputs: PredictionInputs, state: RunState) -> None:
+        layers = inputs.finished_part("cancelled" if state is RunState.CANCELLED else "unfinished")
+        for layer in layers:
+            self.viewer.add_layer(layer)
+        if layers and state is RunState.CANCELLED:
+            how_far = self.runner.message.partition(";")[0].rstrip(".")  # where the file lies is the layer's concern
+            self.panel.say(f"{how_far}; what was finished is in the layer {layers[0].name!r}.")
+
+    def on_close(self) -> None:
+        """Let go of the viewer."""
+        self.image.disconnect_viewer()
+        self.prediction.disconnect_viewer()
+
+    def _on_event(self, event: JobEvent) -> None:
+        super()._on_event(event)
+        if isinstance(event, Result) and "model" in event.value:
+            self._trained = Path(event.value["model"])
+
+    def _on_state(self, state: RunState) -> None:
+        super()._on_state(state)
+        if self.runner.owner == "Train" and not state.busy:
+            # a training that failed or was cancelled may have left a model: it is offered, but not chosen unasked
+            self.models.update_models(self._trained if state is RunState.DONE else None)
+            self._trained = None
+
+    def _make_scribbles(self) -> None:
+        layer = self.prediction.layer
+        if layer is None:
+            return
+        numbers = set(layer_classes(layer))
+        self._converting = create_worker(scribbles_from, full_resolution(layer), numbers, _start_thread=False)
+        self._converting.returned.connect(lambda scribbles: self._show_scribbles(layer, scribbles))
+        self._converting.errored.connect(self._scribbles_failed)
+        self._converting.start()
+        self.refresh()
+
+    def _show_scribbles(self, layer: Labels, scribbles: Scribbles) -> None:
+        self._converting = None
+        if not self._open:  # closed in the meantime: nobody waits for them, and the controls may be gone
+            return
+        add_scribbles(self.viewer, layer, scribbles)
+        self.refresh()
+        if scribbles.shift:
+            self.panel.say("In scribbles 1 is background, so each class has the number after its own: 1 is now 2.")
+
+    def _scribbles_failed(self, error: Exception) -> None:
+        self._converting = None
+        if not self._open:
+            return
+        notifications.show_error(f"The prediction could not be turned into scribbles: {error}")
+        self.refresh()
+
+
+def _is_prediction(layer: Layer) -> bool:
+    """Return whether `layer` may be a prediction, of ours or of another program: all but annotation made here."""
+    known = layer.metadata.get(METADATA_KEY, {})
+    return not known or known.get("role") == "prediction"

@@ -1,0 +1,1 @@
+"""Recipes: recorded on layers, saved, replayed."""

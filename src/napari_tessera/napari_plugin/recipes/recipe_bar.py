@@ -1,0 +1,150 @@
+"""The buttons for recipes: save how the selected layers were made, and replay a saved recipe."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from napari_tessera.config.recipe import Recipe
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.core.jobs import CancelToken, Job, Result
+from napari_tessera.napari_plugin.filtering.applying import ThreadJob
+from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered
+from napari_tessera.napari_plugin.session import Session, file_name
+from napari_tessera.pipeline.recipe_files import save_recipe
+from napari_tessera.pipeline.recording import merge
+
+_FILES = "Recipes (*.yaml *.yml)"
+_LONGEST_NAME = 80
+
+
+class RecipeBar(QWidget):
+    """Two buttons.
+
+    Signals
+    -------
+    replay_wanted(Path)
+        The person has chosen a recipe.
+    said(str, bool)
+        What has been done, or (True) why it could not be done.
+    """
+
+    replay_wanted = Signal(object)
+    said = Signal(str, bool)
+
+    def __init__(self, viewer: ViewerModel, session: Session) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._session = session
+        self._saving: ThreadJob | None = None
+        self.save_button = QPushButton("Save recipe …")
+        self.save_button.clicked.connect(self._choose_where_to_save)
+        self.replay_button = QPushButton("Replay …")
+        self.replay_button.clicked.connect(self._choose_what_to_replay)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.save_button)
+        layout.addWidget(self.replay_button)
+        viewer.layers.selection.events.changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The selected layers that remember how they were made, in the order of the viewer."""
+        selected = self._viewer.layers.selection
+        return [layer for layer in self._viewer.layers if layer in selected and remembered(layer).recipe is not None]
+
+    def refresh(self, _event: object = None) -> None:
+        """Enable what applies and say why the rest does not."""
+        names = " and ".join(repr(layer.name) for layer in self.layers)
+        self.save_button.setEnabled(bool(names) and self._saving is None)
+        if self._saving is not None:
+            self.save_button.setToolTip("A recipe is being saved.")
+        elif names:
+            made = f"Save how {names} {'was' if len(self.layers) == 1 else 'were'} made"
+            self.save_button.setToolTip(f"{made}, to repeat it here or with `napari-tessera run`.")
+        else:
+            self.save_button.setToolTip("Select a layer that was made here, or several: their recipe is what is saved.")
+
+    def set_why_not_replay(self, why_not: str) -> None:
+        """Disable replaying and say why; with an empty text, enable it."""
+        self.replay_button.setEnabled(not why_not)
+        self.replay_button.setToolTip(why_not or "Apply a saved recipe to the layer that is chosen above.")
+
+    def save(self, layers: Iterable[Layer], path: Path) -> None:
+        """Write one recipe of `layers`, and beside it what was made by hand; how that ended is said, later."""
+        if self._saving is not None:
+            return
+        try:
+            recipe = recipe_of(layers)
+        except TesseraError as error:
+            self.said.emit(str(error), True)
+            return
+        path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
+        folder = self._session.folder / "arrays"
+
+        def write(_cancel: CancelToken) -> Job:
+            save_recipe(recipe, path, made_by_hand(recipe, folder), overwrite=True)
+            yield Result({})
+
+        self._saving = ThreadJob(write, self)  # what was made by hand may be large
+        self._saving.ended.connect(lambda state, message: self._saved(state, message, path))
+        self._saving.start()
+        self.refresh()
+
+    def _saved(self, state: str, message: str, path: Path) -> None:
+        self._saving = None
+        self.said.emit(f"Saved: {path}" if state == "done" else message, state != "done")
+        self.refresh()
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer; to be called before the widget goes."""
+        self._viewer.layers.selection.events.changed.disconnect(self.refresh)
+
+    def _choose_where_to_save(self) -> None:
+        layers = self.layers
+        if not layers:
+            return
+        suggested = str(Path.home() / f"{file_name(layers[-1].name)}.yaml")
+        path, _ = QFileDialog.getSaveFileName(self, "Save recipe", suggested, _FILES)
+        if path:
+            self.save(layers, Path(path))
+
+    def _choose_what_to_replay(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Replay a recipe", str(Path.home()), _FILES)
+        if path:
+            self.replay_wanted.emit(Path(path))
+
+
+def recipe_of(layers: Iterable[Layer]) -> Recipe:
+    """Return how `layers` were made: one recipe, of several layers with an output for each, called as the layer is.
+
+    Raises
+    ------
+    InvalidInputError
+        If none of them remembers.
+    """
+    found = [(layer.name, recipe) for layer in layers if (recipe := remembered(layer).recipe) is not None]
+    if len(found) == 1:
+        return found[0][1]
+    recipes: dict[str, Recipe] = {}
+    for name, recipe in found:
+        short = name[:_LONGEST_NAME]  # outputs have a longest name, and two layers may be called the same
+        number = 1
+        while (output := short if number == 1 else f"{short} {number}") in recipes:
+            number += 1
+        recipes[output] = recipe
+    return merge(recipes)
+
+
+def side_by_side(*widgets: QWidget) -> QWidget:
+    """Return a widget that holds others in a row, without margins."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row

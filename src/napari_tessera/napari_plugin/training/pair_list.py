@@ -1,0 +1,157 @@
+"""Which layer annotates which image: one row per pair."""
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.training.training_inputs import Pair
+
+
+class PairRow(QFrame):
+    """One image layer and one layer that annotates it.
+
+    Signals
+    -------
+    changed()
+        Something else is chosen.
+    removed()
+        The person takes the row away.
+    """
+
+    changed = Signal()
+    removed = Signal()
+
+    def __init__(self, viewer: ViewerModel, *, removable: bool) -> None:
+        super().__init__()
+        self.image = LayerPicker(viewer, (Image,), "Open an image first")
+        self.image.setToolTip("The image layer to learn from.")
+        self.axes = AxesPicker()
+        self.annotation = LayerPicker(viewer, (Labels, Points, Shapes), "None yet", accepts=_is_annotation)
+        self.annotation.setToolTip(
+            "The layer with your annotation: a Labels layer to paint in. Points and Shapes work too: points count as "
+            "discs of their size, closed shapes are filled."
+        )
+        self.number = QSpinBox()
+        self.number.setRange(1, 255)
+        self.number.setValue(2)
+        self.number.setToolTip(
+            "The class of all points or shapes in this layer, unless its features have a column named class with one "
+            "number each. Use one layer per class, each in a row of its own with the same image."
+        )
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.addRow("Image", self.image)
+        self._axes_label = QLabel("Dimensions")
+        self._form.addRow(self._axes_label, self.axes)
+        self._form.addRow("Annotation", self.annotation)
+        self._number_label = QLabel("Class")
+        self._form.addRow(self._number_label, self.number)
+        if removable:
+            button = QPushButton("Remove this pair")
+            button.setToolTip("Do not learn from this pair. The layers stay.")
+            button.clicked.connect(self.removed)
+            self._form.addRow("", button)
+        self.image.layer_changed.connect(self._show_image)
+        self.annotation.layer_changed.connect(self._show_annotation)
+        self.axes.currentIndexChanged.connect(self.changed)
+        self.number.valueChanged.connect(self.changed)
+        self._show_image()
+        self._show_annotation()
+
+    @property
+    def pair(self) -> Pair | None:
+        """What is chosen, if it is complete."""
+        image, annotation, axes = self.image.layer, self.annotation.layer, self.axes.axes
+        if image is None or annotation is None or axes is None:
+            return None
+        return Pair(image, axes, annotation, self.number.value())
+
+    @property
+    def problem(self) -> str:
+        """What is missing or does not fit, in a sentence; empty if nothing is."""
+        if self.image.layer is None:
+            return "Open an image to learn from: drop a file into napari, or take one of File ▸ Open Sample."
+        if self.axes.axes is None:
+            return f"{self.image.layer.name!r} cannot be used: choose a layer with 2 to 5 dimensions."
+        if self.annotation.layer is None:
+            return "Press New annotation layer and paint a few strokes of each class."
+        return self.pair.problem if self.pair is not None else ""
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer."""
+        self.image.disconnect_viewer()
+        self.annotation.disconnect_viewer()
+
+    def _show_image(self) -> None:
+        self.axes.show_layer(self.image.layer)
+        for widget in (self.axes, self._axes_label):
+            widget.setVisible(self.axes.in_doubt)
+        self.changed.emit()
+
+    def _show_annotation(self) -> None:
+        marks = isinstance(self.annotation.layer, Points | Shapes)
+        for widget in (self.number, self._number_label):
+            widget.setVisible(marks)
+        self.changed.emit()
+
+
+class PairList(QWidget):
+    """All pairs of a training; the first row is always there.
+
+    Signals
+    -------
+    changed()
+        Something else is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.rows: list[PairRow] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self.add_row(removable=False)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The complete pairs."""
+        return [row.pair for row in self.rows if row.pair is not None]
+
+    @property
+    def problem(self) -> str:
+        """The first thing that is missing or does not fit."""
+        return next((row.problem for row in self.rows if row.problem), "")
+
+    def add_row(self, *, removable: bool = True) -> PairRow:
+        """Add a row."""
+        row = PairRow(self._viewer, removable=removable)
+        row.changed.connect(self.changed)
+        row.removed.connect(lambda: self._remove(row))
+        self.rows.append(row)
+        self._layout.addWidget(row)
+        self.changed.emit()
+        return row
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer."""
+        for row in self.rows:
+            row.disconnect_viewer()
+
+    def _remove(self, row: PairRow) -> None:
+        self.rows.remove(row)
+        row.disconnect_viewer()
+        self._layout.removeWidget(row)
+        row.hide()
+        row.deleteLater()
+        self.changed.emit()
+
+
+def _is_annotation(layer: Layer) -> bool:
+    """Return whether a person may have made `layer`: previews and predictions are offered for correcting instead."""
+    return "role" not in layer.metadata.get(METADATA_KEY, {})

@@ -1,0 +1,1 @@
+"""Linear and nonlinear filters, and what lies under the objects."""

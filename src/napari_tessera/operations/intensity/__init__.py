@@ -1,0 +1,1 @@
+"""Grey levels mapped, equalised, and combined over images."""

@@ -1,0 +1,1 @@
+"""Labels: components, morphology, splitting."""

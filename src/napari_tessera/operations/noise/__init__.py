@@ -1,0 +1,1 @@
+"""Noise added on purpose, the same in any tile."""
