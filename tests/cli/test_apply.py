@@ -133,7 +133,7 @@ def test_inputs_are_read_as_what_they_are(call, paths, all_kinds, image, tmp_pat
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--count", "0"], "Setting count = 0: Input should be greater than or equal to 1."),
+        (["--count", "0"], "Setting count = 0: it must be at least 1."),
         (["--count", "2.5"], "Invalid value for '--count': '2.5' is not a whole number."),
         (["--width", "wide"], "Invalid value for '--width': 'wide' is not a number."),
         (["--width", "1.2.3"], "is not a number"),
@@ -142,7 +142,7 @@ def test_inputs_are_read_as_what_they_are(call, paths, all_kinds, image, tmp_pat
         (["--levels", "[1,"], "check the brackets"),
         (["--levels", "1,x"], "'x' is not a number"),
         (["--pair", "1,2,3"], "pair"),
-        (["--pair", "-1,2"], "pair.0 = -1"),
+        (["--pair", "-1,2"], "pair (entry 1) = -1: it must be at least 0"),
         (["--colour", "red"], "No such option '--colour'"),
         (["--tile", "0"], "--tile"),
         (["--axes", "yy"], "name an axis twice"),
@@ -295,6 +295,27 @@ def test_axes_are_named_where_the_file_does_not(call, tmp_path):
     named = call("apply", "channel", tmp_path / "c.npy", tmp_path / "b.npy", "--axes", "cyx")
     assert "name the axes" not in named.err
     assert np.load(tmp_path / "b.npy").shape == (8, 9)
+
+
+def test_the_size_of_pixels_can_be_said(call, tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((4, 2, 6, 8), np.uint8))
+    words = ("apply", "resample_isotropic", tmp_path / "in.npy", tmp_path / "out.ome.zarr", "--axes", "zcyx")
+    assert call(*words, "--pixel-size", "2,1,1", "--pixel-unit", "micrometer").status == 0
+    made = nt.open_image(tmp_path / "out.ome.zarr").spec
+    assert dict(made.sizes) == {"z": 8, "c": 2, "y": 6, "x": 8}
+    assert dict(zip(made.axes, made.units, strict=True)) == {"c": None, **dict.fromkeys("zyx", "micrometer")}
+    assert call("apply", "invert", *words[2:], "--overwrite", "--pixel-size", "0.5").status == 0
+    made = nt.open_image(tmp_path / "out.ome.zarr").spec
+    assert dict(zip(made.axes, made.scale, strict=True)) == {"c": 1, **dict.fromkeys("zyx", 0.5)}
+    for wrong in ("0", "-1,1", "a", "1,2,3,4", "", "inf"):
+        assert call(*words, "--overwrite", "--pixel-size", wrong).status == 2
+
+
+def test_a_path_that_is_not_there_is_a_slip(call, paths, tmp_path):
+    outcome = call("apply", "invert", paths[0], tmp_path / "typo" / "deep" / "out.tif")
+    assert outcome.status == 1
+    assert f"There is no folder {tmp_path / 'typo'}: create it first" in outcome.err
+    assert call("apply", "invert", paths[0], tmp_path / "new" / "out.tif").status == 0
 
 
 @pytest.mark.slow

@@ -53,7 +53,8 @@ def test_a_cancelled_training_ends_with_130(start, train_arguments, tmp_path, nu
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "napari-tessera: error:" in err
-    assert "error" in json.loads(out.splitlines()[-1])
+    said = json.loads(out.splitlines()[-1])["error"]
+    assert f"lies in {tmp_path / 'model'}: the same command with --resume" in said
 
 
 @pytest.mark.slow

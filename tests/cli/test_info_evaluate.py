@@ -102,6 +102,17 @@ def test_evaluate_for_a_person(call, masks):
     assert "AP at IoU 0.95: 0.3333" in text
 
 
+def test_numbers_of_objects_get_no_figures_of_classes(call, masks, tmp_path):
+    truth = tifffile.imread(masks[1])
+    tifffile.imwrite(tmp_path / "turned.tif", np.array([0, 2, 1], np.uint8)[truth])
+    text = call("evaluate", tmp_path / "turned.tif", masks[1]).out
+    assert "dice: 1.0000" in text
+    assert "class 1" not in text
+    assert "--instances compares ids as objects, --classes as classes" in text
+    assert "class 1: dice 0.0000" in call("evaluate", tmp_path / "turned.tif", masks[1], "--classes").out
+    assert call("evaluate", *masks, "--classes", "--instances").status == 2
+
+
 def test_evaluate_takes_named_axes(call, masks, tmp_path):
     for path in masks:
         np.save(path.with_suffix(".npy"), np.moveaxis(tifffile.imread(path)[None], 0, -1))

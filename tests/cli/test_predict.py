@@ -18,6 +18,14 @@ def read(path):
     return image.read(image.spec.full_region)
 
 
+def test_a_folder_of_a_folder_that_is_not_there_is_a_slip(call, model, pair, tmp_path):
+    outcome = call("predict", model, pair["image"], tmp_path / "typo" / "deep" / "out.tif", "--device", "cpu")
+    assert outcome.status == 1
+    assert f"There is no folder {tmp_path / 'typo'}: create it first, or correct the path" in outcome.err
+    assert not (tmp_path / "typo").exists()
+    assert call("predict", model, pair["image"], tmp_path / "new" / "out.tif", "--device", "cpu").status == 0
+
+
 @pytest.mark.parametrize("name", ["out.tif", "out.npy", "out.png", "out.ome.zarr"])
 def test_labels_in_each_format(call, model, pair, tmp_path, name):
     outcome = call("predict", model, pair["image"], tmp_path / name, "--device", "cpu", "--json")
@@ -160,12 +168,19 @@ def test_damaged_models(call, model, pair, tmp_path, harm):
     assert not (tmp_path / "out.tif").exists()
 
 
-@pytest.mark.parametrize("value", [np.nan, 3.0])
-def test_images_without_contrast_or_with_nan(call, model, tmp_path, value):
+def test_a_blank_image_is_background_with_a_warning(call, model, tmp_path):
+    tifffile.imwrite(tmp_path / "blank.tif", np.full((64, 64), 3.0, np.float32))
+    outcome = call("predict", model, tmp_path / "blank.tif", tmp_path / "out.tif", "--device", "cpu")
+    assert outcome.status == 0
+    assert "warning: blank has the same intensity everywhere" in outcome.err
+    assert not tifffile.imread(tmp_path / "out.tif").any()
+
+
+def test_images_with_nan(call, model, tmp_path):
     image = np.full((64, 64), 3.0, np.float32)
-    image[5, 5] = value
+    image[5, 5] = np.nan
     tifffile.imwrite(tmp_path / "bad.tif", image)
     outcome = call("predict", model, tmp_path / "bad.tif", tmp_path / "out.tif", "--device", "cpu")
     assert outcome.status == 1
-    assert ("NaN" if np.isnan(value) else "same intensity") in outcome.err
+    assert "NaN" in outcome.err
     assert not (tmp_path / "out.tif").exists()

@@ -87,6 +87,10 @@ def test_one_output_of_one_image_is_a_file(call, one, cells, pixels, tmp_path, n
 
 def test_several_outputs_are_files_in_a_folder(call, two, cells, pixels, tmp_path):
     outcome = call("run", two, cells, tmp_path / "new" / "out", "--suffix", ".tif")
+    assert f"There is no folder {tmp_path / 'new'}: create it first" in outcome.err
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "new").mkdir()
+    outcome = call("run", two, cells, tmp_path / "new" / "out", "--suffix", ".tif")
     assert outcome.status == 0, outcome.err
     files = [tmp_path / "new" / "out" / f"cells_{name}.tif" for name in ("smooth", "labels")]
     assert outcome.out.splitlines()[1:] == [str(path) for path in files]
@@ -171,6 +175,21 @@ def test_further_inputs_are_named(call, cells, pixels, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), pixels - pixels // 2)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_the_size_of_pixels_can_be_said(call, one, pixels, tmp_path, several):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    out.mkdir()
+    np.save(folder / "a.npy", pixels)
+    source = folder if several else folder / "a.npy"
+    assert call("run", one, source, out, "--pixel-size", "0.5,0.25", "--pixel-unit", "micrometer").status == 0
+    made = nt.open_image(out / "a_labels.ome.zarr").spec
+    assert made.scale == (0.5, 0.25)
+    assert made.units == ("micrometer", "micrometer")
+    outcome = call("run", one, source, out, "--overwrite", "--pixel-size", "1,0.5,0.25")
+    assert "3 pixel sizes do not fit a.npy, whose axes are yx: give one number for each of y, x." in outcome.err
+
+
 def test_data_beside_the_recipe_are_found(call, cells, tmp_path):
     seeds = np.array([[10.0, 10.0]])
     grown = record(build_operation("grow_regions", {}), {"image": CELLS, "seeds": identify_array(seeds)})
@@ -200,6 +219,12 @@ def test_points_are_written_as_tables(call, cells, tmp_path):
             "The step 'median' cannot be done: There is no operation 'medain': did you mean median",
         ),
         ({"version": 99}, "version 99 of 'median'"),
+        ({"version": 99}, "or record the recipe again with this one."),
+        ({"version": True}, "version = True: a number is needed"),
+        ({"parameters": {"size": "5"}}, "Setting size = '5': a number is needed, without quotes."),
+        ({"parameters": {"size": True}}, "Setting size = True: a number is needed, without quotes."),
+        ({"parameters": {"per_plane": "yes"}}, "Setting per_plane = 'yes': true or false is needed."),
+        ({"parameters": {"size": "five"}}, "Setting size = 'five': a whole number is needed."),
         ({"parameters": {"size": 4}}, "must be odd"),
         ({"inputs": {"image": "otsu"}}, "in a circle"),
         ({"inputs": {"image": "nothing"}}, "no input, array or step of that name"),

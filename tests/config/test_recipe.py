@@ -108,3 +108,50 @@ def test_names_that_no_file_can_have_are_refused(name: str) -> None:
 def test_arrays_are_called_by_a_hash() -> None:
     with pytest.raises(InvalidInputError, match="sha256"):
         ArrayIdentity(sha256="../../etc/passwd", shape=(1,), dtype="uint8")
+
+
+FIELDS = {
+    "inputs": {"image": {"axes": "yx", "shape": [8, 9], "dtype": "uint8"}},
+    "steps": [{"id": "a", "operation": "median", "inputs": {"image": "image"}}],
+    "outputs": {"o": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"version": "1"}, "Setting steps (entry 1).version = '1': a number is needed, without quotes."),
+        ({"version": True}, "Setting steps (entry 1).version = True: a number is needed, without quotes."),
+        ({"version": "x"}, "Setting steps (entry 1).version = 'x': a whole number is needed."),
+        ({"version": 0}, "Setting steps (entry 1).version = 0: it must be at least 1."),
+        ({"id": "a b"}, "Setting steps (entry 1).id = 'a b': a name has letters, digits, _ and - (not first), "),
+        ({"inputs": ["image"]}, "Setting steps (entry 1).inputs = ['image']: settings (name: value) are needed."),
+        ({"operation": 3}, "Setting steps (entry 1).operation = 3: a text is needed."),
+    ],
+)
+def test_a_wrong_field_of_a_step_is_told_in_plain_words(change, says) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        Recipe.parse({**FIELDS, "steps": [{**FIELDS["steps"][0], **change}]})
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"steps": []}, "Setting steps = []: at least 1 entry needed, not 0."),
+        ({"steps": "median"}, "Setting steps = 'median': a list is needed."),
+        ({"outputs": {}}, "Setting outputs = {}: at least 1 entry needed, not 0."),
+        ({"schema_version": True}, "Setting schema_version = True: a number is needed, without quotes."),
+        ({"versions": {"numpy": 2}}, "Setting versions.numpy = 2: a text is needed."),
+        ({"steps": "x" * 500}, f"Setting steps = '{'x' * 79}…: a list is needed."),
+    ],
+)
+def test_a_wrong_field_is_told_in_plain_words(change, says) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        Recipe.parse({**FIELDS, **change})
+    assert str(caught.value) == says
+
+
+def test_numbers_may_be_written_with_or_without_a_point() -> None:
+    steps = [{**FIELDS["steps"][0], "version": 1.0, "parameters": {"sigma": 2, "size": 3.0}}]
+    assert Recipe.parse({**FIELDS, "steps": steps}).steps[0].version == 1

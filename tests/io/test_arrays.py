@@ -57,6 +57,13 @@ def test_dask_computes_only_what_is_read() -> None:
     assert len(computed) == 1
 
 
+def test_an_image_says_what_it_is() -> None:
+    spec = ImageSpec(axes="zyx", shape=(2, 3, 4), dtype=np.dtype("uint8"), name="cells")
+    assert repr(ArraySource(np.zeros((2, 3, 4), np.uint8), spec)) == (
+        "<ArraySource 'cells': z 2 × y 3 × x 4, uint8, of ndarray>"
+    )
+
+
 def test_what_is_read_is_a_copy() -> None:
     array = ARRAY.copy()
     image = open_image(array)

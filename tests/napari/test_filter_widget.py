@@ -19,6 +19,7 @@ from napari_tessera.operations.registry import all_operations, build_operation
 from napari_tessera.pipeline.api import apply
 
 from .conftest import fake_job
+from .filter_helpers import apply_to, cells, click, finished, preview_of, save, settled
 
 pytestmark = pytest.mark.gui
 
@@ -36,47 +37,6 @@ def widget(viewer, runner, qtbot):
     viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
     yield widget
     widget.close()
-
-
-def cells(shape=(120, 100), seed=0):
-    rng = np.random.default_rng(seed)
-    array = rng.integers(0, 60, shape).astype(np.uint8)
-    array[..., 20:60, 30:70] += 150
-    return array
-
-
-def save(widget, layers, path, qtbot):
-    with qtbot.waitSignal(widget.recipes.said) as said:
-        widget.recipes.save(layers, path)
-    assert said.args == [f"Saved: {path}", False]
-
-
-def apply_to(widget, name, layer, qtbot):
-    widget.choose(name, layer)
-    click(qtbot, widget.apply_button)
-    finished(widget, qtbot)
-    return widget.viewer.layers[-1]
-
-
-def preview_of(widget):
-    return widget.preview.shown.layer
-
-
-def settled(widget, qtbot, *, whole=False):
-    if whole:  # the dock has taken room from the canvas
-        camera_of(widget.viewer).zoom *= 0.7
-    qtbot.wait(30)
-    qtbot.waitUntil(lambda: not widget.preview.engine.busy, timeout=20000)
-    qtbot.wait(30)
-
-
-def click(qtbot, button):
-    assert button.isEnabled(), button.toolTip()
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def finished(widget, qtbot):
-    qtbot.waitUntil(lambda: not widget.why_busy, timeout=30000)
 
 
 def test_an_empty_viewer_says_what_to_do(widget):
@@ -254,6 +214,45 @@ def test_two_lines_push_each_other(widget, viewer, qtbot):
     qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=QPoint(round(histogram.position(180)), y))
     values = form.values()
     assert values["low"] == values["high"] > 170
+
+
+@pytest.mark.parametrize("held", ["threshold", "upper"])
+def test_lines_that_may_not_meet_keep_a_gap(widget, viewer, qtbot, held):
+    viewer.add_image(cells())
+    widget.choose("manual_threshold")
+    settled(widget, qtbot)
+    form, histogram = widget.panel_of_operation.form, widget.panel_of_operation.histogram
+    form.set_values({"keep": "between", "threshold": 60.0, "upper": 120.0})
+    y, width = histogram.height() // 2, histogram.width()
+    start = QPoint(round(histogram.position(form.values()[held])), y)
+    qtbot.mousePress(histogram, Qt.MouseButton.LeftButton, pos=start)
+    end = round(histogram.position(150 if held == "threshold" else 30))
+    for x, pushed in ((end, True), (width if held == "threshold" else 0, False)):
+        qtbot.mouseMove(histogram, QPoint(x, y))
+        values = form.values()
+        assert values["upper"] - values["threshold"] == 1
+        assert widget.panel_of_operation.why_not == ""
+        assert (values[held] not in (histogram.value_at(-1e9), histogram.value_at(1e9))) or not pushed
+    qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=QPoint(end, y))
+    low, high = histogram.value_at(-1e9), histogram.value_at(1e9)
+    assert (values["upper"] == high) if held == "threshold" else (values["threshold"] == low)
+    settled(widget, qtbot)
+    assert preview_of(widget) is not None
+    # taken hold of on the side that is free, they come apart again
+    x = round(histogram.position(values["threshold"])) + (-3 if held == "threshold" else 3)
+    to = QPoint(round(histogram.position(100)), y)
+    qtbot.mousePress(histogram, Qt.MouseButton.LeftButton, pos=QPoint(x, y))
+    qtbot.mouseMove(histogram, to)
+    qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=to)
+    assert form.values()["upper"] - form.values()["threshold"] > 50
+
+
+def test_one_line_is_drawn_where_one_level_is_used(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("manual_threshold")
+    settled(widget, qtbot)
+    widget.panel_of_operation.form.set_values({"keep": "above", "threshold": 90.0, "upper": 90.0})
+    assert [line.parameter for line in widget.panel_of_operation.histogram.lines] == ["threshold"]
 
 
 def test_a_threshold_that_divides_nothing_starts_in_the_histogram(widget, viewer, qtbot):

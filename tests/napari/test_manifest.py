@@ -67,6 +67,12 @@ def test_every_operation_has_one_place_in_the_menus():
     assert set(menus) <= submenus | {manifest.menu_id(menu) for menu in manifest.MENUS}
 
 
+def test_what_measures_stands_under_measure():
+    measuring = {name for name, operation in all_operations().items() if operation.menu == "measure"}
+    assert measuring >= {"measure_psf", "estimate_psf", "suggest_notches"}
+    assert all(all_operations()[name].menu == "transform" for name in ("spectrum_modulus", "inverse_spectrum"))
+
+
 def test_napari_takes_the_manifest():
     npe2 = pytest.importorskip("npe2")
     told = npe2.PluginManifest.from_file(manifest.MANIFEST)
@@ -109,5 +115,6 @@ def test_operations_stand_in_the_layers_menu():
     median = menus["Filter"]["Smoothing and background"]["Median filter (Tessera)"]
     assert median == all_operations()["median"].summary()
     assert "Otsu threshold (Tessera)" in menus["Segment"].get("Threshold and cluster", menus["Segment"])
+    assert "Measure PSF from beads (Tessera)" in menus["Measure"]["Restoration"]
     groups = [name for name in menus["Filter"] if name in {op.group for op in all_operations().values()}]
     assert groups[:2] == ["Intensity", "Combine images"]

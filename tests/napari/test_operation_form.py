@@ -208,14 +208,61 @@ def test_typing_and_enter_choose(qtbot):
     picker.accepted.connect(lambda: accepted.append(1))
     qtbot.keyClicks(picker.search, "otsu")
     assert not chosen
+    item = picker.tree.findItems("Otsu threshold", Qt.MatchFlag.MatchRecursive)[0]
+    assert item.font(0).bold()
     qtbot.keyClick(picker.search, Qt.Key.Key_Return)
     assert chosen == ["otsu"]
     assert accepted
     assert picker.search.text() == ""
     assert picker.tree.currentItem().text(0) == "Otsu threshold"
+    assert not item.font(0).bold()
     qtbot.keyClicks(picker.search, "no such thing")
     qtbot.keyClick(picker.search, Qt.Key.Key_Return)
     assert chosen == ["otsu"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("noise", "Gaussian blur"),
+        ("denoise", "Gaussian blur"),
+        ("fft", "Spectrum: modulus"),
+        ("deconvolution", "Wiener filter"),
+        ("blur", "Gaussian blur"),
+        ("sharpen", "Unsharp mask"),
+        ("background", "Rolling ball background"),
+        ("watershed", "Split touching objects"),
+        ("bandpass", "Band-pass filter"),
+        ("edges", "Sobel edges"),
+        ("median", "Median filter"),
+        ("add noise", "Gaussian noise"),
+    ],
+)
+def test_what_people_call_it_finds_it(typed, first, qtbot):
+    picker = OperationPicker()
+    qtbot.addWidget(picker)
+    picker.search.setText(typed)
+    qtbot.keyClick(picker.search, Qt.Key.Key_Return)
+    assert picker.operation.title == first
+
+
+def test_nothing_found_is_said(qtbot):
+    picker = OperationPicker()
+    qtbot.addWidget(picker)
+    picker.show()
+    picker.search.setText("xyzzy ")
+    assert picker.nothing.isVisible()
+    assert "Nothing found for “xyzzy”" in picker.nothing.text()
+    picker.search.setText("median")
+    assert not picker.nothing.isVisible()
+    picker.search.clear()
+    assert not picker.nothing.isVisible()
+
+
+def test_synonyms_are_written_as_they_are_searched_for():
+    for operation in all_operations().values():
+        assert all(word == word.strip().lower() and word for word in operation.also), operation
+        assert len(set(operation.also)) == len(operation.also), operation
 
 
 def test_searching_hides_what_does_not_fit(qtbot):

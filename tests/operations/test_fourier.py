@@ -1,4 +1,5 @@
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,18 @@ from napari_tessera.operations.base import Block
 from napari_tessera.operations.fourier import filtering, notch, optimum_notch, padding, spectrum, spikes, transfer
 from napari_tessera.operations.registry import build_operation, find_operation
 from napari_tessera.operations.whole import run_whole
+
+
+def radial(name):
+    """Return what filters an image by a transfer function of that name."""
+
+    def run(image, *arguments, spacing=None, **options):
+        return filtering.filter_radially(image, lambda d2: getattr(transfer, name)(d2, *arguments, **options), spacing)
+
+    return run
+
+
+radially = SimpleNamespace(**{name: radial(name) for name in ("low_pass", "high_pass", "band_pass", "band_reject")})
 
 PROFILES = ("ideal", "butterworth", "gaussian")
 
@@ -52,7 +65,7 @@ def test_a_filter_equals_the_fourier_filter_of_the_mirrored_image(shape, profile
     ):
         gain = getattr(transfer, name)(distance2, *arguments, profile, 3)
         expected = np.fft.ifftn(np.fft.fftn(mirrored) * gain).real[tuple(slice(n) for n in shape)]
-        np.testing.assert_allclose(getattr(filtering, name)(image, *arguments, profile, 3), expected, atol=1e-10)
+        np.testing.assert_allclose(getattr(radially, name)(image, *arguments, profile, 3), expected, atol=1e-10)
 
 
 def test_transfer_functions_have_the_textbook_values():
@@ -79,21 +92,21 @@ def test_frequencies_count_per_pixel_whatever_the_lengths_of_the_axes():
     shape = (40, 100)
     y, x = np.indices(shape)
     along_y, along_x = np.cos(np.pi * (y + 0.5) * 8 / 40), np.cos(np.pi * (x + 0.5) * 40 / 100)  # 0.1 and 0.2
-    kept = filtering.low_pass(along_y + along_x, 0.15, "ideal")
+    kept = radially.low_pass(along_y + along_x, 0.15, "ideal")
     np.testing.assert_allclose(kept, along_y, atol=1e-12)
     # with pixels of twice the height, 0.1 per pixel along y is 0.05 per pixel width
-    kept = filtering.low_pass(along_y + along_x, 0.07, "ideal", spacing=(2, 1))
+    kept = radially.low_pass(along_y + along_x, 0.07, "ideal", spacing=(2, 1))
     np.testing.assert_allclose(kept, along_y, atol=1e-12)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_low_pass_keeps_the_mean_and_high_pass_removes_it(profile):
     image = data.camera()[:101, :60].astype(np.float32)
-    low, high = filtering.low_pass(image, 0.1, profile), filtering.high_pass(image, 0.1, profile)
+    low, high = radially.low_pass(image, 0.1, profile), radially.high_pass(image, 0.1, profile)
     assert low.mean() == pytest.approx(image.mean(), rel=1e-5)
     assert abs(high.mean()) < 1e-3
     np.testing.assert_allclose(low + high, image, atol=1e-3)
-    np.testing.assert_allclose(filtering.low_pass(np.full((9, 7), 3.0), 0.1, profile), 3.0)
+    np.testing.assert_allclose(radially.low_pass(np.full((9, 7), 3.0), 0.1, profile), 3.0)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +116,7 @@ def test_single_precision_stays_and_integers_are_not_rescaled(given, expected):
     image = (data.camera()[:32, :32] > 0).astype(given) if given == "?" else data.camera()[:32, :32].astype(given)
     centres = [(0.2, 0.1)]
     for result in (
-        filtering.low_pass(image, 0.2),
+        radially.low_pass(image, 0.2),
         notch.notch_filter(image, centres, 0.02),
         optimum_notch.optimum_notch(image, centres, 0.02, 5),
         spectrum.log_modulus(image),
@@ -111,7 +124,7 @@ def test_single_precision_stays_and_integers_are_not_rescaled(given, expected):
     ):
         assert result.dtype == expected
         assert result.shape == image.shape
-    assert filtering.low_pass(image, 0.2).mean() == pytest.approx(image.mean(dtype=float), rel=1e-4)
+    assert radially.low_pass(image, 0.2).mean() == pytest.approx(image.mean(dtype=float), rel=1e-4)
 
 
 # --- nothing wraps around ------------------------------------------------------------------------------------------
@@ -123,8 +136,8 @@ def test_nothing_appears_at_the_opposite_border(axis):
     bright = dark.copy()
     np.moveaxis(bright, axis, 0)[:4] = 1000
     far = (slice(None),) * axis + (slice(-30, None),)
-    assert np.abs(filtering.low_pass(bright, 0.1, "gaussian")[far]).max() < 1e-6
-    assert np.abs(filtering.low_pass(bright, 0.1, "butterworth")[far]).max() < 0.1
+    assert np.abs(radially.low_pass(bright, 0.1, "gaussian")[far]).max() < 1e-6
+    assert np.abs(radially.low_pass(bright, 0.1, "butterworth")[far]).max() < 0.1
     centres = [(0.2, 0.13)]
     changed = notch.notch_filter(bright, centres, 0.04) - notch.notch_filter(bright - bright.mean(), centres, 0.04)
     np.testing.assert_allclose(changed, bright.mean(), atol=1e-9)
@@ -408,7 +421,7 @@ def test_a_band_must_not_be_empty():
 # --- bad input -----------------------------------------------------------------------------------------------------
 
 FUNCTIONS = {
-    "low_pass": lambda image: filtering.low_pass(image, 0.1),
+    "low_pass": lambda image: radially.low_pass(image, 0.1),
     "notch": lambda image: notch.notch_filter(image, [(0.2, 0.1)], 0.02),
     "optimum": lambda image: optimum_notch.optimum_notch(image, [(0.2, 0.1)], 0.02),
     "modulus": spectrum.log_modulus,
@@ -440,7 +453,7 @@ def test_what_cannot_be_transformed_is_refused(name):
 def test_large_numbers_are_not_taken_for_infinite_ones():
     image = np.full((64, 64), 3e38, np.float32)  # the sum overflows
     with np.errstate(over="ignore", invalid="ignore"):
-        filtering.low_pass(image, 0.1)
+        radially.low_pass(image, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -462,11 +475,11 @@ def test_notch_centres_that_make_no_sense_are_refused(centres, radius, match):
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: filtering.low_pass(np.ones((4, 4)), 0), "above 0"),
-        (lambda: filtering.low_pass(np.ones((4, 4)), 0.1, "square"), "profile"),
-        (lambda: filtering.low_pass(np.ones((4, 4)), 0.1, order=0), "order 0"),
-        (lambda: filtering.low_pass(np.ones((4, 4)), 0.1, spacing=(1, 2, 3)), "2 entries"),
-        (lambda: filtering.band_pass(np.ones((4, 4)), 0.3, 0.2), "empty"),
+        (lambda: radially.low_pass(np.ones((4, 4)), 0), "above 0"),
+        (lambda: radially.low_pass(np.ones((4, 4)), 0.1, "square"), "profile"),
+        (lambda: radially.low_pass(np.ones((4, 4)), 0.1, order=0), "order 0"),
+        (lambda: radially.low_pass(np.ones((4, 4)), 0.1, spacing=(1, 2, 3)), "2 entries"),
+        (lambda: radially.band_pass(np.ones((4, 4)), 0.3, 0.2), "empty"),
         (lambda: optimum_notch.optimum_notch(np.ones((9, 9)), [(0.2, 0.1)], 0.02, 4), "3, 5, 7"),
         (lambda: spikes.suggest_notches(np.ones((32, 32))), "equal"),
         (lambda: spikes.suggest_notches(np.eye(8)), "too small"),
@@ -482,8 +495,8 @@ def test_bad_parameters_are_refused(call, match):
 
 def test_an_image_of_one_pixel_is_filtered():
     pixel = np.array([[5.0]])
-    np.testing.assert_allclose(filtering.low_pass(pixel, 0.1), 5)
-    np.testing.assert_allclose(filtering.high_pass(pixel, 0.1), 0)
+    np.testing.assert_allclose(radially.low_pass(pixel, 0.1), 5)
+    np.testing.assert_allclose(radially.high_pass(pixel, 0.1), 0)
     np.testing.assert_allclose(notch.notch_filter(pixel, [(0.2, 0.1)], 0.02), 5)
     np.testing.assert_allclose(spectrum.image_from(spectrum.log_modulus(pixel), spectrum.phase(pixel)), 5)
 

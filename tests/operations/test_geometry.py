@@ -1,5 +1,8 @@
 """Geometry: pixels against scipy and scikit-image, and physical positions that stay true."""
 
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +13,7 @@ from skimage import data, measure, transform
 import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.operations.base import Operation
+from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.catalogue.geometry import (
     Affine,
     AffineLabels,
@@ -48,7 +51,6 @@ SPEC = ImageSpec(axes="yx", shape=(41, 50), dtype=np.float64, scale=(0.5, 0.25),
 
 
 def block_result(operation: Operation, image: np.ndarray, spec: ImageSpec) -> tuple[np.ndarray, ImageSpec]:
-    from napari_tessera.operations.base import Block
     from napari_tessera.operations.whole import run_whole
 
     return run_whole(operation, Block(image, spec, spec.full_region)), operation.output_spec(spec)
@@ -314,3 +316,106 @@ def test_labels_follow_their_image() -> None:
     parameters = {"rotate": 20.0, "scale_x": 1.3, "canvas": "grow"}
     as_image = nt.apply(Affine(**parameters, interpolation="nearest"), labels)
     np.testing.assert_array_equal(nt.apply(AffineLabels(**parameters), labels), as_image)
+
+
+# -- tiles of any shape, of any of them --------------------------------------------------------------------------------
+
+EVERY = [
+    *(
+        Affine(rotate=33, scale_x=1.4, shear=5, move_y=2.5, interpolation=i, fill=3)
+        for i in ("nearest", "linear", "cubic")
+    ),
+    Affine(rotate=-20, canvas="grow", interpolation="cubic", fill=9),
+    *(Projective(matrix="1.1 0.1 -3; 0.05 0.9 2; 0.01 0.005 1", interpolation=i) for i in ("linear", "cubic")),
+    Projective(matrix="1 0 0; 0 1 0; -0.04 0.01 1"),  # with the horizon in the image
+    *(LensDistortion(k1=-0.3, k2=0.2, interpolation=i) for i in ("linear", "cubic")),
+    LensDistortion(k1=-2, centre_x=0, centre_y=100),
+    *(Resize(factor=f, interpolation=i) for f in (0.3, 1.7) for i in ("nearest", "linear", "cubic")),
+    ResampleIsotropic(step_xy=0.7, voxel=1.1, interpolation="cubic"),
+    Bin(factor=3),
+    Flip(),
+    Rotate90(turns=1),
+    Rotate90(turns=3),
+    Crop(left=3, top=7, right=1),
+    *LABELS,
+]
+
+
+@pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name())
+@pytest.mark.parametrize("dtype", ["uint16", "float64"])
+def test_a_part_comes_from_its_source_region_alone(operation: Operation, dtype: str) -> None:
+    """What lies outside the region that an operation names has no say, bit for bit, wherever the part lies."""
+    if operation.output == "labels" and dtype == "float64":
+        dtype = "uint32"
+    image = (np.random.default_rng(0).random((130, 141)) * 60_000).astype(dtype)
+    spec = ImageSpec(axes="yx", shape=image.shape, dtype=image.dtype)
+    whole = operation.compute(Block(image, spec, spec.full_region))
+    rng = np.random.default_rng(1)
+    for _ in range(25):
+        starts = [int(rng.integers(0, length)) for length in whole.shape]
+        part = tuple(slice(s, int(rng.integers(s + 1, n + 1))) for s, n in zip(starts, whole.shape, strict=True))
+        region = operation.source_region(part, spec, {})
+        pixels = operation.compute_part(Block(image[region].copy(), spec, region), part)
+        np.testing.assert_array_equal(pixels, whole[part])
+        assert pixels.tobytes() == np.ascontiguousarray(whole[part]).tobytes()
+
+
+@pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name())
+def test_small_parts_do_not_need_the_whole(operation: Operation) -> None:
+    spec = ImageSpec(axes="yx", shape=(20_000, 20_000), dtype=np.uint8)
+    shape = operation.output_spec(spec).shape
+    part = tuple(slice(length // 2, length // 2 + 64) for length in shape)
+    if isinstance(operation, Projective):  # shrinks more and more
+        part = (slice(10, 74), slice(5, 69))
+    region = operation.source_region(part, spec, {})
+    assert math.prod(p.stop - p.start for p in region) < 20_000**2 / 100
+
+
+def test_a_tile_that_comes_from_much_is_made_in_pieces() -> None:
+    from napari_tessera.pipeline.frames import make_frames
+    from napari_tessera.pipeline.inputs import gather_inputs
+    from napari_tessera.pipeline.mapped import MappedTiles
+
+    image = smooth((120, 130))
+    for operation in (Affine(rotate=45, interpolation="cubic"), EVERY[6], Resize(factor=0.1), Bin(factor=10)):
+        frames = make_frames(operation, gather_inputs(operation, {"image": image}))
+        tiles = MappedTiles(operation, frames, most=200)
+        np.testing.assert_array_equal(tiles.compute({}, tiles.output.full_region), nt.apply(operation, image))
+
+
+def test_what_is_cropped_away_is_not_looked_at() -> None:
+    image = smooth((40, 50))
+    image[0, 0] = np.nan
+    with pytest.raises(InvalidInputError, match="NaN"):
+        nt.apply(Bin(), image)
+    np.testing.assert_array_equal(nt.apply(Flip(), image), image[:, ::-1])
+    np.testing.assert_array_equal(nt.apply(Crop(left=1), image, tile=7), image[:, 1:])
+
+
+def test_isotropic_pixels_without_a_scale_are_refused_or_measured() -> None:
+    volume = smooth((6, 20, 22))
+    with pytest.raises(InvalidInputError, match=r"does not say how long .* 'step_z'"):
+        nt.apply(ResampleIsotropic(), volume)
+    with pytest.raises(InvalidInputError, match="set its scale"):
+        nt.apply(ResampleIsotropicLabels(), volume.astype(np.uint16))
+    spec = ImageSpec(axes="zyx", shape=volume.shape, dtype=volume.dtype)
+    made = ResampleIsotropic(step_z=2, step_xy=0.5).output_spec(spec)
+    assert (made.shape, made.scale) == ((24, 20, 22), (0.5, 0.5, 0.5))
+    measured = nt.open_image(volume, axes="zyx", scale=(2, 0.5, 0.5))
+    given = nt.apply(ResampleIsotropic(step_z=2, step_xy=0.5), volume)
+    np.testing.assert_array_equal(given, nt.apply(ResampleIsotropic(), measured))
+
+
+def test_labels_of_an_ome_zarr_are_not_blended(tmp_path: Path) -> None:
+    image = nt.apply(Flip(), smooth((40, 50), "uint16"), out=tmp_path / "image.ome.zarr")
+    labels = np.kron(np.arange(20).reshape(4, 5), np.ones((10, 10))).astype(np.uint32)
+    path = nt.apply(FlipLabels(), labels, out=image / "labels" / "nuclei")
+    for source in (path, path / "0", nt.open_image(path, name="nuclei")):
+        with pytest.raises(InvalidInputError, match=r"mixes neighbouring pixels, and .* 'affine_labels'"):
+            nt.apply(Affine(rotate=5), source)
+    with pytest.raises(InvalidInputError, match="'resize_labels'"):
+        nt.apply(Bin(), path)
+    nt.apply(Bin(statistic="max"), path)
+    nt.apply(Affine(rotate=5, interpolation="nearest"), path)
+    nt.apply(AffineLabels(rotate=5), path)
+    nt.apply(Affine(rotate=5), image)

@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage import data
 
 import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
+from napari_tessera.core.jobs import CancelToken, drain
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.catalogue.growing import GrowRegions
+from napari_tessera.operations.growing import windows
 from napari_tessera.operations.growing.grower import grow
+from napari_tessera.pipeline.applying import apply_into
 
 COINS = data.coins()
 BLOCKS = np.kron(np.array([[10, 200, 10], [90, 10, 60]], np.uint8), np.ones((8, 8), np.uint8))
@@ -107,3 +112,116 @@ def test_growing_can_be_cancelled():
     spec = ImageSpec(axes="yx", shape=image.shape, dtype=image.dtype)
     with pytest.raises(StoppedError):
         GrowRegions().compute(Block(image, spec, spec.full_region, {"seeds": np.array([[0.0, 0.0]])}, check))
+
+
+# -- windows: no more is read than regions reach -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_windows(monkeypatch):
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    monkeypatch.setattr(windows, "MARGINS", {2: 1, 3: 1})
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_windows_give_what_the_whole_image_gives(data):
+    shape = data.draw(st.sampled_from([(23, 31), (1, 40), (9, 11, 13)]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    coarse = rng.integers(0, 4, [-(-n // 5) for n in shape])
+    image = np.kron(coarse, np.ones([5] * len(shape), int))[tuple(slice(0, n) for n in shape)]
+    image = (image * 50 + rng.integers(0, 12, shape)).astype(data.draw(st.sampled_from(["uint8", "float32"])))
+    count = data.draw(st.integers(1, 6))
+    points = rng.integers(0, shape, (count, len(shape)))
+    seeds = points
+    if data.draw(st.booleans()):
+        seeds = np.zeros(shape, np.uint16)
+        seeds[tuple(points.T)] = rng.choice([3, 700, 9, 1], count)
+    criterion = data.draw(st.sampled_from(["running_mean", "fixed_range"]))
+    tolerance = data.draw(st.sampled_from([3.0, 9.0, 30.0, 500.0]))
+    connectivity, limit = data.draw(st.integers(1, len(shape))), data.draw(st.sampled_from([None, 7, 60]))
+    expected = grow(image, seeds, criterion, tolerance, connectivity, limit)
+    operation = GrowRegions(tolerance=tolerance, criterion=criterion, connectivity=connectivity, max_size=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "WHOLE", 0)
+        patch.setattr(windows, "MARGINS", {2: 1, 3: 1})
+        patch.setattr(windows, "MOST_WINDOWS", data.draw(st.sampled_from([1, 4096])))
+        given_seeds = seeds if seeds.dtype == np.uint16 else seeds.astype(float)
+        np.testing.assert_array_equal(nt.apply(operation, image, seeds=given_seeds, tile=8), expected)
+
+
+class Endless(ImageSource):
+    """An image of 10¹² pixels, squares of 64 that differ from their neighbours; it notes what is read."""
+
+    def __init__(self):
+        self.read_pixels = 0
+
+    @property
+    def spec(self):
+        return ImageSpec(axes="yx", shape=(2**20, 2**20), dtype=np.dtype("u2"))
+
+    def read(self, region):
+        y, x = (np.arange(part.start, part.stop) // 64 % 2 for part in region)
+        self.read_pixels += y.size * x.size
+        return (1000 * (y[:, None] ^ x) + 500).astype(np.uint16)
+
+
+class Written(ImageSink):
+    """Keeps what is written; all else is 0."""
+
+    def __init__(self, spec):
+        self._spec, self.written = spec, []
+
+    @property
+    def spec(self):
+        return self._spec
+
+    def write(self, region, pixels):
+        self.written.append((region, pixels))
+
+    def finish(self):
+        pass
+
+    def abort(self):
+        pass
+
+
+@pytest.mark.parametrize("criterion", ["running_mean", "fixed_range"])
+def test_a_few_regions_of_an_endless_image_need_little(criterion):
+    image, sinks = Endless(), []
+    seeds = np.array([[100.0, 100.0], [2.0**20 - 1, 0.0], [500_000.0, 700_003.0]])
+
+    def open_sink(spec):
+        sinks.append(Written(spec))
+        return sinks[-1]
+
+    drain(apply_into(GrowRegions(criterion=criterion), {"image": image, "seeds": seeds}, open_sink, CancelToken()))
+    assert image.read_pixels < 300_000
+    found = {}
+    for region, pixels in sinks[0].written:
+        for number in np.unique(pixels[pixels > 0]):
+            where = np.argwhere(pixels == number) + [part.start for part in region]
+            found[int(number)] = (*where.min(axis=0).tolist(), len(where))
+    corners = seeds.astype(int) // 64 * 64
+    assert found == {number: (*corner.tolist(), 64 * 64) for number, corner in enumerate(corners, start=1)}
+
+
+def test_a_region_too_large_for_memory_says_what_to_do(small_windows, monkeypatch):
+    from napari_tessera.core.errors import OutOfMemoryError
+    from napari_tessera.pipeline import paged
+
+    monkeypatch.setattr(paged, "free_memory", lambda: 20_000)
+    small = nt.apply(GrowRegions(), BLOCKS, seeds=np.array([[3.0, 10.0]]))
+    np.testing.assert_array_equal(small, BLOCKS == 200)
+    with pytest.raises(OutOfMemoryError, match="lower the tolerance, limit the size"):
+        nt.apply(GrowRegions(), np.zeros((200, 200), np.uint8), seeds=np.array([[3.0, 10.0]]))
+
+
+def test_ids_that_labels_cannot_hold_are_refused():
+    seeds = np.zeros(BLOCKS.shape, np.int64)
+    seeds[3, 10] = 2**33
+    with pytest.raises(InvalidInputError, match="do not fit"):
+        nt.apply(GrowRegions(), BLOCKS, seeds=seeds)
+    seeds[3, 10] = -1
+    with pytest.raises(InvalidInputError, match="relabel the seeds"):
+        nt.apply(GrowRegions(), BLOCKS, seeds=seeds)

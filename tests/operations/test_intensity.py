@@ -275,6 +275,28 @@ def test_constant_images_stay_as_they_are(operation: Operation) -> None:
     assert (nt.apply(operation, np.full((20, 20), 3.5)) == 3.5).all()
 
 
+def test_invert_of_a_mask_without_a_one_can_be_told() -> None:
+    empty = np.zeros((2, 3), bool)
+    assert nt.apply(Invert(values="mask"), empty).tolist() == [[1, 1, 1]] * 2
+    assert nt.apply(Invert(values="mask"), ~empty).tolist() == [[0, 0, 0]] * 2
+    assert nt.apply(Invert(values="type"), np.ones((2, 2), np.uint8)).tolist() == [[254, 254]] * 2
+    assert nt.apply(Invert(values="type"), np.array([[0.25, 1.0]])).tolist() == [[0.75, 0]]
+    with pytest.raises(InvalidInputError, match="from 0 to 2, so it is no mask"):
+        nt.apply(Invert(values="mask"), np.array([[0, 2]], np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_invert_of_huge_floats_does_not_overflow(dtype: type, sign: int) -> None:
+    top = np.finfo(dtype).max
+    image = np.array([[top, top / 2, top / 4]], dtype) * sign
+    with np.errstate(all="raise"):
+        expected = np.array([[top / 4, top / 4 * 3, top]], dtype) * sign
+        np.testing.assert_allclose(nt.apply(Invert(), image), expected, rtol=1e-6)
+        across = np.array([[-top, 0, top]], dtype)
+        assert nt.apply(Invert(), across).tolist() == across[:, ::-1].tolist()
+
+
 def test_invert_of_a_mask_stays_a_mask() -> None:
     mask = np.array([[True, False], [False, False]])
     assert nt.apply(Invert(), mask).tolist() == [[0, 1], [1, 1]]

@@ -18,6 +18,7 @@ from napari_tessera.operations.catalogue.smoothing import (
     Median,
     NonLocalMeans,
 )
+from napari_tessera.operations.filtering import smoothing
 
 DTYPES = ["uint8", "uint16", "int16", "uint32", "float32", "float64"]
 
@@ -112,6 +113,16 @@ def brute_bilateral(image: np.ndarray, sigma: float, sigma_range: float) -> np.n
     weights = np.exp(-squared / (2 * sigma**2)) * np.exp(-((windows - own) ** 2) / (2 * sigma_range**2))
     axes = tuple(range(image.ndim, 2 * image.ndim))
     return np.asarray((weights * windows).sum(axis=axes) / weights.sum(axis=axes))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize("sigma_range", [0.01, 7.3, 900.0, 1e6])
+def test_bilateral_of_integers_is_that_of_floats(dtype: type, sigma_range: float) -> None:
+    limits = np.iinfo(dtype)
+    image = np.random.default_rng(0).integers(limits.min, limits.max, (2, 9, 12), endpoint=True).astype(dtype)
+    image[1] //= 50
+    as_floats = smoothing.bilateral(image.astype(np.float32), 1.3, sigma_range)
+    assert np.array_equal(smoothing.bilateral(image, 1.3, sigma_range), np.rint(as_floats).astype(dtype))
 
 
 @pytest.mark.parametrize("shape", [(25, 30), (5, 9, 8)])

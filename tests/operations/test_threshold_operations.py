@@ -128,6 +128,44 @@ def test_per_plane_looks_at_each_plane():
         np.testing.assert_array_equal(plane, expected > filters.threshold_otsu(expected, nbins=65536))
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Otsu(),
+        Otsu(classes=3),
+        Li(),
+        Triangle(),
+        ManualThreshold(threshold=90),
+        Hysteresis(low=80, high=120),
+        LocalThreshold(),
+        Niblack(),
+        Sauvola(),
+    ],
+    ids=lambda operation: operation.name(),
+)
+@pytest.mark.parametrize("tile", [None, 33])
+def test_each_channel_has_its_own_threshold(operation, tile):
+    channels = np.stack([COINS[:90, :100], COINS[100:190, :100] // 2 + 40, 255 - COINS[:90, 200:300]])
+    expected = np.stack([nt.apply(operation, channel) for channel in channels])
+    assert len({channel.tobytes() for channel in expected}) == 3
+    image = nt.open_image(channels, axes="cyx", channel_names=["red", "green", "far red"])
+    np.testing.assert_array_equal(nt.apply(operation, image, tile=tile), expected)
+    film = nt.open_image(np.stack([channels[:2], channels[1:]]), axes="tcyx")
+    np.testing.assert_array_equal(nt.apply(operation, film, tile=tile), np.stack([expected[:2], expected[1:]]))
+
+
+def test_labels_of_channels_keep_their_names(tmp_path):
+    image = nt.open_image(np.stack([COINS, COINS // 2]), axes="cyx", channel_names=["red", "green"])
+    out = nt.apply(Otsu(), image, out=tmp_path / "labels.ome.zarr")
+    assert nt.open_image(out).spec.channel_names == ("red", "green")
+
+
+def test_two_channels_side_by_side_are_no_colours():
+    image = np.stack([COINS, COINS // 2], axis=-1)
+    result = nt.apply(Otsu(), nt.open_image(image, axes="yxc"))
+    np.testing.assert_array_equal(result[..., 1], nt.apply(Otsu(), COINS // 2))
+
+
 @pytest.mark.parametrize("operation", [Otsu(), Otsu(classes=3), Li(), Triangle()])
 def test_dark_foreground_turns_classes_round(operation):
     bright = nt.apply(operation, COINS)
@@ -147,12 +185,12 @@ def test_more_classes_than_grey_levels_are_refused():
 
 
 @pytest.mark.parametrize("operation", [Otsu(), Hysteresis(), Niblack(), Sauvola(), LocalThreshold(), ManualThreshold()])
-def test_nan_and_several_channels_are_refused(operation):
+def test_nan_and_colours_are_refused(operation):
     image = np.ones((40, 40), np.float32)
     image[3, 3] = np.nan
     with pytest.raises(InvalidInputError, match="NaN"):
         nt.apply(operation, image)
-    with pytest.raises(InvalidInputError, match="one channel"):
+    with pytest.raises(InvalidInputError, match=r"one channel at a time .* 'grey'"):
         nt.apply(operation, nt.open_image(data.astronaut()[:40, :40], axes="yxc"))
 
 

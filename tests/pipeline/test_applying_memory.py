@@ -12,6 +12,7 @@ import pytest
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
+from napari_tessera.operations.base import Block
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.api import apply
 
@@ -113,6 +114,52 @@ def test_components_of_a_gigabyte_in_little_memory(large: Path, tmp_path: Path) 
     spots = len(range(0, CHUNK, 97)) * len(range(0, CHUNK, 89))
     last = open_image(out).read((slice(EDGE - CHUNK, EDGE), slice(EDGE - CHUNK, EDGE)))
     assert last.max() == spots * (EDGE // CHUNK) ** 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("crop", {"left": 1000, "bottom": 3000}),
+        ("bin", {"factor": 2}),
+        ("flip", {"axis": "y"}),
+        ("rotate90", {"turns": 1}),
+        ("resize_labels", {"factor": 0.3}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_geometry_of_a_gigabyte_in_little_memory(
+    large: Path, tmp_path: Path, operation: str, parameters: dict[str, object]
+) -> None:
+    out = tmp_path / "out.ome.zarr"
+    made = build_operation(operation, parameters)
+    inputs = {made.inputs[0].name: large}
+    told = apply_limited(LIMIT, operation=operation, parameters=parameters, inputs=inputs, out=out, threads=2)
+    assert "memory" not in told, told["memory"]
+    assert told["peak"] < LIMIT
+    written, source = open_image(out), open_image(large)
+    assert written.shape == made.output_spec(source.spec).shape
+    middle = [length // 2 for length in written.shape]
+    window = tuple(slice(max(0, at - 20), at + 1) for at in middle)
+    needed = made.source_region(window, source.spec, {})
+    block = Block(source.read(needed), source.spec, needed)
+    pixels = written.read(window)
+    assert pixels.std() > 0
+    np.testing.assert_array_equal(pixels, made.compute_part(block, window))
+
+
+def test_a_region_of_a_gigabyte_grows_in_little_memory(large: Path, tmp_path: Path) -> None:
+    out, points = tmp_path / "out.ome.zarr", tmp_path / "points.csv"
+    points.write_text("y,x\n5000,6000\n")
+    told = apply_limited(
+        LIMIT,
+        operation="grow_regions",
+        parameters={"tolerance": 100.0, "max_size": 200_000},
+        inputs={"image": large, "seeds": points},
+        out=out,
+    )
+    assert "memory" not in told, told["memory"]
+    assert told["peak"] < LIMIT
+    assert np.count_nonzero(open_image(out).read((slice(4000, 6000), slice(5000, 7000)))) == 200_000
 
 
 def test_the_limit_would_be_noticed(large: Path, tmp_path: Path) -> None:

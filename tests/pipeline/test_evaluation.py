@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import dask.array
 import numpy as np
@@ -16,7 +17,7 @@ from napari_tessera.pipeline.evaluation import IOU_THRESHOLDS, Evaluation, evalu
 LABELS = arrays.arrays(np.uint8, (6, 7), elements=st.integers(0, 3))
 
 
-def _evaluate(predicted: np.ndarray, truth: np.ndarray, **options: bool) -> Evaluation:
+def _evaluate(predicted: np.ndarray, truth: np.ndarray, **options: Any) -> Evaluation:
     return evaluate(open_image(predicted), open_image(truth), **options)
 
 
@@ -31,7 +32,7 @@ def _jaccard(a: np.ndarray, b: np.ndarray) -> float:
 @settings(max_examples=80, deadline=None)
 @given(LABELS, LABELS)
 def test_figures_are_those_of_their_definitions(predicted: np.ndarray, truth: np.ndarray) -> None:
-    result = _evaluate(predicted, truth)
+    result = _evaluate(predicted, truth, ids="classes")
     assert result.dice == pytest.approx(_dice(predicted > 0, truth > 0))
     assert result.jaccard == pytest.approx(_jaccard(predicted > 0, truth > 0))
     assert result.pixel_error == pytest.approx(((predicted > 0) != (truth > 0)).mean())
@@ -86,7 +87,7 @@ def test_empty_images_agree() -> None:
 
 def test_a_class_that_is_missed_altogether_counts() -> None:
     truth = np.array([[0, 1, 2, 2]])
-    result = _evaluate(np.array([[0, 1, 1, 1]]), truth)
+    result = _evaluate(np.array([[0, 1, 1, 1]]), truth, ids="classes")
     assert result.dice == 1
     assert result.classes[2].dice == 0
     assert result.mean_dice == pytest.approx((0.5 + 0) / 2)
@@ -122,6 +123,40 @@ def test_ids_of_any_size_and_blocks_of_any_number(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(evaluation, "_MOST_BINS", 10)
     assert _evaluate(predicted, truth, instances=True) == whole
     assert whole.pixel_error == ((predicted != 0) != (truth != 0)).mean()
+
+
+def test_objects_that_are_numbered_otherwise_get_no_figures_of_classes() -> None:
+    truth = np.repeat(np.arange(6), 6).reshape(6, 6)
+    turned = np.array([0, 3, 4, 5, 1, 2])[truth]
+    result = _evaluate(turned, truth)
+    assert (result.dice, result.classes, result.mean_dice, result.class_error) == (1, {}, None, None)
+    assert "5 ids and the truth 5 ids" in result.note
+    assert "--instances" in result.note
+    assert set(_evaluate(turned, truth, ids="classes").classes) == {1, 2, 3, 4, 5}
+    same = _evaluate(truth, truth)
+    assert set(same.classes) == {1, 2, 3, 4, 5}
+    assert same.note == ""
+    assert _evaluate(truth, truth, ids="objects").classes == {}
+
+
+def test_masks_that_use_different_ids_are_compared_by_their_foreground() -> None:
+    truth = np.array([[0, 1, 1, 0]])
+    result = _evaluate(truth * 2, truth)
+    assert (result.dice, result.classes) == (1, {})
+    assert "the id 2 and the truth the id 1" in result.note
+    assert _evaluate(truth, truth).note == ""
+
+
+@pytest.mark.parametrize(
+    ("predicted", "axes", "says"),
+    [
+        (np.zeros((4, 5), np.float32), "yx", "pixels of type float32, as probabilities have: predict labels"),
+        (np.zeros((2, 4, 5), np.uint8), "cyx", "2 channels, as probabilities have: predict labels"),
+    ],
+)
+def test_probabilities_are_no_labels(predicted: np.ndarray, axes: str, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        evaluate(open_image(predicted, axes=axes), open_image(np.zeros((4, 5), np.uint8)))
 
 
 def test_negative_ids_are_ids() -> None:

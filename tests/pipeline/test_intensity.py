@@ -7,7 +7,7 @@ from napari_tessera.config.training import IntensityConfig
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline import intensity
-from napari_tessera.pipeline.intensity import fit_intensity
+from napari_tessera.pipeline.intensity import ConstantImageError, fit_intensity
 
 
 def test_percentiles_are_those_of_numpy_per_channel() -> None:
@@ -36,6 +36,21 @@ def test_large_images_are_sampled_evenly_and_repeatably(monkeypatch: pytest.Monk
     assert first == second
     assert first.low == pytest.approx(whole.low, abs=15)
     assert first.high == pytest.approx(whole.high, abs=15)
+
+
+def test_what_the_sample_misses_in_a_constant_image_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intensity, "SAMPLE_PIXELS", 1000)
+    monkeypatch.setattr(intensity, "BLOCK", 16)
+    monkeypatch.setattr(intensity, "_SCANNED", 32)
+    pixels = np.full((2, 100, 100), 7, dtype=np.float32)
+    with pytest.raises(ConstantImageError):
+        fit_intensity(open_image(pixels), IntensityConfig())
+    pixels[1, 50, 50] = 9
+    found = fit_intensity(open_image(pixels), IntensityConfig())
+    assert (found.low, found.high) == ((7.0,), (9.0,))
+    pixels[1, 50, 50] = np.nan
+    with pytest.raises(InvalidInputError, match="NaN"):
+        fit_intensity(open_image(pixels), IntensityConfig())
 
 
 @pytest.mark.parametrize(

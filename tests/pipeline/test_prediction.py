@@ -365,6 +365,38 @@ def test_pixels_that_are_no_numbers(folder: Path, tmp_path: Path, bad: float) ->
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.parametrize(
+    ("config", "certain"),
+    [
+        (PredictionConfig(device="cpu", tile=32), None),
+        (PredictionConfig(device="cpu", tile=32, output="probabilities"), 1),
+        (PredictionConfig(device="cpu", tile=32, output="probabilities", probability_dtype="uint8"), 255),
+    ],
+)
+@pytest.mark.parametrize("ids", [(0, 2), (2, 0)])
+def test_a_blank_image_is_background(config: PredictionConfig, certain: int | None, ids: tuple[int, ...]) -> None:
+    image = as_image(np.full((3, 60, 70), 5, np.uint16), "zyx")
+    known = make_model(ids=ids)
+    sink = RecordingSink(output_spec(known.spec, image.spec, config))
+    events = list(predict_into(known, image, lambda _plan: sink, config, CancelToken()))
+    assert [event.text for event in events if isinstance(event, Warning)] == [
+        "image has the same intensity everywhere, so there is nothing in it but background."
+    ]
+    assert sink.ended == ["finish"]
+    if certain is None:
+        assert not sink.array.any()
+    else:
+        assert (sink.array[ids.index(0)] == certain).all()
+        assert not sink.array[ids.index(2)].any()
+
+
+def test_a_blank_image_is_refused_by_a_model_without_background() -> None:
+    image = as_image(np.full((60, 70), 5, np.uint16), "yx")
+    known = make_model(ids=(1, 2))
+    with pytest.raises(InvalidInputError, match="same intensity everywhere"):
+        list(predict_into(known, image, lambda _plan: pytest.fail("opened"), PredictionConfig(), CancelToken()))
+
+
 def test_nan_that_the_sample_missed_is_found_in_its_tile(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     array = random_image(100, 100, dtype=np.float32)
     good = fit_intensity(as_image(array, "yx"), model.spec.intensity)

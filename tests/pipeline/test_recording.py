@@ -82,12 +82,20 @@ def test_results_are_merged_into_one_recipe():
     smooth = record(operation("median"), {"image": CELLS})
     labels = record(operation("otsu"), {"image": smooth})
     merged = merge({"cells · median": smooth, "cells · otsu": labels, "cells/otsu": labels})
-    assert merged.outputs == {"cells_median": "median", "cells_otsu": "otsu", "cells_otsu_2": "otsu"}
+    assert merged.outputs == {"median": "median", "otsu": "otsu", "cells_otsu": "otsu"}
     assert len(merged.steps) == 2
     with pytest.raises(InvalidInputError, match="3 outputs"):
         record(operation("median"), {"image": merged})
     with pytest.raises(InvalidInputError, match="nothing to save"):
         merge({})
+
+
+def test_outputs_have_short_names_that_differ():
+    smooth = record(operation("median"), {"image": CELLS})
+    names = ["cells · Invert · Median filter", "cells · Median filter", "x · " + "long " * 50, "my nuclei", "cells · ·"]
+    merged = merge(dict.fromkeys(names, smooth))
+    long = "_".join(["long"] * 12)
+    assert list(merged.outputs) == ["Median_filter", "Median_filter_2", long, "my_nuclei", "output"]
 
 
 def test_inputs_that_do_not_fit_are_refused():

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from napari_tessera.core.axes import spatial_axes
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
-from napari_tessera.operations.base import Global, Input, Operation
+from napari_tessera.operations.base import Global, Input, Mapped, Operation
 from napari_tessera.operations.whole import run_whole
 from napari_tessera.pipeline.api import apply
 from napari_tessera.pipeline.frames import make_frames
@@ -48,7 +49,7 @@ class Example:
 
 def check_exact(example: Example) -> bool:
     """Assert that tiles give what whole frames give; return whether that was a result, not a refusal."""
-    operation, image = example.operation, open_image(example.image, axes=example.axes)
+    operation, image = example.operation, opened(example)
     before = {name: array.copy() for name, array in {"": example.image, **example.others}.items()}
     try:
         expected = whole_result(example)
@@ -66,9 +67,16 @@ def check_exact(example: Example) -> bool:
     return True
 
 
+def opened(example: Example) -> ImageSource:
+    """Return the image with the scale of a microscope: planes further apart than pixels are long."""
+    scale = {"z": 1.5, "y": 0.5, "x": 0.5}
+    units = ["micrometer" if axis in scale else None for axis in example.axes]
+    return open_image(example.image, axes=example.axes, scale=[scale.get(a, 1.0) for a in example.axes], units=units)
+
+
 def whole_result(example: Example) -> NDArray[Any]:
     """Apply the operation to whole frames, one by one, and put them together."""
-    image = open_image(example.image, axes=example.axes)
+    image = opened(example)
     inputs = gather_inputs(example.operation, {example.operation.inputs[0].name: image, **example.others})
     frames = make_frames(example.operation, inputs)
     results = [(position, run_whole(example.operation, frames.block(position))) for position in frames]
@@ -228,5 +236,5 @@ def _example_value(about: Mapping[str, Any], share: float) -> Any:
 
 
 def is_tiled(operation_class: type[Operation]) -> bool:
-    """Whether the family is one that goes tile by tile."""
-    return not issubclass(operation_class, Global)
+    """Whether it goes tile by tile."""
+    return not issubclass(operation_class, Global) or issubclass(operation_class, Mapped)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from napari_tessera.cli.axes import axes_option
+from napari_tessera.cli.axes import axes_option, pixel_size_option, pixel_unit_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.operation_options import example, given_values, inputs_help, parameter_option
 from napari_tessera.cli.output import emit_result, event_listener, json_option
@@ -117,6 +117,8 @@ def _common_options(told: OperationDescription) -> list[Callable[[Any], Any]]:
     return [
         click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", hidden=alone, help=inputs_help(told)),
         axes_option("--axes", "IN"),
+        pixel_size_option("IN"),
+        pixel_unit_option,
         click.option(
             "--tile", type=click.IntRange(min=1), help="Edge of a tile in pixels; changes memory and speed only."
         ),
@@ -155,6 +157,8 @@ def _apply(
     image: Path,
     out: Path,
     axes: str | None,
+    pixel_size: tuple[float, ...] | None,
+    pixel_unit: str | None,
     tile: int | None,
     threads: int | None,
     overwrite: bool,
@@ -172,14 +176,18 @@ def _apply(
         raise click.UsageError(str(error)) from error
 
     from napari_tessera.pipeline.dispatch import run_request
+    from napari_tessera.pipeline.out_folders import check_folder
     from napari_tessera.pipeline.requests import ApplyRequest, InputFile
+
+    check_folder(out.parent)
+    source = InputFile(path=image, axes=axes, pixel_size=pixel_size, pixel_unit=pixel_unit)
 
     kinds = {entry.name: entry.kind for entry in told.inputs}
     request = ApplyRequest(
         operation=told.name,
         parameters=parameters,
         inputs={
-            told.inputs[0].name: InputFile(path=image, axes=axes),
+            told.inputs[0].name: source,
             **{name: path if is_table(kinds[name], path) else InputFile(path=path) for name, path in paths.items()},
         },
         out=out,

@@ -12,6 +12,7 @@ from napari_tessera.cli import checks
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.core.jobs import drain
+from napari_tessera.pipeline.out_folders import check_folder
 
 GUI_MODULE = "napari_tessera.napari_plugin.demo"
 
@@ -35,6 +36,7 @@ def command(out: Path, no_gui: bool, sample: str | None, close: bool, as_json: b
     the result; the window stays open. Without one (or with --no-gui) the same is done headless, and image,
     prediction, overlay and figures are written to --out.
     """
+    check_folder(out)
     obstacle = "--no-gui was given" if no_gui else "--json was given" if as_json else window_obstacle()
     if not obstacle:
         # A process of its own: the command line stays free of Qt, and napari gets its main thread.

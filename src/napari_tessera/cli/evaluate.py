@@ -16,17 +16,29 @@ from napari_tessera.pipeline.evaluation import evaluate
 @axes_option("--axes", "PREDICTED")
 @axes_option("--truth-axes", "TRUTH")
 @click.option("--instances", is_flag=True, help="Take each number as an object, and count how many were found.")
+@click.option(
+    "--classes", is_flag=True, help="Take each number as a class, also where the numbers of the two hardly agree."
+)
 @json_option
 def command(
-    predicted: str, truth: str, axes: str | None, truth_axes: str | None, instances: bool, as_json: bool
+    predicted: str,
+    truth: str,
+    axes: str | None,
+    truth_axes: str | None,
+    instances: bool,
+    classes: bool,
+    as_json: bool,
 ) -> None:
     """Compare a prediction with the truth.
 
-    Dice, Jaccard and pixel error of the foreground, per class, and with --instances the average precision (AP) of
-    objects at each threshold of overlap (IoU). PREDICTED and TRUTH are labels or masks of the same shape.
+    Dice, Jaccard and pixel error of the foreground; per class, where numbers look like classes; and with --instances
+    the average precision (AP) of objects at each threshold of overlap (IoU). PREDICTED and TRUTH are labels or masks
+    of the same shape.
     """
+    if instances and classes:
+        raise click.UsageError("--instances takes numbers for objects, --classes for classes: choose one.")
     images = open_image(predicted, axes=axes), open_image(truth, axes=truth_axes)
-    value = evaluate(*images, instances=instances).to_dict()
+    value = evaluate(*images, instances=instances, ids="classes" if classes else "auto").to_dict()
     emit_result(value, describe(value), as_json=as_json)
 
 

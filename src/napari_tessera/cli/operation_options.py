@@ -8,7 +8,7 @@ import yaml
 
 from napari_tessera.operations.describe import KINDS, OperationDescription, ParameterDescription, ParameterKind
 
-RESERVED = frozenset({"input", "axes", "tile", "threads", "overwrite", "json", "help"})
+RESERVED = frozenset({"input", "axes", "pixel-size", "pixel-unit", "tile", "threads", "overwrite", "json", "help"})
 """Options that every operation's command has; a parameter of such a name gets ``-value`` behind it."""
 
 _METAVARS: Mapping[ParameterKind, str] = {

@@ -12,6 +12,7 @@ from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import drain
+from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.requests import InputFile, PredictRequest
 
 
@@ -70,6 +71,7 @@ def command(
         config = PredictionConfig.parse(settings)
     except InvalidInputError as error:
         raise click.UsageError(str(error)) from error
+    check_folder(out.parent)
     source = InputFile(path=image, axes=axes)
     request = PredictRequest(model=model, image=source, out=out, config=config, overwrite=overwrite)
     if dry_run:

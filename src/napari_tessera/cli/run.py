@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from napari_tessera.cli.apply import named_paths
-from napari_tessera.cli.axes import axes_option
+from napari_tessera.cli.axes import axes_option, pixel_size_option, pixel_unit_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.core.errors import InvalidInputError
@@ -28,6 +28,8 @@ from napari_tessera.pipeline.requests import InputFile, RecipeRequest, Suffix
     help="A further input of the recipe, by its name there, given once for each; IN is the first one.",
 )
 @axes_option("--axes", "IN")
+@pixel_size_option("IN")
+@pixel_unit_option
 @click.option(
     "--suffix",
     type=click.Choice(get_args(Suffix)),
@@ -45,6 +47,8 @@ def command(
     out: Path,
     inputs: Sequence[str],
     axes: str | None,
+    pixel_size: tuple[float, ...] | None,
+    pixel_unit: str | None,
     suffix: Suffix,
     tile: int | None,
     threads: int | None,
@@ -65,7 +69,7 @@ def command(
         raise click.UsageError(str(error)) from error
     request = RecipeRequest(
         recipe=recipe,
-        image=InputFile(path=image, axes=axes),
+        image=InputFile(path=image, axes=axes, pixel_size=pixel_size, pixel_unit=pixel_unit),
         inputs=dict(further),
         out=out,
         suffix=suffix,

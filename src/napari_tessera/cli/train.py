@@ -9,9 +9,11 @@ from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.config.base import apply_overrides, parse_assignments
+from napari_tessera.config.model import HEADER_FILE
 from napari_tessera.config.training import Annotation, TrainingConfig
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.jobs import drain
+from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.requests import InputFile, TrainRequest
 
 
@@ -64,6 +66,7 @@ def command(
     if resume and overwrite:
         raise click.UsageError("--resume goes on with a model folder, --overwrite discards it: choose one.")
     config = training_config(annotation, config_file, assignments)
+    check_folder(out)
 
     from napari_tessera.pipeline.dispatch import run_request
 
@@ -76,8 +79,18 @@ def command(
         overwrite=overwrite,
     )
     with cancel_on_interrupt() as cancel:
-        result = drain(run_request(request, cancel), event_listener(as_json=as_json))
+        try:
+            result = drain(run_request(request, cancel), event_listener(as_json=as_json))
+        except JobCancelledError as error:
+            raise JobCancelledError(describe_cancelled(out)) from error
     emit_result(result, describe_training(result), as_json=as_json)
+
+
+def describe_cancelled(out: Path) -> str:
+    """Return what a person reads who has cancelled a training: where it lies, and how it goes on."""
+    if not (out / HEADER_FILE).exists():
+        return f"Cancelled before there was a model to keep in {out}."
+    return f"Cancelled; the model so far lies in {out}: the same command with --resume goes on with it."
 
 
 def training_config(annotation: str | None, config_file: Path | None, assignments: tuple[str, ...]) -> TrainingConfig:

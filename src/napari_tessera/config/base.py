@@ -1,16 +1,23 @@
 """The base of all settings: frozen, strict about unknown fields, and clear about what is wrong."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from napari_tessera.config.wording import describe_problem, place, shown
 from napari_tessera.core.errors import InvalidInputError
 
-DeviceName = Annotated[
-    str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cuda, cuda:1, mps or cpu.")
-]
+
+def _known_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError("use auto, cuda, cuda:1, mps or cpu")
+    return name
+
+
+DeviceName = Annotated[str, AfterValidator(_known_device), Field(description="auto, cuda, cuda:1, mps or cpu.")]
 """Where a network runs; ``auto`` takes the fastest device there is."""
 
 
@@ -82,8 +89,9 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
 def describe_validation_error(error: ValidationError) -> str:
     """Return the first problem that pydantic found as one sentence."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    cause = first.get("ctx", {}).get("error")
+    where = place(first["loc"])
+    context = first.get("ctx", {})
+    cause = context.get("error")
     if where and isinstance(cause, InvalidInputError):  # of settings within these: they have described it already
         return str(cause).replace("Setting ", f"Setting {where}.", 1).replace("setting '", f"setting '{where}.", 1)
     if first["type"] == "extra_forbidden":
@@ -92,4 +100,4 @@ def describe_validation_error(error: ValidationError) -> str:
         return f"The setting {where!r} is required."
     if not where:  # a validator over several fields names them itself
         return first["msg"].removeprefix("Value error, ")
-    return f"Setting {where} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."
+    return f"Setting {where} = {shown(first['input'])}: {describe_problem(first['type'], context, first['msg'])}."

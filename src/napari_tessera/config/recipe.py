@@ -1,18 +1,35 @@
 """A recipe: a graph of steps from named inputs to named outputs, with everything needed to repeat it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from napari_tessera.config.base import Config
 from napari_tessera.config.files import FileConfig
+from napari_tessera.config.wording import find_converted
 from napari_tessera.core.errors import InvalidInputError
 
-Name = Annotated[str, StringConstraints(pattern=r"^\w[\w-]*$", max_length=100)]
+LONGEST_NAME = 100
+
+
+def _fit_for_a_file(name: str) -> str:
+    if not re.fullmatch(r"\w[\w-]*", name) or len(name) > LONGEST_NAME:
+        raise ValueError(f"a name has letters, digits, _ and - (not first), and at most {LONGEST_NAME} of these")
+    return name
+
+
+def _of_64_digits(sha256: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ValueError("a hash (SHA-256) has 64 digits from 0 to f")
+    return sha256
+
+
+Name = Annotated[str, AfterValidator(_fit_for_a_file)]
 """What inputs, arrays, steps and outputs are called; it is fit for a part of a file name."""
 
-Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Hash = Annotated[str, AfterValidator(_of_64_digits)]
 """SHA-256 of an array as a NPY file (format 1.0, C order, little-endian)."""
 
 
@@ -81,6 +98,20 @@ class Recipe(FileConfig):
                 )
         list(_sorted(self.steps, steps))
         return self
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        """Build from plain data; unlike other settings it takes no text for a number and no number for true.
+
+        Raises
+        ------
+        InvalidInputError
+            Naming the field, the value and what is allowed.
+        """
+        recipe = super().parse(fields)
+        if converted := find_converted(fields, recipe.model_dump()):
+            raise InvalidInputError(converted)
+        return recipe
 
     def ordered(self) -> tuple[RecipeStep, ...]:
         """Return the steps that the outputs need, each after those that it needs itself."""

@@ -75,6 +75,11 @@ class ArraySource(ImageSource):
         self.axes_guessed = axes_guessed
         self._spec = spec
 
+    def __repr__(self) -> str:
+        sizes = " × ".join(f"{axis} {length}" for axis, length in self._spec.sizes.items())
+        origin = self.path or type(self.array).__name__
+        return f"<{type(self).__name__} {self._spec.name!r}: {sizes}, {self._spec.dtype}, of {origin}>"
+
     @property
     def spec(self) -> ImageSpec:
         """Axes, shape, dtype and physical calibration."""

@@ -11,12 +11,16 @@ from napari_tessera.io.arrays import ArraySource, reading
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY = 0
+_COLOR = 2
+_OPACITY = 4  # a flag beside the other two
+_WITH_OPACITY = (_GRAY + _OPACITY, _COLOR + _OPACITY)
 
 
 def open_png(path: Path, axes: str | None = None) -> ArraySource:
     """Open a PNG file; it is decoded at once, because its rows depend on each other.
 
     Gray images become ``yx`` (one-bit ones bool, 2 and 4 bits uint8 with the values that are stored), others ``yxc``.
+    Opacity is no intensity and is left out.
 
     Raises
     ------
@@ -34,5 +38,7 @@ def open_png(path: Path, axes: str | None = None) -> ArraySource:
     if color == _GRAY and bits < 8 and pixels.ndim == 2:
         pixels = pixels // (255 // (2**bits - 1))  # the decoder stretches small values to the range of uint8
         pixels = pixels.astype(bool) if bits == 1 else pixels
+    if color in _WITH_OPACITY:
+        pixels = pixels[..., 0] if color == _GRAY + _OPACITY else pixels[..., :-1]
     axes = axes or ("yx" if pixels.ndim == 2 else "yxc")
     return ArraySource(pixels, ImageSpec(axes=axes, shape=pixels.shape, dtype=pixels.dtype, name=path.stem), path=path)

@@ -39,6 +39,11 @@ class LayerImage:
     path: Path | None = None
 
 
+def is_preview(layer: Layer) -> bool:
+    """Return whether `layer` shows what is being tried, and is nothing to work on."""
+    return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == "preview")
+
+
 def possible_axes(layer: Layer) -> tuple[str, ...]:
     """Return what the dimensions of `layer` may be, the likeliest first; one entry if the layer leaves no doubt.
 

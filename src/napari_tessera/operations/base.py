@@ -13,6 +13,7 @@ A *frame* is what an operation works on at a time: the spatial axes of an image,
 Time points and channels are frames of their own unless the operation takes them in (`Operation.frame_axes`).
 """
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -140,8 +141,12 @@ class Operation(Config):
     """Whether NaN and infinite pixels are refused before the operation sees them."""
     one_channel: ClassVar[bool] = False
     """Whether an image with several channels is refused: results per channel would make no sense."""
+    one_color: ClassVar[bool] = False
+    """Whether an image in colours (the last axis ``c``, 3 or 4 long) is refused; channels are frames of their own."""
     keeps_depth: ClassVar[bool] = False
     """Whether a volume of one plane is handed over as a volume, not as a plane: it may come out with more planes."""
+    also: ClassVar[tuple[str, ...]] = ()
+    """Other words that people search for it by, in small letters: ``("denoise", "despeckle")``."""
     bound: ClassVar[str] = ""
     """How far results may differ on another type of processor; empty for not at all."""
 
@@ -274,7 +279,7 @@ class Connected(Operation):
 class Global(Operation):
     """Needs a whole frame at once."""
 
-    family: ClassVar = "global"
+    family: ClassVar[Literal["local", "global"]] = "global"
 
     @abstractmethod
     def memory(self, spec: ImageSpec) -> int:
@@ -283,6 +288,45 @@ class Global(Operation):
     @abstractmethod
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the result; its shape is that of `output_spec` (of points: any number of rows)."""
+
+
+class Mapped(Global):
+    """Puts a frame on another grid: any part of the result comes from a part of the frame that it can name.
+
+    So it goes tile by tile of the result, although it may be done on a whole frame too. What nothing of the result
+    comes from is not read, and nothing in it refused.
+    """
+
+    family = "local"
+
+    @abstractmethod
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:
+        """Return which pixels of a frame of `spec` the result over `part` looks at: not empty, inside the frame.
+
+        Parameters
+        ----------
+        part
+            Region of ``output_spec(spec)``, whose axes are those of `spec`.
+        others
+            Inputs that are read whole.
+        """
+
+    @abstractmethod
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
+        """Return the result over `part`, given the block over its `source_region` or a larger one.
+
+        The same must come out whatever lies in `part` and `block` beside a pixel: positions are to be computed from
+        those in the whole result, and shifted by whole pixels only.
+        """
+
+    def memory(self, spec: ImageSpec) -> int:
+        """Return what a frame and its result take as wholes, with working copies in float64."""
+        output = self.output_spec(spec)
+        return math.prod(spec.shape) * (spec.dtype.itemsize + 8) + math.prod(output.shape) * (output.dtype.itemsize + 8)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the whole result."""
+        return self.compute_part(block, self.output_spec(block.spec).full_region)
 
 
 class PlaneOrVolume(Operation):

@@ -25,7 +25,8 @@ def parameter(
     unit
         What a number counts (``"pixels"``, ``"degrees"``, ``"% of pixels"``); empty for plain numbers.
     needs
-        Values that other parameters must have for this one to matter: ``{"blur": ["motion"]}``.
+        Values that other parameters must have for this one to matter: ``{"blur": ["motion"]}``. An input that must be
+        left out for that is named with None: ``{"psf": [None]}``.
     **bounds
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, … of pydantic.
     """

@@ -285,7 +285,9 @@ def _open_input(operation: Operation, name: str, value: ImageLike) -> OperationI
     return open_image(value) if hasattr(value, "chunks") else np.asarray(value)
 
 
-def evaluate(predicted: ImageLike, truth: ImageLike, *, instances: bool = False) -> evaluation.Evaluation:
+def evaluate(
+    predicted: ImageLike, truth: ImageLike, *, instances: bool = False, ids: evaluation.Meaning = "auto"
+) -> evaluation.Evaluation:
     """Compare predicted labels or a mask with the truth.
 
     Parameters
@@ -294,6 +296,8 @@ def evaluate(predicted: ImageLike, truth: ImageLike, *, instances: bool = False)
         Integer or bool images of the same shape.
     instances
         Take ids as objects and also count how many were found.
+    ids
+        Whether ids are ``classes``, which get figures of their own, or ``objects``; ``auto``: whether most agree.
 
     Returns
     -------
@@ -305,4 +309,4 @@ def evaluate(predicted: ImageLike, truth: ImageLike, *, instances: bool = False)
     InvalidInputError
         If the shapes differ or an image holds floats.
     """
-    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances)
+    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances, ids=ids)

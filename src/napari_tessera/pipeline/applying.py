@@ -14,12 +14,14 @@ from napari_tessera.io.creating import check_output, create_image
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_sink import ZarrSink
-from napari_tessera.operations.base import Global, Operation
+from napari_tessera.operations.base import Global, Mapped, Operation
 from napari_tessera.operations.compiling import FIRST_USE, noticing_compilation
+from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.engine import Engine
 from napari_tessera.pipeline.frames import Frames, make_frames
 from napari_tessera.pipeline.inputs import OperationInput, doubts_about, gather_inputs
+from napari_tessera.pipeline.known_labels import check_not_labels
 from napari_tessera.pipeline.memory import describe_bytes, free_memory
 from napari_tessera.pipeline.parallel import Report, Work, in_background
 from napari_tessera.pipeline.positions import check_points_output, read_array, write_points
@@ -97,6 +99,7 @@ def apply_into(
     started = time.perf_counter()
     work = Work(cancel)
     gathered = gather_inputs(operation, inputs)
+    check_not_labels(operation, gathered.image)
     frames = replace(make_frames(operation, gathered.cached()), check=work.check)
     doubts = doubts_about(gathered.image)
     if doubts:
@@ -140,7 +143,7 @@ def _run(
 def _check_memory(frames: Frames) -> Iterator[Progress | Warning]:
     """Say what a global operation needs, warn if that is much, and refuse what cannot fit."""
     operation = frames.operation
-    if not isinstance(operation, Global):
+    if not isinstance(operation, Global) or isinstance(operation, Mapped | Paged):
         return
     need, free = operation.memory(frames.spec), free_memory()
     says = f"{operation.title} on {frames.inputs.image.name}: needs about {describe_bytes(need)}"

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink
 from napari_tessera.core.tiles import Tile, TileGrid
-from napari_tessera.operations.base import Connected, Fitted, Global, Local
+from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped
+from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.whole import run_whole
 from napari_tessera.pipeline.frames import Frames, Position, crop
+from napari_tessera.pipeline.mapped import MappedTiles, plan_mapped
 from napari_tessera.pipeline.memory import free_memory
 from napari_tessera.pipeline.merging import TiledComponents
+from napari_tessera.pipeline.paged import FramePages
 from napari_tessera.pipeline.parallel import Counter, Report, Work, run_all
 from napari_tessera.pipeline.surveys import TiledSurvey
 from napari_tessera.pipeline.tiling import SMALL, choose_unit, memory_budget, pixel_bytes, plan_tiles
@@ -53,6 +56,10 @@ class Engine:
     def run(self) -> Mapping[str, Any]:
         """Apply the operation to every frame and return ``tiles``, their number, and ``points``, if any."""
         operation = self.frames.operation
+        if isinstance(operation, Mapped):
+            return self._run_mapped(operation)
+        if isinstance(operation, Paged):
+            return self._run_paged(operation)
         if isinstance(operation, Global) or self._is_one_tile:
             return self._run_whole()
         match operation:
@@ -205,6 +212,42 @@ class Engine:
             components.decide()
         run_all(range(len(grid)), paint, threads, self.work.check)
         return {"tiles": len(grid)}
+
+    def _run_mapped(self, operation: Mapped) -> Mapping[str, Any]:
+        """Go through tiles of the result, each made of what it comes from."""
+        grid, threads = plan_mapped(self.frames, self.sink, self._pixel_bytes, self.threads, self.tile)
+        most = None if self.tile is not None else memory_budget() // threads // self._pixel_bytes
+        tiles = MappedTiles(operation, self.frames, most)
+        counter = Counter(self.report, len(grid) * len(self.frames), self.message)
+
+        def apply(item: tuple[Position, int]) -> None:
+            position, index = item
+            tile = grid[index]
+            by_axis = dict(zip(tiles.output.axes, tile.inner, strict=True))
+            with self._naming(position):
+                result = self._checked(tiles.compute(position, tile.inner), by_axis)
+            self.work.check()
+            self._write(position, by_axis, result)
+            counter.step()
+
+        run_all(self._in_order(self.frames, len(grid)), apply, threads, self.work.check)
+        return {"tiles": len(grid) * len(self.frames)}
+
+    def _run_paged(self, operation: Paged) -> Mapping[str, Any]:
+        """Write the regions of the result that are not empty, frame by frame."""
+        counter = Counter(self.report, len(self.frames), self.message)
+        grid, _ = self._grid((0,) * len(self.frames.spec.axes))
+
+        def apply(position: Position) -> None:
+            with self._naming(position):
+                for region, result in operation.compute_pages(FramePages(self.frames, position, grid)):
+                    self.work.check()
+                    by_axis = dict(zip(self.frames.spec.axes, region, strict=True))
+                    self._write(position, by_axis, self._checked(result, by_axis))
+            counter.step()
+
+        run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
+        return {"tiles": len(self.frames)}
 
     @property
     def _cut(self) -> str:

@@ -6,7 +6,7 @@ number of ids and not with the image.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 MOST_CLASSES = 64
 """With more ids than this they are objects, and no figures per class are given."""
+
+LEAST_AGREEMENT = 0.5
+"""Where both images have foreground, classes have the same id in at least this share of the pixels."""
 
 _BLOCK = 2048
 _MOST_BINS = 1 << 20
@@ -71,11 +74,11 @@ class Evaluation:
     pixel_error
         Share of pixels that are foreground in one image only.
     mean_dice, mean_jaccard
-        Mean over `classes`; None where there are more ids than classes can be.
+        Mean over `classes`; None where ids are no classes.
     class_error
         Share of pixels whose id differs; None likewise.
     classes
-        Id → Dice and Jaccard, for every id but 0 in either image; empty with more than 64 ids.
+        Id → Dice and Jaccard, for every id but 0 in either image; empty where ids are no classes.
     instances
         Figures per object, if they were asked for.
     note
@@ -110,7 +113,13 @@ class _Pairs:
     pixels: NDArray[np.int64]
 
 
-def evaluate(predicted: ImageSource, truth: ImageSource, *, instances: bool = False) -> Evaluation:
+Meaning = Literal["auto", "classes", "objects"]
+"""What ids but 0 stand for."""
+
+
+def evaluate(
+    predicted: ImageSource, truth: ImageSource, *, instances: bool = False, ids: Meaning = "auto"
+) -> Evaluation:
     """Compare predicted labels or a mask with the truth.
 
     Parameters
@@ -119,20 +128,22 @@ def evaluate(predicted: ImageSource, truth: ImageSource, *, instances: bool = Fa
         Integer or bool images of the same shape; axes may differ in order, and by axes of length one.
     instances
         Take ids as objects and also count how many were found.
+    ids
+        Whether figures per id make sense: ``classes`` have the same id in both images, ``objects`` have any. ``auto``
+        takes ids for classes if there are no more than 64, and most pixels that are foreground in both images have
+        the same id in both.
 
     Raises
     ------
     InvalidInputError
         If the shapes differ or an image holds floats.
     """
-    for image, what in ((predicted, "The prediction"), (truth, "The truth")):
-        if image.dtype.kind not in "biu":
-            raise InvalidInputError(f"{what} holds {image.dtype}: evaluate labels or a mask, of integers or bool.")
+    _check_labels(predicted, truth)
     pairs = _count_pairs(predicted, truth)
-    ids = np.union1d(pairs.predicted, pairs.truth)
-    ids = ids[ids != 0]
-    classes = {int(label): _overlap(pairs, label) for label in ids} if len(ids) <= MOST_CLASSES else {}
-    are_classes = len(ids) <= MOST_CLASSES and not instances
+    found = np.union1d(pairs.predicted, pairs.truth)
+    found = found[found != 0]
+    are_classes = not instances and (_look_like_classes(pairs, len(found)) if ids == "auto" else ids == "classes")
+    classes = {int(label): _overlap(pairs, label) for label in found} if are_classes else {}
     foreground = _Pairs((pairs.predicted != 0).astype(np.int64), (pairs.truth != 0).astype(np.int64), pairs.pixels)
     overlap = _overlap(foreground, 1)
     return Evaluation(
@@ -142,10 +153,29 @@ def evaluate(predicted: ImageSource, truth: ImageSource, *, instances: bool = Fa
         mean_dice=_mean([value.dice for value in classes.values()]) if are_classes else None,
         mean_jaccard=_mean([value.jaccard for value in classes.values()]) if are_classes else None,
         class_error=_error(pairs) if are_classes else None,
-        classes=classes if are_classes else {},
+        classes=classes,
         instances=_match_objects(pairs) if instances else None,
-        note=_note(pairs, instances),
+        note=_note(pairs, instances, are_classes),
     )
+
+
+def _check_labels(predicted: ImageSource, truth: ImageSource) -> None:
+    """Refuse what is no labels, and probabilities in particular."""
+    if truth.dtype.kind not in "biu":
+        raise InvalidInputError(f"The truth holds {truth.dtype}: convert it to integers, for labels or a mask.")
+    channels = predicted.spec.sizes.get("c", 1)
+    if predicted.dtype.kind not in "biu" or (channels > 1 and truth.spec.sizes.get("c", 1) == 1):
+        what = f"{channels} channels" if channels > 1 else f"pixels of type {predicted.dtype}"
+        raise InvalidInputError(
+            f"The prediction has {what}, as probabilities have: predict labels (--output labels) and evaluate those, "
+            "or make labels of it with a threshold."
+        )
+
+
+def _look_like_classes(pairs: _Pairs, ids: int) -> bool:
+    both = (pairs.predicted != 0) & (pairs.truth != 0)
+    same = both & (pairs.predicted == pairs.truth)
+    return ids <= MOST_CLASSES and pairs.pixels[same].sum() >= LEAST_AGREEMENT * pairs.pixels[both].sum()
 
 
 def _count_pairs(predicted: ImageSource, truth: ImageSource) -> _Pairs:
@@ -257,16 +287,22 @@ def _sizes(ids: NDArray[np.int64], pixels: NDArray[np.int64]) -> dict[int, int]:
     return {label: size for label, size in zip(labels.tolist(), sizes.tolist(), strict=True) if label != 0}
 
 
-def _note(pairs: _Pairs, instances: bool) -> str:
+def _note(pairs: _Pairs, instances: bool, are_classes: bool) -> str:
     predicted = set(pairs.predicted.tolist()) - {0}
     truth = set(pairs.truth.tolist()) - {0}
     if instances and len(predicted) == 1 < len(truth):
         return "The prediction has one id, so all of its foreground counts as one object: separate the objects first."
     if instances:
         return "Each id counts as one object."
-    if len(predicted | truth) > MOST_CLASSES or (len(predicted) <= 1 < len(truth)):
-        return (
-            f"The prediction has {len(predicted)} ids and the truth {len(truth)}: if they are objects and not classes, "
-            "read dice, jaccard and pixel_error, which compare the foreground."
-        )
-    return ""
+    if are_classes and len(predicted) > 1 < len(truth):
+        return ""
+    if are_classes and predicted == truth:
+        return ""
+    return (
+        f"The prediction has {_ids(predicted)} and the truth {_ids(truth)}: dice, jaccard and pixel_error compare the "
+        "foreground, whatever its ids; --instances compares ids as objects, --classes as classes."
+    )
+
+
+def _ids(ids: set[int]) -> str:
+    return f"the id {next(iter(ids))}" if len(ids) == 1 else f"{len(ids)} ids"

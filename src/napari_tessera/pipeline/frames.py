@@ -87,6 +87,11 @@ class Frames:
         """Return the inputs that are read whole."""
         return {name: self._array(name, position) for name in self.inputs.arrays}
 
+    def other(self, name: str, position: Position, region: Region) -> NDArray[Any]:
+        """Read a region of another input alone."""
+        self.check()
+        return self._other(self.inputs.sources[name], position, dict(zip(self.spec.axes, region, strict=True)))
+
     def _other(self, source: ImageSource, position: Position, by_axis: Mapping[str, slice]) -> NDArray[Any]:
         """Read another input; lacking axes of the frame but ``c`` are filled by repeating it."""
         present = "".join(axis for axis in self.spec.axes if _extends(source.spec, axis, self.spec.sizes[axis]))
@@ -196,6 +201,11 @@ def make_frames(operation: Operation, inputs: Inputs) -> Frames:
         raise InvalidInputError(
             f"{operation.title} works on one channel and {image.name} has {image.channels}: choose one with the "
             "operation 'channel', or make one with 'grey', first."
+        )
+    if operation.one_color and image.axes.endswith("c") and image.channels in (3, 4):
+        raise InvalidInputError(
+            f"{operation.title} works on one channel at a time and {image.name} is in colour: make grey levels of it "
+            "with the operation 'grey', or choose one colour with 'channel', first."
         )
     prepared_image = image.with_dtype(prepared_dtype(image.dtype))
     axes = validate_axes(operation.frame_axes(image.axes))

@@ -109,7 +109,9 @@ def _are_points(value: OperationInput, image: ImageSpec) -> bool:
         return False
     if len(value.shape) > 2 or value.shape in {image.shape, tuple(image.sizes[axis] for axis in "yx")}:
         return False
-    return len(value.shape) == 1 or value.shape[1] <= len(image.shape)
+    # a table of floats with too many columns is told so, and not taken for labels of a wrong shape
+    most = 5 if value.dtype.kind == "f" else len(image.shape)
+    return len(value.shape) == 1 or value.shape[1] <= max(most, len(image.shape))
 
 
 def _kernel(one: Input, value: OperationInput) -> NDArray[Any]:

@@ -10,11 +10,19 @@ from napari_tessera.config.training import IntensityConfig
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.tiles import TileGrid
 
 SAMPLE_PIXELS = 16_000_000
 """Images with more pixels per channel are sampled in blocks spread evenly over them."""
 
 BLOCK = 256
+
+_SCANNED = 2048
+"""Edge of the blocks in which the whole of an image is looked at."""
+
+
+class ConstantImageError(InvalidInputError):
+    """The image has one intensity per channel: there is nothing to see in it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,9 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
     Raises
     ------
     InvalidInputError
-        If the image is empty, constant in every channel, complex, or has NaN or infinite pixels.
+        If the image is empty, complex, or has NaN or infinite pixels.
+    ConstantImageError
+        If it is constant in every channel, which is an InvalidInputError too.
     """
     if 0 in image.shape:
         raise InvalidInputError(f"The image {image.name!r} is empty (shape {image.shape}): choose another.")
@@ -71,22 +81,40 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
     sample = np.concatenate(
         [_channels_first(image, region) for region in _sample_regions(image.spec.sizes, image.axes)], axis=1
     )
-    if sample.dtype.kind == "f" and not np.isfinite(sample).all():
-        raise InvalidInputError(
-            f"The image {image.name!r} holds NaN or infinite pixels: replace them, for example by 0, first."
-        )
+    _require_finite(sample, image)
     low, high = np.percentile(_exact(sample), [config.low_percentile, config.high_percentile], axis=1)
     flat = high <= low
     if flat.any():  # few bright pixels on a constant ground: fall back to the extremes
         low = np.where(flat, sample.min(axis=1), low)
         high = np.where(flat, sample.max(axis=1), high)
+    if (high <= low).all():  # what is rare may lie between the blocks of the sample
+        low, high = _extremes(image)
     constant = high <= low
     if constant.all():
-        raise InvalidInputError(
+        raise ConstantImageError(
             f"The image {image.name!r} has the same intensity everywhere: choose an image with something in it."
         )
     high = np.where(constant, low + 1, high)
     return IntensityRange(tuple(low.tolist()), tuple(high.tolist()), tuple(np.flatnonzero(constant).tolist()))
+
+
+def _extremes(image: ImageSource) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the lowest and the highest intensity of each channel of the whole image, as floats."""
+    block = tuple(n if axis == "c" else min(n, _SCANNED if axis in "yx" else 1) for axis, n in image.spec.sizes.items())
+    lows, highs = [], []
+    for tile in TileGrid(image.shape, block):
+        pixels = _exact(_channels_first(image, tile.inner))
+        _require_finite(pixels, image)
+        lows.append(pixels.min(axis=1))
+        highs.append(pixels.max(axis=1))
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def _require_finite(pixels: NDArray[Any], image: ImageSource) -> None:
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise InvalidInputError(
+            f"The image {image.name!r} holds NaN or infinite pixels: replace them, for example by 0, first."
+        )
 
 
 def _exact(pixels: NDArray[Any]) -> NDArray[np.floating[Any]]:

@@ -26,7 +26,7 @@ from napari_tessera.nn.needs import free_memory
 from napari_tessera.nn.predictor import Output, Pending, Predictor
 from napari_tessera.nn.regions import extents_of
 from napari_tessera.pipeline.cancelling import CancellableSource
-from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
+from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
 from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.sinks import finishing, what_is_kept
@@ -88,6 +88,7 @@ def predict_into(
 
     The result does not depend on the tiles: with float32 on the CPU it equals, bit for bit, one call of the folded
     network on each whole plane. Time points and, for networks of two dimensions, z planes are predicted one by one.
+    An image of one intensity shows nothing: it is all background, with a warning.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ def predict_into(
     ModelError
         If the image does not have the channels that the model takes.
     InvalidInputError
-        If the image is constant, or has NaN or infinite pixels.
+        If the image has NaN or infinite pixels, or is constant and the model knows no background.
     JobCancelledError
         Once cancelled; the sink has been aborted and keeps what it can of the finished tiles.
     OutOfMemoryError, StorageError
@@ -120,25 +121,64 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
-    if not model.spec.finished:
-        yield Warning(f"The training of {model.spec.name!r} was cut off: continue it if the result is poor.")
-    if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:
-        yield Warning(
-            f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "
-            f"plane; if the first dimension holds channels, name the axes c{image.axes[1:]}."
-        )
+    yield from _doubts(model.spec, image)
     predictor = _make_predictor(model, config, cancel)
     device = predictor.device
     plan = plan_prediction(model.spec, predictor.needs, image.spec, config, str(device), free_memory(device))
     predictor.batch = plan.batch
     yield Progress(0, plan.tiles, "tile", f"Measuring the intensities of {image.name}")
-    intensity = fit_intensity(CancellableSource(image, cancel), model.spec.intensity)
+    intensity = _measure(CancellableSource(image, cancel), model.spec)
+    if intensity is None:
+        yield Warning(f"{image.name} has the same intensity everywhere, so there is nothing in it but background.")
     with predictor, finishing(open_sink(plan)) as sink:
-        yield from _run(_Work(plan, predictor, image, intensity, sink, config, model.spec), cancel)
+        if intensity is None:
+            yield from _fill_background(plan, sink, config, model.spec, cancel)
+        else:
+            yield from _run(_Work(plan, predictor, image, intensity, sink, config, model.spec), cancel)
     seconds = round(time.perf_counter() - started, 3)
     classes = [entry.model_dump(mode="json") for entry in model.spec.classes]
     told = {"tiles": plan.tiles, "tile": list(plan.tile), "seconds": seconds, "device": str(device), "classes": classes}
     yield Result(told)
+
+
+def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:
+    if not spec.finished:
+        yield Warning(f"The training of {spec.name!r} was cut off: continue it if the result is poor.")
+    if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:
+        yield Warning(
+            f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "
+            f"plane; if the first dimension holds channels, name the axes c{image.axes[1:]}."
+        )
+
+
+def _measure(image: ImageSource, spec: ModelSpec) -> IntensityRange | None:
+    """Return the range of intensities; None for an image of one intensity, if the model knows background."""
+    try:
+        return fit_intensity(image, spec.intensity)
+    except ConstantImageError:
+        if all(entry.id != 0 for entry in spec.classes):
+            raise
+        return None
+
+
+def _fill_background(
+    plan: PredictionPlan, sink: ImageSink, config: PredictionConfig, spec: ModelSpec, cancel: CancelToken
+) -> Iterator[Progress]:
+    """Write that all is background for certain; as labels that is 0, which is what is not written."""
+    background = [entry.id for entry in spec.classes].index(0)
+    if config.output == "probabilities":
+        output = plan.output
+        certain = 255 if config.probability_dtype == "uint8" else 1
+        for tile in plan:
+            cancel.raise_if_cancelled()
+            region = {**dict(zip(plan.axes, tile.inner, strict=True)), "c": slice(background, background + 1)}
+            where = tuple(region[axis] for axis in output.axes)
+            shape = tuple(part.stop - part.start for part in where)
+            sink.write(where, np.full(shape, certain, output.dtype))
+    if isinstance(sink, ZarrSink):
+        for _ in sink.write_levels():
+            cancel.raise_if_cancelled()
+    yield Progress(plan.tiles, plan.tiles, "tile", "Filled with background", 0.0)
 
 
 def _make_predictor(model: Model, config: PredictionConfig, cancel: CancelToken) -> Predictor:

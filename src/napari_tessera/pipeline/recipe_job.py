@@ -17,6 +17,7 @@ from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.writing import writing
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.failures import describe_error
+from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
@@ -121,7 +122,8 @@ def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]
     Raises
     ------
     InvalidInputError
-        If a folder holds no image or two of the same name, or OUT is a file where a folder is needed.
+        If a folder holds no image or two of the same name, OUT is a file where a folder is needed, or more of its
+        path is missing than the last folder.
     OutputExistsError
         If an output exists and may not be overwritten.
     """
@@ -160,8 +162,9 @@ def _check_targets(checked: CheckedRecipe, targets: list[Target], overwrite: boo
                 )
             check_target(checked, name, path, overwrite)
     for folder in {path.parent for target in targets for path in target.outputs.values()}:
+        check_folder(folder)
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
 
 
 def images_in(folder: Path) -> Iterator[Path]:

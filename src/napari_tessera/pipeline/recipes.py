@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.recipe import ArrayIdentity, Recipe, RecipeStep
+from napari_tessera.config.wording import find_converted
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning
@@ -85,12 +86,19 @@ def check_recipe(recipe: Recipe) -> CheckedRecipe:
     operations: dict[str, Operation] = {}
     for step in steps:
         try:
-            operations[step.id] = build_operation(step.operation, step.parameters)
+            operations[step.id] = _build(step)
             _check_version(step, operations[step.id], recipe)
             _check_inputs(step, operations)
         except InvalidInputError as error:
             raise InvalidInputError(f"The step {step.id!r} cannot be done: {error}") from error
     return CheckedRecipe(recipe, steps, operations)
+
+
+def _build(step: RecipeStep) -> Operation:
+    operation = build_operation(step.operation, step.parameters)
+    if converted := find_converted(step.parameters, operation.model_dump()):
+        raise InvalidInputError(converted)
+    return operation
 
 
 def _check_version(step: RecipeStep, operation: Operation, recipe: Recipe) -> None:
@@ -99,8 +107,8 @@ def _check_version(step: RecipeStep, operation: Operation, recipe: Recipe) -> No
         where = f" ({made_with})" if made_with else ""
         raise InvalidInputError(
             f"It was recorded with version {step.version} of {step.operation!r}, and version {operation.version} is "
-            f"installed, which gives another result: install the napari-tessera it was made with{where}, or write "
-            f"version: {operation.version} into the step to accept that."
+            f"installed, which gives another result: install the napari-tessera it was made with{where}, or record the "
+            "recipe again with this one."
         )
 
 

@@ -14,6 +14,9 @@ Source = Recipe | InputIdentity | ArrayIdentity
 
 T = TypeVar("T")
 
+_LONGEST_OUTPUT = 60
+"""Letters in the name of an output: with the name of the image before it, it becomes that of a file."""
+
 LIBRARIES: Mapping[str, str] = {
     "napari-tessera": "napari-tessera",
     "numpy": "numpy",
@@ -82,8 +85,8 @@ def merge(recipes: Mapping[str, Recipe]) -> Recipe:
     Parameters
     ----------
     recipes
-        By the name of the output, the recipe of each result (of one output). Letters that a file name cannot hold
-        become ``_``.
+        By the name of the result, its recipe (of one output). Outputs are called by what stands behind the last ``·``
+        of that name, which is the last step; letters that a file name cannot hold become ``_``.
 
     Raises
     ------
@@ -96,8 +99,14 @@ def merge(recipes: Mapping[str, Recipe]) -> Recipe:
     outputs: dict[str, str] = {}
     for name, recipe in recipes.items():
         step = graph.add(name, recipe)
-        outputs[_free(re.sub(r"\W+", "_", name).strip("_") or "output", outputs)] = step
+        outputs[_free(_output_name(name), outputs)] = step
     return graph.recipe(outputs)
+
+
+def _output_name(result: str) -> str:
+    """Return a name fit for files: ``Otsu_threshold`` for ``cells · Median filter · Otsu threshold``."""
+    last = result.rpartition("·")[2]
+    return re.sub(r"\W+", "_", last)[:_LONGEST_OUTPUT].strip("_") or "output"
 
 
 class _Graph:

@@ -8,14 +8,16 @@ from pydantic import Field, TypeAdapter
 from napari_tessera.config.base import Config
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import TrainingConfig
-from napari_tessera.core.image import ImageSource
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.io.opening import open_image
 
 
 class InputFile(Config):
     """An image or labels in a file, with what the file itself does not say.
 
-    Every field but `path` is None where the file's own metadata hold.
+    Every field but `path` is None where the file's own metadata hold. `pixel_size` and `pixel_unit` are a shorter way
+    to give `scale` and `units`, of the spatial axes alone: lengths along z, y, x, or along y, x, or one for all.
     """
 
     path: Path
@@ -26,10 +28,18 @@ class InputFile(Config):
     units: tuple[str | None, ...] | None = None
     channel_names: tuple[str, ...] | None = None
     name: str | None = None
+    pixel_size: tuple[float, ...] | None = None
+    pixel_unit: str | None = None
 
     def open(self) -> ImageSource:
-        """Open the file lazily."""
-        return open_image(
+        """Open the file lazily.
+
+        Raises
+        ------
+        MissingInputError, InvalidInputError, StorageError
+            As `open_image` does, and if `pixel_size` does not fit the axes.
+        """
+        image = open_image(
             self.path,
             level=self.level,
             axes=self.axes,
@@ -39,6 +49,27 @@ class InputFile(Config):
             channel_names=self.channel_names,
             name=self.name,
         )
+        if self.pixel_size is None and self.pixel_unit is None:
+            return image
+        return open_image(image, **self._calibration(image.spec))
+
+    def _calibration(self, spec: ImageSpec) -> dict[str, Any]:
+        """Return scale and units of the whole image by those of its spatial axes."""
+        spatial = [axis for axis in "zyx" if axis in spec.axes]
+        given: dict[str, Any] = {}
+        if self.pixel_size is not None:
+            if len(self.pixel_size) not in (1, len(spatial)):
+                raise InvalidInputError(
+                    f"{len(self.pixel_size)} pixel sizes do not fit {self.path.name}, whose axes are {spec.axes}: give "
+                    f"one number for each of {', '.join(spatial)}."
+                )
+            sizes = self.pixel_size if len(self.pixel_size) > 1 else self.pixel_size * len(spatial)
+            lengths = dict(zip(spatial, sizes, strict=True))
+            given["scale"] = [lengths.get(axis, step) for axis, step in zip(spec.axes, spec.scale, strict=True)]
+        if self.pixel_unit is not None:
+            known = zip(spec.axes, spec.units, strict=True)
+            given["units"] = [self.pixel_unit if axis in spatial else unit for axis, unit in known]
+        return given
 
 
 class TrainRequest(Config):

@@ -1,6 +1,5 @@
 """From what is chosen in the Filter widget to a layer: in a thread for what lies in memory, in the worker otherwise."""
 
-import math
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -10,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.config.recipe import Recipe
-from napari_tessera.core.errors import JobCancelledError
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
-from napari_tessera.napari_plugin.filtering.results import Finished, opened, own_copy, to_layer
-from napari_tessera.napari_plugin.jobs.inputs import write_input
-from napari_tessera.napari_plugin.layers import LayerImage, full_resolution, layer_image
+from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
+from napari_tessera.napari_plugin.filtering.writing_into import Box, changed_box, write_result
+from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
+from napari_tessera.napari_plugin.layers import LayerImage, layer_image
 from napari_tessera.napari_plugin.recipes.recording_layers import (
     Recorder,
     Remembered,
@@ -39,9 +39,6 @@ from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
 from napari_tessera.pipeline.sinks import ResultSink
 
-MOST_IN_MEMORY = 2**26
-"""Images in memory of up to this number of pixels are worked on in a thread of the window's process."""
-
 
 @dataclass
 class Application:
@@ -55,6 +52,8 @@ class Application:
         The image and what its dimensions are.
     layers
         The further inputs by name.
+    into
+        The Labels layer that the result is to be written into; None for a layer of its own.
     """
 
     operation: Operation
@@ -62,6 +61,7 @@ class Application:
     axes: str
     layers: Mapping[str, Layer]
     session: Session
+    into: Labels | None = None
     recipe: Recipe | None = field(init=False, default=None)
     out: Path | None = field(init=False, default=None)
     _image: LayerImage = field(init=False)
@@ -71,6 +71,7 @@ class Application:
     _spec: ImageSpec | None = field(init=False, default=None)
     _sha256: str | None = field(init=False, default=None)
     _scratch: Path | None = field(init=False, default=None)
+    _box: Box | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._image = layer_image(self.layer, self.axes)
@@ -87,9 +88,8 @@ class Application:
     @property
     def in_memory(self) -> bool:
         """Whether it is small enough to be done at once."""
-        arrays = [self._image.array, *(full_resolution(layer) for name, layer in self._layers_of_sources())]
-        pixels = math.prod(self._image.spec.shape)
-        return pixels <= MOST_IN_MEMORY and all(isinstance(array, np.ndarray) for array in arrays)
+        given = [source for source in self._given.sources.values() if isinstance(source, ArraySource)]
+        return small_enough([self._image, *(LayerImage(source.array, source.spec) for source in given)])
 
     def run(self, cancel: CancelToken) -> Job:
         """Do it here; yields events.
@@ -117,8 +117,7 @@ class Application:
         recorder = Recorder(self.session.folder / "arrays", cancel)
         if sinks:
             arrays = (getattr(one, "array", one) for one in inputs.values())
-            self._data, self._spec = own_copy(sinks[0].array, *arrays), sinks[0].spec
-            self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
+            self._take(Finished(own_copy(sinks[0].array, *arrays), sinks[0].spec), recorder)
         else:
             self._data = result.value["points"]
             self._sha256 = hash_positions(self._data)
@@ -169,12 +168,20 @@ class Application:
             self._data = read_array(self.out)
             self._sha256 = hash_positions(self._data)
         else:
-            found = opened(self.out, Finished(None, None))
-            self._data, self._spec = found.data, found.spec
-            if isinstance(self._data, np.ndarray) and self._spec is not None:
-                recorder = Recorder(self.session.folder / "arrays", cancel)
-                self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
+            self._take(
+                opened(self.out, Finished(None, None), whole=self.into is not None),
+                Recorder(self.session.folder / "arrays", cancel),
+            )
         yield Result({})
+
+    def _take(self, finished: Finished, recorder: Recorder) -> None:
+        """Keep an image or labels as they will be shown, with their hash if they lie in memory."""
+        finished = arranged(finished, self.layer, self._image.spec)
+        self._data, self._spec = finished.data, finished.spec
+        if isinstance(self._data, np.ndarray) and self._spec is not None:
+            self._sha256 = recorder.hash(ArraySource(self._data, self._spec))
+            if self.into is not None and self._data.shape == self.into.data.shape:
+                self._box = changed_box(np.asarray(self.into.data), self._data)
 
     def clean(self) -> None:
         """Remove the scratch files."""
@@ -182,10 +189,31 @@ class Application:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def results(self) -> list[Layer]:
-        """Return the result as a layer that lies where it belongs; to be called in the GUI thread."""
-        assert self.recipe is not None
-        finished = Finished(self._data, self._spec, result_metadata(self.recipe, self._sha256, self._data))
+        """Return the result as a layer that lies where it belongs, if there is any; to be called in the GUI thread."""
+        if self.operation.output == "points" and len(self._data) == 0:
+            return []
+        finished = Finished(self._data, self._spec, self._metadata())
         return [to_layer(finished, self.operation, self.layer, self._image.spec, self.name)]
+
+    def write(self) -> bool:
+        """Write the result into the layer that it is for, and return whether that changed; in the GUI thread.
+
+        Raises
+        ------
+        InvalidInputError
+            If the layer cannot take it any more.
+        """
+        assert self.into is not None
+        if self._data.shape != self.into.data.shape:
+            raise InvalidInputError(f"{self.into.name!r} has another shape than the result: choose a new layer for it.")
+        return write_result(self.into, self._data, self._box, self._metadata())
+
+    def take(self, result: Result) -> None:
+        """Take what the worker says at the end; nothing that is not known."""
+
+    def _metadata(self) -> dict[str, Any]:
+        assert self.recipe is not None
+        return result_metadata(self.recipe, self._sha256, self._data)
 
     def _write_down(self, recorder: Recorder) -> None:
         first = self.operation.inputs[0].name
@@ -195,9 +223,6 @@ class Application:
     def _inputs(self) -> dict[str, OperationInput]:
         image = ArraySource(self._image.array, self._image.spec)
         return {self.operation.inputs[0].name: image, **self._given.sources, **self._given.arrays}
-
-    def _layers_of_sources(self) -> list[tuple[str, Layer]]:
-        return [(name, layer) for name, layer in self.layers.items() if name in self._given.sources]
 
 
 class ThreadJob(QObject):

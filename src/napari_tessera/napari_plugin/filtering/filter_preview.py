@@ -156,12 +156,14 @@ class FilterPreview(QObject):
             return []
         look = look_at(self._viewer, target.layer, target.axes, self._versions.get(target.layer.unique_id, 0))
         if isinstance(look, str):
-            self.said.emit(look, False)
+            self._asked = None
+            self._take_back(look, wrong=False)
             return []
         try:
             task = self._task(number, target, look)
         except TesseraError as error:
-            self.said.emit(str(error), True)
+            self._asked = None
+            self._take_back(str(error), wrong=True)
             return []
         signature = (task.operation, look.key, look.region, task.key)
         if signature == self._asked:
@@ -185,13 +187,17 @@ class FilterPreview(QObject):
         if target is None or target.layer not in self._viewer.layers:
             return
         if result.error:
-            self.shown.remove()
-            self.levels_found.emit(())
-            self.said.emit(result.error, True)
+            self._take_back(result.error, wrong=True)
             return
         self.shown.show(result, target.layer)
         self.levels_found.emit(result.levels)
         self.said.emit(" ".join(result.notes), False)
+
+    def _take_back(self, text: str, *, wrong: bool) -> None:
+        """Say why there is no preview; the last one goes, for it is of what was set or seen before."""
+        self.shown.remove()
+        self.levels_found.emit(())
+        self.said.emit(text, wrong)
 
     def _say_slow(self, text: str) -> None:
         if text:

@@ -1,11 +1,9 @@
 """The widget Filter & threshold: choose an operation, see what it does while setting it, apply it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
-from napari.utils import notifications
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -17,17 +15,17 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Progress, Warning
-from napari_tessera.napari_plugin.filtering.applying import Application, ThreadJob
+from napari_tessera.napari_plugin.filtering.applying import Application
 from napari_tessera.napari_plugin.filtering.filter_preview import FilterPreview, Target
-from napari_tessera.napari_plugin.filtering.operation_inputs import is_no_preview
 from napari_tessera.napari_plugin.filtering.operation_panel import OperationPanel
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker
 from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
+from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
+from napari_tessera.napari_plugin.filtering.writing_into import can_take
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
-from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
-from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, side_by_side
 from napari_tessera.napari_plugin.recipes.replaying import Replay
 from napari_tessera.napari_plugin.session import current_session
@@ -36,15 +34,13 @@ from napari_tessera.operations.base import Operation
 DISPLAY_NAME = "Filter & threshold"
 
 
-class FilterWidget(JobWidget):
+class FilterWidget(WorkWidget):
     """Applies an operation to a layer, with a live preview of what is on screen."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner)
         self.viewer = viewer
         self.session = current_session()
-        self._work: Application | Replay | None = None
-        self._thread: ThreadJob | None = None
         self._paused = False
         self._make_choosers()
         self._make_preview()
@@ -54,9 +50,9 @@ class FilterWidget(JobWidget):
         self._show_layer()
 
     def _make_choosers(self) -> None:
-        self.images = LayerPicker(self.viewer, (Image,), "Open an image first", accepts=is_no_preview)
+        self.images = LayerPicker(self.viewer, (Image,), "Open an image first")
         self.images.setToolTip("The image layer to work on.")
-        self.labels = LayerPicker(self.viewer, (Labels,), "Make labels first: apply a threshold", accepts=is_no_preview)
+        self.labels = LayerPicker(self.viewer, (Labels,), "Make labels first: apply a threshold")
         self.labels.setToolTip("The Labels layer to work on.")
         self.images.layer_changed.connect(lambda: None if self.on_labels else self._show_layer())
         self.labels.layer_changed.connect(lambda: self._show_layer() if self.on_labels else None)
@@ -67,6 +63,11 @@ class FilterWidget(JobWidget):
         self.picker.accepted.connect(self._go_to_form)
         self.panel_of_operation = OperationPanel(self.viewer)
         self.panel_of_operation.changed.connect(self._update)
+        self.into = LayerPicker(self.viewer, (Labels,), "", accepts=self._can_take, none="New layer", prefix="Into ")
+        self.into.setToolTip(
+            "Where the labels go: into a layer of their own, or into one that is there. Ctrl+Z takes that back."
+        )
+        self.into.layer_changed.connect(self.refresh)
 
     def _make_preview(self) -> None:
         self.preview = FilterPreview(self.viewer, self)
@@ -94,7 +95,7 @@ class FilterWidget(JobWidget):
         self.apply_button.clicked.connect(self._apply)
         self.cancel_button.setToolTip("Stop; no layer is made.")
         self.recipes = RecipeBar(self.viewer, self.session)
-        self.recipes.said.connect(lambda text, wrong: (self.panel.say_error if wrong else self.panel.say)(text))
+        self.recipes.said.connect(lambda text, wrong: (self.say_error if wrong else self.panel.say)(text))
         self.recipes.replay_wanted.connect(self.replay)
 
     def _arrange(self) -> QWidget:
@@ -111,6 +112,11 @@ class FilterWidget(JobWidget):
         self._preview_row = side_by_side(self.preview_box, self.before_button, self.reset_button)
         layout.addWidget(self._preview_row)
         layout.addWidget(self.note)
+        self._result_row = QFormLayout()
+        self._result_row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._result_row.addRow("Result", self.into)
+        self.into.listed.connect(lambda: self._result_row.setRowVisible(self.into, bool(self.into.layers)))
+        layout.addLayout(self._result_row)
         layout.addWidget(side_by_side(self.apply_button, self.cancel_button))
         layout.addWidget(self.panel)
         line = QFrame()
@@ -141,11 +147,6 @@ class FilterWidget(JobWidget):
         (self.labels if self.on_labels else self.images).layer = layer
 
     @property
-    def why_busy(self) -> str:
-        """Why nothing can be applied now; empty if something can."""
-        return f"{self.title} is running." if self._running or self._thread is not None else ""
-
-    @property
     def why_not(self) -> str:
         """Why nothing can be applied; empty if something can."""
         if self.why_busy:
@@ -162,18 +163,28 @@ class FilterWidget(JobWidget):
             return "Open an image: drop a file into napari."
         return "" if self.axes.axes else f"{self.layer.name!r} cannot be used: choose one with 2 to 5 dimensions."
 
+    @property
+    def _what_apply_does(self) -> str:
+        if self.into.layer is not None:
+            return f"Compute it on all of the image, in place of what is in {self.into.layer.name!r} now."
+        return "Make a new layer, computed on all of the image."
+
+    def _can_take(self, layer: Layer) -> bool:
+        """Whether a result of the chosen operation can be written into `layer`."""
+        if self.operation is None or self.layer is None or self.axes.axes is None or not isinstance(layer, Labels):
+            return False
+        return can_take(layer, self.operation, self.layer, self.axes.axes)
+
     def refresh(self) -> None:
         """Enable what applies and say why the rest does not."""
         super().refresh()
-        if self._thread is not None:
-            self.cancel_button.setEnabled(not self._thread.cancel_token.cancelled)
         why_not = self.why_not
         self.apply_button.setEnabled(not why_not)
-        self.apply_button.setToolTip(why_not or "Make a new layer, computed on all of the image.")
+        self.apply_button.setToolTip(why_not or self._what_apply_does)
         self.recipes.set_why_not_replay(self.why_busy or self._why_not_layer)
         self.reset_button.setEnabled(self.panel_of_operation.differs)
         self.before_button.setEnabled(self.preview_box.isChecked() and self.operation is not None)
-        if not self.why_busy:
+        if not self.why_busy and self.panel.idle:
             self.panel.say_hint("" if self.operation is None and self.layer is not None else self._why_not_layer)
         self.recipes.refresh()
 
@@ -183,6 +194,8 @@ class FilterWidget(JobWidget):
 
     def _show_operation(self) -> None:
         self._paused = False
+        if self.into.layer is not self.layer:  # what was written into is overwritten only where it is worked on
+            self.into.setCurrentIndex(0)
         self.panel_of_operation.show_operation(self.operation, self.layer)
         self.preview.forget_histogram()
         self._preview_row.setVisible(self.operation is not None)
@@ -197,6 +210,7 @@ class FilterWidget(JobWidget):
         self._form.setRowVisible(self.axes, self.axes.in_doubt)
         self._preview_row.setVisible(self.operation is not None)
         self.panel_of_operation.show_axes(self.axes.axes or "yx")
+        self.into.update_layers()
         self._say("", False)
         if not self.why_busy:
             self.panel.say("")  # about what was set before
@@ -211,16 +225,16 @@ class FilterWidget(JobWidget):
             return
         if self.panel_of_operation.why_not:
             self._say(self.panel_of_operation.why_not, self.panel_of_operation.why_not_value != "")
-            if not self.panel_of_operation.why_not_value:  # an input is lacking
-                self.preview.aim(None)
+            self.preview.aim(None)  # the last one would be of other settings
             return
         target = Target(layer, axes, self.panel_of_operation.build(), self.panel_of_operation.layers())
         self.preview.aim(target, histogram=self.panel_of_operation.wants_histogram(layer, axes))
 
     def _say(self, text: str, wrong: bool) -> None:
-        self.note.setText(text)
+        text = in_words(text)
+        self.note.setText("" if text == self.panel.status.text() else text)
         self.note.setStyleSheet(f"color: {ERROR_COLOR};" if wrong else "")
-        self.note.setVisible(bool(text))
+        self.note.setVisible(bool(self.note.text()))
 
     def _show_before(self, before: bool) -> None:
         self.preview.set_visible(not before)
@@ -235,83 +249,55 @@ class FilterWidget(JobWidget):
             return
         self.panel.say("")
         try:
-            operation = self.panel_of_operation.build()
-            work = Application(operation, layer, axes, self.panel_of_operation.layers(), self.session)
+            operation, layers = self.panel_of_operation.build(), self.panel_of_operation.layers()
+            into = self.into.layer
+            assert into is None or isinstance(into, Labels)
+            work = Application(operation, layer, axes, layers, self.session, into)
         except TesseraError as error:
-            self.panel.say_error(str(error))
+            self.say_error(str(error))
             return
-        if work.in_memory:
-            self._start_thread(work)
-        elif self.runner.state.busy:
-            self.panel.say_error(f"{self.runner.owner} is still running: wait for it or cancel it.")
-        else:
-            self._work = work
-            self.run(work, "Getting ready …")
+        self.start(work)
 
-    def _start_thread(self, work: Application | Replay) -> None:
-        self._begin_thread(work, work.run, "Computing …")
+    def say_error(self, text: str) -> None:
+        """Say what went wrong, once: a note about the preview that says the same goes."""
+        super().say_error(text)
+        if self.note.text() == self.panel.status.text():
+            self._say("", False)
 
-    def _begin_thread(self, work: Application | Replay, job: Callable[[CancelToken], Job], text: str) -> None:
-        self._work = work
-        self._thread = ThreadJob(job, self)
-        self._thread.event_received.connect(self._on_thread_event)
-        self._thread.ended.connect(self._on_thread_end)
-        self.panel.begin(text)
-        self._thread.start()
-        self.refresh()
-
-    def cancel(self) -> None:
-        """Stop what this widget has begun, in a thread or in the worker."""
-        if self._thread is None:
-            super().cancel()
-            return
-        self._thread.cancel()
-        self.panel.say("Stopping …")
-        self.refresh()
-
-    def _on_thread_event(self, event: JobEvent) -> None:
-        if isinstance(event, Warning):
-            notifications.show_warning(event.text)
-        elif isinstance(event, Progress) and self._thread is not None and not self._thread.cancel_token.cancelled:
-            self.panel.show_progress(event)
-
-    def _on_thread_end(self, state: str, message: str) -> None:
-        self._thread = None
-        if not self._open:
-            return
-        self.panel.end()
-        self.panel.say("")
-        work, self._work = self._work, None
-        if state == "done" and work is not None:
-            self._add_layers(work)
-        elif state == "failed":
-            self.panel.say_error(message)
-        else:
-            self.panel.say(message)
-        self.refresh()
-
-    def on_end(self, state: RunState) -> None:
-        """Fetch what the worker has made, and remove scratch files."""
-        work, self._work = self._work, None
-        if isinstance(work, Application):
-            work.clean()
-            if state is RunState.DONE and self._open:
-                self._begin_thread(work, work.collect, "Reading the result …")
-
-    def _add_layers(self, work: Application | Replay) -> None:
+    def on_done(self, work: Work) -> None:
         """Add results; the preview steps back so that they are seen, until something is changed."""
         try:
-            layers = work.results()
+            if isinstance(work, Application) and work.into in self.viewer.layers:
+                self._write(work)
+            else:
+                self._add_layers(work.results(), work)
         except TesseraError as error:
-            self.panel.say_error(str(error))
-            return
+            self.say_error(str(error))
+
+    def _write(self, work: Application) -> None:
+        """Write a result into the layer that was chosen for it; the preview steps back."""
+        changed = work.write()
+        assert work.into is not None
+        self._step_back()
+        self.viewer.layers.selection.active = work.into
+        did = "Ctrl+Z takes it back." if changed else "Nothing has changed by that."
+        self.panel.say(f"Done: {work.operation.title}, into {work.into.name!r}. {did}")
+
+    def _step_back(self) -> None:
         self._paused = True
         self._aim()
+        self._say("", False)
+
+    def _add_layers(self, layers: list[Layer], work: Work) -> None:
+        self._step_back()
+        if not layers:
+            title = work.operation.title if isinstance(work, Application) else "The recipe"
+            self.panel.say(f"{title} has found nothing: change a setting, or place points by hand.")
+            return
         for layer in layers:
             self.viewer.add_layer(layer)
-        if layers and self.operation is not None and self.operation.group == "Fourier":
+        if self.operation is not None and self.operation.group == "Fourier":
             bring_into_view(self.viewer, layers[-1])
-        self._say("", False)
         names = " and ".join(repr(layer.name) for layer in layers)
         self.panel.say(f"Done: {names}. Change a setting to see a preview again.")
 
@@ -323,16 +309,15 @@ class FilterWidget(JobWidget):
         try:
             work = Replay(path, layer, axes, list(self.viewer.layers), self.session)
         except TesseraError as error:
-            self.panel.say_error(str(error))
+            self.say_error(str(error))
             return
-        self._start_thread(work)
+        self.start(work)
 
     def on_close(self) -> None:
         """Let go of the viewer, and end what runs."""
-        if self._thread is not None:
-            self._thread.cancel()
+        super().on_close()
         self.recipes.disconnect_viewer()
-        self.preview.close()
         self.panel_of_operation.disconnect_viewer()
-        for picker in (self.images, self.labels):
+        for picker in (self.images, self.labels, self.into):
             picker.disconnect_viewer()
+        self.preview.close()

@@ -14,6 +14,8 @@ from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData
 
 HEIGHT = 132
 LINE_COLOR = "#ffb000"
+WAITING = "Histogram of the plane or volume"
+"""Stands where the histogram will be."""
 _MARGIN = 10
 _BELOW = 18
 """Room for the numbers below the axis."""
@@ -93,8 +95,19 @@ class HistogramView(QWidget):
         value = low + min(max((x - _MARGIN) / span, 0.0), 1.0) * (high - low)
         if self._data is not None and self._data.integer:
             return float(round(min(max(value, math.ceil(low)), math.floor(high))))
-        digits = max(0, 3 - math.floor(math.log10(high - low)))
-        return round(value, digits)
+        return round(value, self._digits)
+
+    @property
+    def gap(self) -> float:
+        """The least distance of two grey levels that can be told apart."""
+        if self._data is None or self._data.integer:
+            return 1.0
+        return float(10.0**-self._digits)
+
+    @property
+    def _digits(self) -> int:
+        low, high = self._range()
+        return max(0, 3 - math.floor(math.log10(high - low)))
 
     def _range(self) -> tuple[float, float]:
         if self._data is None:
@@ -112,7 +125,7 @@ class HistogramView(QWidget):
         painter.fillRect(area, QColor(text.red(), text.green(), text.blue(), 12))
         if self._data is None:
             painter.setPen(QColor(text.red(), text.green(), text.blue(), 150))
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "Histogram of what is on screen")
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, WAITING)
             painter.end()
             return
         bars = QColor(text)
@@ -172,12 +185,13 @@ class HistogramView(QWidget):
                 end = left + width
 
     def _line_at(self, x: float) -> int | None:
-        near = [
-            (abs(self.position(line.value) - x), index)
-            for index, line in enumerate(self._lines)
-            if line.parameter and abs(self.position(line.value) - x) <= _REACH
-        ]
-        return min(near)[1] if near else None
+        """Return which line can be taken hold of at `x`; of lines on one spot, the one that can go to that side."""
+        away = {index: abs(self.position(line.value) - x) for index, line in enumerate(self._lines) if line.parameter}
+        nearest = min(away.values(), default=math.inf)
+        if nearest > _REACH:
+            return None
+        near = [index for index, distance in away.items() if distance < nearest + 1]
+        return near[-1] if x >= self.position(self._lines[near[0]].value) else near[0]
 
     def mousePressEvent(self, event: Any) -> None:  # noqa: N802
         """Take hold of a line; of the only one from anywhere."""

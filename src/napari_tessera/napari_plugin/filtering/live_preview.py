@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_tessera.core.errors import JobCancelledError, TesseraError
 from napari_tessera.napari_plugin.filtering.histogram_data import HistogramTask, compute_histogram
 from napari_tessera.napari_plugin.filtering.preview_computing import Fits, PreviewResult, PreviewTask, compute_preview
+from napari_tessera.napari_plugin.jobs.timers import stop_timers
 from napari_tessera.operations.compiling import noticing_compilation
 from napari_tessera.pipeline.failures import describe_error
 
@@ -102,10 +103,9 @@ class LivePreview(QObject):
         self._say("")
 
     def close(self) -> None:
-        """End the thread; touches no Qt object but the timers."""
+        """End the thread; touches no Qt object but the timers, as far as they are still there."""
         self._worker.close()
-        for timer in (self._soon, self._settled, self._patience):
-            timer.stop()
+        stop_timers(self._soon, self._settled, self._patience)
 
     @property
     def busy(self) -> bool:

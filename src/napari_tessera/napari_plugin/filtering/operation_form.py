@@ -1,6 +1,6 @@
 """The form of an operation: one control per parameter; left untouched, it gives exactly the defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
@@ -33,6 +33,8 @@ class OperationForm(QWidget):
         self.controls: dict[str, Control] = {}
         self._labels: dict[str, QLabel] = {}
         self._why_not: dict[str, str] = {}
+        self._not_here: dict[str, str] = {}
+        self._given: frozenset[str] = frozenset()
         self._needs = {name: found for name in operation.model_fields if (found := needs_of(operation, name))}
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -47,7 +49,7 @@ class OperationForm(QWidget):
             else:
                 self._labels[name] = QLabel(words(name))
                 layout.addRow(self._labels[name], control)
-            self.set_why_not(name, "")
+            self._show_why_not(name, "")
             control.changed.connect(self._change)
         self._show_needs()
 
@@ -83,21 +85,40 @@ class OperationForm(QWidget):
         """Show the defaults."""
         self.set_values(defaults_of(self.operation))
 
+    def show_inputs(self, given: Collection[str]) -> None:
+        """Disable what the inputs that are `given`, by name, leave without effect."""
+        self._given = frozenset(given)
+        self._show_needs()
+
     def _change(self) -> None:
         self._show_needs()
         self.changed.emit()
 
     def _show_needs(self) -> None:
-        """Disable what the other parameters leave without effect."""
-        for name, needs in self._needs.items():
-            lacking = [other for other, wanted in needs.items() if self.controls[other].value() not in wanted]
-            wanted = " and ".join(f"{words(other)} is {' or '.join(map(str, needs[other]))}" for other in lacking)
-            self.set_why_not(name, f"Only used if {wanted}." if lacking else "")
+        """Disable what the other parameters and the inputs leave without effect."""
+        for name in self._needs:
+            self._show_why_not(name, self._not_here.get(name, "") or self._unmet(self._needs[name]))
+
+    def _unmet(self, needs: Mapping[str, tuple[Any, ...]]) -> str:
+        """Return why a parameter with such needs does not matter as things are; empty if it does."""
+        for other, wanted in needs.items():
+            if other not in self.controls and other in self._given and None in wanted:
+                return f"Not used, because {words(other)} is given."
+        lacking = [other for other, wanted in needs.items() if not self._has(other, wanted)]
+        text = " and ".join(f"{words(other)} is {' or '.join(map(str, needs[other]))}" for other in lacking)
+        return f"Only used if {text}." if lacking else ""
+
+    def _has(self, other: str, wanted: tuple[Any, ...]) -> bool:
+        return other not in self.controls or self.controls[other].value() in wanted
 
     def set_why_not(self, name: str, why_not: str) -> None:
-        """Disable a parameter and say why; with an empty text, enable it."""
+        """Disable a parameter and say why; with an empty text, enable it, unless another one leaves it unused."""
         if name not in self.controls:
             return
+        self._not_here[name] = why_not
+        self._show_why_not(name, why_not or self._unmet(self._needs.get(name, {})))
+
+    def _show_why_not(self, name: str, why_not: str) -> None:
         parameter = self.parameters[name]
         allowed = f" ({parameter.allowed})" if parameter.allowed and parameter.kind != "choice" else ""
         self._why_not[name] = why_not
@@ -120,7 +141,8 @@ def defaults_of(operation: type[Operation]) -> dict[str, Any]:
 def needs_of(operation: type[Operation], name: str) -> Mapping[str, tuple[Any, ...]]:
     """Return which values other parameters must have for the parameter `name` to have an effect.
 
-    A class says so in the ``json_schema_extra`` of the field: ``{"needs": {"blur": ["motion"]}}``.
+    A class says so in the ``json_schema_extra`` of the field: ``{"needs": {"blur": ["motion"]}}``. The name of an input
+    with None means that it must be left out.
     """
     extra = operation.model_fields[name].json_schema_extra
     needs = extra.get("needs") if isinstance(extra, dict) else None

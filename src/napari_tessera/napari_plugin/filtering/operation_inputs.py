@@ -17,9 +17,11 @@ from napari_tessera.core.image import ImageSource
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.napari_plugin.forms.controls import words
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_image, possible_axes
+from napari_tessera.napari_plugin.layers import full_resolution, layer_image, possible_axes
 from napari_tessera.napari_plugin.looking import Look, thinned_source
+from napari_tessera.napari_plugin.recipes.recording_layers import remembered
 from napari_tessera.operations.base import Input, Operation
+from napari_tessera.operations.registry import all_operations
 
 KINDS: Mapping[str, tuple[type[Layer], ...]] = {
     "image": (Image,),
@@ -50,9 +52,27 @@ _HINTS = {
 }
 
 
-def is_no_preview(layer: Layer) -> bool:
-    """Return whether `layer` is more than a preview of ours."""
-    return bool(layer.metadata.get(METADATA_KEY, {}).get("role") != "preview")
+_HOW_TO_ADD = {
+    "frequencies": "press + in its controls and click on the bright spikes of the spectrum.",
+    "points": "press + in its controls and click on the image.",
+}
+
+
+def in_spectrum(layer: Layer) -> bool:
+    """Return whether the points of `layer` are known to be frequencies: found as such, or in units of that."""
+    if any(str(unit).startswith("1 /") for unit in layer.units):
+        return True
+    recipe = remembered(layer).recipe if isinstance(layer, Points) else None
+    if recipe is None or len(recipe.outputs) != 1:
+        return False
+    (output,) = recipe.outputs.values()
+    made_by = {step.id: all_operations().get(step.operation) for step in recipe.steps}.get(output)
+    return made_by is not None and made_by.output == "points" and made_by.group == "Fourier"
+
+
+def _suits(kind: str, layer: Layer) -> bool:
+    """Return whether `layer` may be an input of a kind: frequencies are no places in an image."""
+    return kind not in ("points", "seeds") or not (isinstance(layer, Points) and in_spectrum(layer))
 
 
 @dataclass(frozen=True)
@@ -86,7 +106,9 @@ class InputRow(QWidget):
         super().__init__()
         self.declared = declared
         kinds = KINDS[declared.kind]
-        self.picker = LayerPicker(viewer, kinds, _EMPTY[declared.kind], accepts=is_no_preview)
+        self.picker = LayerPicker(
+            viewer, kinds, _EMPTY[declared.kind], accepts=lambda layer: _suits(declared.kind, layer)
+        )
         self.picker.setToolTip(f"{declared.help} {_HINTS.get(declared.kind, '')}".strip())
         self.picker.layer_changed.connect(self.changed)
         self.box = QCheckBox()
@@ -102,6 +124,8 @@ class InputRow(QWidget):
         layout.addWidget(self.picker, 1)
         if self.picker.layer in others and self.picker.count() > 1:
             self.picker.setCurrentIndex(1)  # rarely is an image combined with itself
+        if declared.kind == "frequencies":
+            self.picker.layer = next(filter(in_spectrum, self.picker.layers), self.picker.layer)
 
     @property
     def layer(self) -> Layer | None:
@@ -166,20 +190,25 @@ def gather(layers: Mapping[str, Layer], operation: Operation, image: Layer, axes
     Raises
     ------
     InvalidInputError
-        If points have other dimensions than the image, or a kernel is large.
+        If points have other dimensions than the image, if there are none, or seeds lie outside; if a kernel is large.
     """
     kinds = {declared.name: declared.kind for declared in operation.inputs}
     sources: dict[str, ImageSource] = {}
     arrays: dict[str, NDArray[Any]] = {}
     points = set()
     for name, layer in layers.items():
+        if isinstance(layer, Points) and len(layer.data) == 0:
+            how = _HOW_TO_ADD.get(kinds[name], _HOW_TO_ADD["points"])
+            raise InvalidInputError(f"The Points layer {layer.name!r} has no points: {how}")
         if kinds[name] == "kernel":
             arrays[name] = _kernel(layer)
         elif kinds[name] == "frequencies":
-            arrays[name] = world_positions(layer)[:, -len(_spatial(operation, axes)) :]
+            arrays[name] = frequencies(layer, image, axes, operation)
         elif isinstance(layer, Points):
             arrays[name] = pixel_positions(layer, image, axes, operation)
             points.add(name)
+            if kinds[name] == "seeds":
+                _check_inside(arrays[name], layer, image, axes, operation)
         else:
             sources[name] = _source(layer, image, axes, look)
     return Given(dict(layers), sources, arrays, frozenset(points))
@@ -202,8 +231,23 @@ def _kernel(layer: Layer) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def _spatial(operation: Operation, axes: str) -> str:
-    return "".join(axis for axis in operation.frame_axes(axes) if axis in "zyx")
+def _looped_and_spatial(operation: Operation, axes: str) -> tuple[str, str]:
+    """Return which axes are gone through one by one, and those along which a point of one frame lies."""
+    frame = operation.frame_axes(axes)
+    return "".join(axis for axis in axes if axis not in frame), "".join(axis for axis in frame if axis in "zyx")
+
+
+def _check_inside(positions: NDArray[Any], layer: Layer, image: Layer, axes: str, operation: Operation) -> None:
+    looped, spatial = _looped_and_spatial(operation, axes)
+    names = (looped + spatial)[-positions.shape[1] :]
+    sizes = dict(zip(axes, full_resolution(image).shape, strict=True))
+    outside = (np.rint(positions) < 0) | (np.rint(positions) >= [sizes[axis] for axis in names])
+    if outside.any():
+        index = int(outside.any(axis=1).argmax())
+        where = ", ".join(f"{axis} = {value:.4g}" for axis, value in zip(names, positions[index], strict=True))
+        raise InvalidInputError(
+            f"Point {index} of {layer.name!r} lies outside the image ({where} in its pixels): move it or delete it."
+        )
 
 
 def _source(layer: Layer, image: Layer, axes: str, look: Look | None) -> ImageSource:
@@ -234,6 +278,56 @@ def world_positions(layer: Layer) -> NDArray[np.float64]:
     return np.asarray(layer.data, float).reshape(-1, layer.ndim) @ (moved[1:] - moved[0]) + moved[0]
 
 
+def frequencies(layer: Layer, image: Layer, axes: str, operation: Operation) -> NDArray[np.float64]:
+    """Return the points of `layer`, which lie on a spectrum, in cycles per unit: (N, spatial axes).
+
+    Of a layer with all dimensions of the image, the columns of those that are gone through one by one stand before, in
+    pixels: its points belong to one time point or plane each.
+
+    Raises
+    ------
+    InvalidInputError
+        If the layer has fewer dimensions than one frame of the image.
+    """
+    looped, spatial = _looped_and_spatial(operation, axes)
+    own = axes[: image.ndim]
+    world = world_positions(layer)
+    labels = "".join(str(label) for label in layer.axis_labels)
+    names = labels if set(labels) == set(own) and len(labels) == layer.ndim else own[-layer.ndim :]
+    if layer.ndim < len(spatial):
+        raise InvalidInputError(_too_flat(layer, image))
+    if layer.ndim != image.ndim or any(axis not in names for axis in looped + spatial):
+        return _as_they_are(layer, world[:, -len(spatial) :])
+    wide = np.zeros((len(world), image.ndim))
+    for axis in looped:
+        wide[:, own.index(axis)] = world[:, names.index(axis)]
+    places = np.rint(_to_pixels(image, wide)[:, [own.index(axis) for axis in looped]])
+    return _as_they_are(layer, np.hstack([places, world[:, [names.index(axis) for axis in spatial]]]))
+
+
+def _as_they_are(layer: Layer, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coordinates of the points themselves where `positions` differ from them by rounding alone.
+
+    So what an operation has found is known again, bit by bit.
+    """
+    data = np.asarray(layer.data, np.float64)
+    same = data.shape == positions.shape and np.allclose(data, positions, rtol=1e-9, atol=1e-9)
+    return (data if same else positions) + 0.0  # without negative zeros
+
+
+def _to_pixels(image: Layer, world: NDArray[np.float64]) -> NDArray[np.float64]:
+    probes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
+    inverse = np.array([image.world_to_data(tuple(probe)) for probe in probes], float)
+    return np.asarray(world @ (inverse[1:] - inverse[0]) + inverse[0])
+
+
+def _too_flat(layer: Layer, image: Layer) -> str:
+    return (
+        f"{layer.name!r} has {layer.ndim} dimensions but the image {image.name!r} has {image.ndim}: add the points "
+        "again while the image is selected."
+    )
+
+
 def pixel_positions(layer: Layer, image: Layer, axes: str, operation: Operation) -> NDArray[np.float64]:
     """Return the points of `layer` in pixels of `image`: (N, looped and spatial axes), or spatial ones alone.
 
@@ -243,21 +337,14 @@ def pixel_positions(layer: Layer, image: Layer, axes: str, operation: Operation)
         If the layer has fewer dimensions than one frame of the image.
     """
     own = axes[: image.ndim]
-    probes = np.vstack([np.zeros(image.ndim), np.eye(image.ndim)])
-    inverse = np.array([image.world_to_data(tuple(probe)) for probe in probes], float)
     world = world_positions(layer)
     wide = np.zeros((len(world), image.ndim))
     shared = min(image.ndim, world.shape[1])
     wide[:, image.ndim - shared :] = world[:, world.shape[1] - shared :]
-    pixels = wide @ (inverse[1:] - inverse[0]) + inverse[0]
-    frame = operation.frame_axes(axes)
-    spatial = [axis for axis in frame if axis in "zyx"]
+    pixels = _to_pixels(image, wide)
+    looped, spatial = _looped_and_spatial(operation, axes)
     known = own[len(own) - shared :]
     if any(axis not in known for axis in spatial):
-        raise InvalidInputError(
-            f"{layer.name!r} has {layer.ndim} dimensions but the image {image.name!r} has {image.ndim}: add the points "
-            "again while the image is selected."
-        )
-    looped = [axis for axis in axes if axis not in frame]
-    wanted = [*looped, *spatial] if all(axis in known for axis in looped) else spatial
-    return pixels[:, [own.index(axis) for axis in wanted]]
+        raise InvalidInputError(_too_flat(layer, image))
+    wanted = looped + spatial if all(axis in known for axis in looped) else spatial
+    return _as_they_are(layer, pixels[:, [own.index(axis) for axis in wanted]])

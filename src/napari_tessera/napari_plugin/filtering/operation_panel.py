@@ -1,5 +1,6 @@
 """The middle of the Filter widget: what the chosen operation is, its inputs, its parameters, and its histogram."""
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -68,7 +69,7 @@ class OperationPanel(QWidget):
         self.inputs = OperationInputs(self._viewer, operation, first)
         self.form = OperationForm(operation)
         self.form.set_values(self._remembered.get(operation.name(), {}))
-        self.inputs.changed.connect(self.changed)
+        self.inputs.changed.connect(self._inputs_changed)
         self.form.changed.connect(self._form_changed)
         self._layout.insertWidget(1, self.inputs)
         self._layout.insertWidget(2, self.form)
@@ -77,6 +78,7 @@ class OperationPanel(QWidget):
         self.histogram.show_data(None)
         self._show_parameter_lines()
         self.show_axes(self._axes)
+        self.form.show_inputs(self.inputs.layers())
 
     def show_axes(self, axes: str) -> None:
         """Disable what does not apply to an image with `axes`, and say why."""
@@ -168,6 +170,11 @@ class OperationPanel(QWidget):
         if not self._level_parameters():
             self.histogram.show_lines([Line(level) for level in levels])
 
+    def _inputs_changed(self) -> None:
+        if self.form is not None and self.inputs is not None:
+            self.form.show_inputs(self.inputs.layers())
+        self.changed.emit()
+
     def _form_changed(self) -> None:
         assert self.form is not None
         assert self.operation is not None
@@ -189,26 +196,36 @@ class OperationPanel(QWidget):
             return
         values = {name: float(self.form.controls[name].value()) for name in names}
         try:
-            used = getattr(self.form.build(), "levels", ())
+            used = list(getattr(self.form.build(), "levels", ()))
         except TesseraError:
-            used = tuple(values.values())
+            used = list(values.values())
+        lines = []
         for name, value in values.items():
             self.form.set_why_not(name, "" if value in used else _NOT_USED)
-        self.histogram.show_lines([Line(value, name) for name, value in values.items() if value in used])
+            if value in used:
+                used.remove(value)  # two may be equal of which one is used
+                lines.append(Line(value, name))
+        self.histogram.show_lines(lines)
 
     def _drag(self, name: str, value: float) -> None:
+        """Set a threshold; its line pushes the other rather than pass it, and stops with that at the end."""
         if self.form is None:
             return
-        changes = {name: value}
         names = [line.parameter for line in self.histogram.lines]
-        if len(names) == 2:  # one line pushes the other rather than pass it
-            low, high = names
-            values = {line.parameter: line.value for line in self.histogram.lines} | changes
-            if name == low and values[high] < value:
-                changes[high] = value
-            elif name == high and values[low] > value:
-                changes[low] = value
-        self.form.set_values(changes)
+        if len(names) == 2:
+            gap = 0.0 if self._allowed(dict.fromkeys(names, value)) else self.histogram.gap
+            self.form.set_values(pushed(self.histogram, name, value, gap))
+        else:
+            self.form.set_values({name: value})
+
+    def _allowed(self, changes: Mapping[str, float]) -> bool:
+        """Whether parameters may have these values, the others being as they are."""
+        assert self.form is not None
+        try:
+            self.form.operation.parse({**self.form.values(), **changes})
+        except TesseraError:
+            return False
+        return True
 
     def _bring_into_range(self, data: HistogramData) -> None:
         names = self._level_parameters()
@@ -231,6 +248,20 @@ class OperationPanel(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self.inputs = self.form = None
+
+
+def pushed(histogram: HistogramView, name: str, value: float, gap: float) -> dict[str, float]:
+    """Return the values of two thresholds once one has been dragged to `value`: never nearer than `gap`, in order.
+
+    The other is pushed on as far as there are grey levels.
+    """
+    first, second = histogram.lines
+    lowest, highest = histogram.value_at(-math.inf), histogram.value_at(math.inf)
+    if name == first.parameter:
+        other = max(second.value, min(value + gap, highest))
+        return {first.parameter: min(value, other - gap), second.parameter: other}
+    other = min(first.value, max(value - gap, lowest))
+    return {first.parameter: other, second.parameter: max(value, other + gap)}
 
 
 def _draws_histogram(operation: type[Operation]) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.describe import GROUPS
@@ -33,7 +33,7 @@ class OperationPicker(QWidget):
         self._best: QTreeWidgetItem | None = None
         self.search = QLineEdit()
         self.search.setClearButtonEnabled(True)
-        self.search.setToolTip("Type a part of a name or of a description; Enter takes the first that fits.")
+        self.search.setToolTip("Type a part of a name, or what you want to do; Enter takes what fits best.")
         self.search.textChanged.connect(self._filter)
         self.search.returnPressed.connect(self._accept)
         self.search.installEventFilter(self)
@@ -50,10 +50,14 @@ class OperationPicker(QWidget):
         self.tree.currentItemChanged.connect(self._choose)
         self.tree.itemClicked.connect(self._unfold)
         self.tree.itemActivated.connect(self._activate)
+        self.nothing = QLabel()
+        self.nothing.setWordWrap(True)
+        self.nothing.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.search)
+        layout.addWidget(self.nothing)
         layout.addWidget(self.tree)
         self._items: dict[str, QTreeWidgetItem] = {}
         self.update_operations()
@@ -83,6 +87,7 @@ class OperationPicker(QWidget):
         """List what is registered now."""
         operations = all_operations()
         with QSignalBlocker(self.tree):
+            self._best = None
             self.tree.clear()
             self._items = {}
             for group in _ordered({operation.group for operation in operations.values()}):
@@ -113,9 +118,20 @@ class OperationPicker(QWidget):
             leaves = [leaf for at in range(branch.childCount()) if (leaf := branch.child(at)) is not None]
             branch.setHidden(all(leaf.isHidden() for leaf in leaves))
             branch.setExpanded(bool(wanted) or any(leaf is self._items.get(self._chosen) for leaf in leaves))
-        self._best = best[1]
+        self._mark(best[1])
+        self.nothing.setText(f"Nothing found for “{text.strip()}”: try another word, such as blur, edges or threshold.")
+        self.nothing.setVisible(bool(wanted) and self._best is None)
         if self._best is not None:
             self.tree.scrollToItem(self._best)
+
+    def _mark(self, best: QTreeWidgetItem | None) -> None:
+        """Show in bold what Enter takes."""
+        for item, bold in ((self._best, False), (best, True)):
+            if item is not None:
+                font = item.font(0)
+                font.setBold(bold)
+                item.setFont(0, font)
+        self._best = best
 
     def _accept(self) -> None:
         if self.search.text().strip() and self._best is None:
@@ -153,15 +169,18 @@ class OperationPicker(QWidget):
 def match(operation: type[Operation], wanted: list[str]) -> int:
     """Return how well `operation` fits the words searched for; 0 for not at all.
 
-    Every word must occur in title, name, group or summary; those at the beginning of the title count most.
+    Every word must occur in title, name, group, summary, or among the words that the class names besides (``also``);
+    those at the beginning of the title count most. A word that the class names besides counts as much as one in the
+    title and more, so that ``noise`` finds what takes it away before what adds it.
     """
-    title, name = operation.title.lower(), operation.name()
-    everything = f"{title} {name} {name.replace('_', ' ')} {operation.group} {operation.summary()}".lower()
+    title, name, also = operation.title.lower(), operation.name(), " ".join(operation.also)
+    everything = f"{title} {name} {name.replace('_', ' ')} {operation.group} {operation.summary()} {also}".lower()
     if not all(word in everything for word in wanted):
         return 0
-    score = 1
+    score = 1 + 8 * (" ".join(wanted) in operation.also)
     for word in wanted:
-        places = (word in title, f" {word}" in f" {title}", name.startswith(word), title.startswith(word))
+        named = f" {word}" in f" {also}"
+        places = (word in title or named, f" {word}" in f" {title}", name.startswith(word), title.startswith(word))
         score += sum(2**place for place, found in enumerate(places) if found)
     return score
 

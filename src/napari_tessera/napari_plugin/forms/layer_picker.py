@@ -9,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.layers import possible_axes
+from napari_tessera.napari_plugin.layers import is_preview, possible_axes
 
 _AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
 
@@ -17,10 +17,14 @@ _AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
 class LayerPicker(QComboBox):
     """Shows the layers of `kinds`, keeps up with the viewer, and keeps the choice while its layer is there.
 
+    Previews are never among them: they show what is being tried, and go with it.
+
     Signals
     -------
     layer_changed()
         Another layer is chosen, or none is left.
+    listed()
+        The list has been brought up to date.
 
     Parameters
     ----------
@@ -30,11 +34,16 @@ class LayerPicker(QComboBox):
         Layer classes to list.
     empty
         What to show when there is none: it says what to do.
+    none
+        Text of a first entry that stands for no layer; empty for no such entry.
+    prefix
+        Stands before the name of each layer.
     accepts
-        Leaves layers out for which it returns false.
+        Leaves further layers out, for which it returns false.
     """
 
     layer_changed = Signal()
+    listed = Signal()
 
     def __init__(
         self,
@@ -42,20 +51,24 @@ class LayerPicker(QComboBox):
         kinds: tuple[type[Layer], ...],
         empty: str,
         accepts: Callable[[Layer], bool] = lambda _: True,
+        *,
+        none: str = "",
+        prefix: str = "",
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._kinds = kinds
         self._accepts = accepts
+        self._none, self._prefix = none, prefix
         self._listed: list[Layer] = []
         self.setPlaceholderText(empty)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
         self.currentIndexChanged.connect(self._choose)
         for event in self._events():
-            event.connect(self._update)
+            event.connect(self.update_layers)
         self._chosen: Layer | None = None
-        self._update()
+        self.update_layers()
 
     @property
     def layer(self) -> Layer | None:
@@ -65,35 +78,49 @@ class LayerPicker(QComboBox):
     @layer.setter
     def layer(self, layer: Layer | None) -> None:
         if layer in self._listed:
-            self.setCurrentIndex(self._listed.index(layer))
+            self.setCurrentIndex(self._listed.index(layer) + self._first)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that can be chosen, the uppermost first."""
+        return tuple(self._listed)
+
+    @property
+    def _first(self) -> int:
+        """Index of the first layer among the entries."""
+        return 1 if self._none else 0
 
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer; to be called before the widget goes."""
         for event in self._events():
-            event.disconnect(self._update)
+            event.disconnect(self.update_layers)
         for layer in self._listed:
-            layer.events.name.disconnect(self._update)
+            layer.events.name.disconnect(self.update_layers)
 
     def _events(self) -> tuple[Any, ...]:
         events = self._viewer.layers.events
         return events.inserted, events.removed, events.reordered
 
-    def _update(self, _event: object = None) -> None:
+    def update_layers(self, _event: object = None) -> None:
+        """List what can be chosen now."""
         for layer in self._listed:
-            layer.events.name.disconnect(self._update)
-        self._listed = [
-            layer for layer in reversed(self._viewer.layers) if isinstance(layer, self._kinds) and self._accepts(layer)
-        ]
+            layer.events.name.disconnect(self.update_layers)
+        self._listed = [layer for layer in reversed(self._viewer.layers) if self._lists(layer)]
         for layer in self._listed:
-            layer.events.name.connect(self._update)
+            layer.events.name.connect(self.update_layers)
         with QSignalBlocker(self):
             self.clear()
-            self.addItems([layer.name for layer in self._listed])
-            at = self._listed.index(self._chosen) if self._chosen in self._listed else 0
-            self.setCurrentIndex(at if self._listed else -1)
+            self.addItems([self._none] * self._first + [f"{self._prefix}{layer.name}" for layer in self._listed])
+            at = self._listed.index(self._chosen) + self._first if self._chosen in self._listed else 0
+            self.setCurrentIndex(at if self.count() else -1)
         self._choose(self.currentIndex())
+        self.listed.emit()
+
+    def _lists(self, layer: Layer) -> bool:
+        return isinstance(layer, self._kinds) and not is_preview(layer) and self._accepts(layer)
 
     def _choose(self, index: int) -> None:
+        index -= self._first
         layer = self._listed[index] if 0 <= index < len(self._listed) else None
         if layer is not self._chosen:
             self._chosen = layer

@@ -1,6 +1,7 @@
 """Brings the pixels of layers to where the worker can read them. Runs in a thread, never in the GUI thread."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,8 +18,18 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.layers import LayerImage
 from napari_tessera.pipeline.requests import InputFile
 
+MOST_IN_MEMORY = 2**26
+"""Images in memory of up to this number of pixels are worked on in a thread of the window's process."""
+
 BLOCK = 2**20
 """Elements copied at a time: short enough that the GUI thread never waits for the interpreter."""
+
+
+def small_enough(images: Iterable[LayerImage]) -> bool:
+    """Return whether work on `images` can be done in a thread of this process: they lie in memory and are not large."""
+    return all(
+        isinstance(image.array, np.ndarray) and math.prod(image.spec.shape) <= MOST_IN_MEMORY for image in images
+    )
 
 
 def write_input(image: LayerImage, path: Path, cancel: CancelToken) -> InputFile:

@@ -67,6 +67,11 @@ class JobPanel(QWidget):
         self.status.setStyleSheet("")
         self._show_status(text)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is said but perhaps a hint."""
+        return self._hint or not self.status.text()
+
     def say_hint(self, text: str) -> None:
         """Show what has to be done next; an empty text takes back such a hint, but no other sentence."""
         if text or self._hint:

@@ -1,5 +1,6 @@
 """What the widgets that run jobs have in common: a shared runner, a panel, and an end that leaves nothing behind."""
 
+import logging
 import uuid
 from typing import Any
 
@@ -10,6 +11,8 @@ from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
+
+_log = logging.getLogger(__name__)
 
 LEAST_HEIGHT = 380
 """Height that a widget keeps beside others, in pixels; smaller ones keep all of theirs."""
@@ -84,6 +87,10 @@ class JobWidget(QWidget):
         """Enable what applies and say why the rest does not; for subclasses to extend."""
         self.cancel_button.setEnabled(self._running and self.runner.state is RunState.RUNNING)
 
+    def say_error(self, text: str) -> None:
+        """Say what went wrong; for subclasses to extend."""
+        self.panel.say_error(text)
+
     def on_event(self, event: JobEvent) -> None:
         """Take an event of the widget's own job that the base does not show; for subclasses."""
 
@@ -119,8 +126,9 @@ class JobWidget(QWidget):
         self._running = False
         self.panel.end()
         if state is RunState.FAILED:
-            self.panel.say_error(self.runner.message)
-            notifications.show_error(self.runner.message)
+            self.say_error(self.runner.message)
+            if not self.panel.isVisible():  # behind another dock, where nobody sees what it says
+                notifications.show_error(self.runner.message)
         elif state is RunState.CANCELLED:
             self.panel.say(self.runner.message or "Cancelled.")
         self.on_end(state)
@@ -151,9 +159,14 @@ class JobWidget(QWidget):
         if not self._open:
             return
         self._open = False
-        self.on_close()
+        for step in (self.on_close, self._end_own_job, lambda: self.runner.detach(self._user)):
+            try:
+                step()
+            except RuntimeError:  # Qt has deleted a part already, while the application ends; the rest is to end too
+                _log.debug("A widget was gone before it was closed", exc_info=True)
+
+    def _end_own_job(self) -> None:
         if self._running:
             self._running = False
             self.runner.cancel()
             self.on_end(RunState.CANCELLED)
-        self.runner.detach(self._user)

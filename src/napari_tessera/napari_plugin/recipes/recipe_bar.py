@@ -12,7 +12,8 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
-from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered
+from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered, was_edited
 from napari_tessera.napari_plugin.session import Session, file_name
 from napari_tessera.pipeline.recipe_files import save_recipe
 from napari_tessera.pipeline.recording import merge
@@ -78,6 +79,7 @@ class RecipeBar(QWidget):
         """Write one recipe of `layers`, and beside it what was made by hand; how that ended is said, later."""
         if self._saving is not None:
             return
+        layers = list(layers)
         try:
             recipe = recipe_of(layers)
         except TesseraError as error:
@@ -85,19 +87,26 @@ class RecipeBar(QWidget):
             return
         path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
         folder = self._session.folder / "arrays"
+        contents = [(layer.name, full_resolution(layer), remembered(layer)) for layer in layers]
+        edited: list[str] = []
 
         def write(_cancel: CancelToken) -> Job:
             save_recipe(recipe, path, made_by_hand(recipe, folder), overwrite=True)
+            edited.extend(name for name, data, known in contents if was_edited(data, known))
             yield Result({})
 
         self._saving = ThreadJob(write, self)  # what was made by hand may be large
-        self._saving.ended.connect(lambda state, message: self._saved(state, message, path))
+        self._saving.ended.connect(lambda state, message: self._saved(state, message, path, edited))
         self._saving.start()
         self.refresh()
 
-    def _saved(self, state: str, message: str, path: Path) -> None:
+    def _saved(self, state: str, message: str, path: Path, edited: list[str]) -> None:
         self._saving = None
-        self.said.emit(f"Saved: {path}" if state == "done" else message, state != "done")
+        text = f"Saved: {path}"
+        if edited:
+            names = " and ".join(map(repr, edited))
+            text += f". {names} was changed by hand since: the recipe makes it as it was before."
+        self.said.emit(text if state == "done" else message, state != "done")
         self.refresh()
 
     def disconnect_viewer(self) -> None:

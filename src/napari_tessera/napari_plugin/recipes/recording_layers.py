@@ -88,6 +88,13 @@ def hash_positions(points: NDArray[Any]) -> str:
     return identify_array(np.asarray(points, np.float64) + 0.0).sha256
 
 
+def was_edited(data: Any, known: Remembered) -> bool:
+    """Return whether the `data` of a layer are known to be other than what its recipe made."""
+    if known.sha256 is None or not isinstance(data, np.ndarray):
+        return False
+    return known.sha256 not in (identify_array(data).sha256, hash_positions(data) if data.ndim == 2 else "")
+
+
 class Recorder:
     """Writes down how a result is made; runs in a thread.
 

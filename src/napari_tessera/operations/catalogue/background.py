@@ -39,6 +39,7 @@ class WhiteTophat(_Tophat):
     """
 
     title: ClassVar = "White top-hat"
+    also: ClassVar = ("background", "flatten", "uneven illumination")
     group: ClassVar = GROUP
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -56,6 +57,7 @@ class BlackTophat(_Tophat):
     """
 
     title: ClassVar = "Black top-hat"
+    also: ClassVar = ("bottom hat", "background")
     group: ClassVar = GROUP
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -81,6 +83,7 @@ class RollingBall(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Rolling ball background"
+    also: ClassVar = ("background", "flatten", "uneven illumination")
     group: ClassVar = GROUP
 
     radius: int = parameter(
@@ -134,6 +137,7 @@ class FlatField(Fitted):
     """
 
     title: ClassVar = "Flat-field correction"
+    also: ClassVar = ("shading", "background", "illumination", "vignetting")
     group: ClassVar = GROUP
     inputs: ClassVar = (
         Input("image", "image", "The image to correct."),

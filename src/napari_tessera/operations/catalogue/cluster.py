@@ -63,6 +63,7 @@ class KMeans(FromIntensities):
     """
 
     title: ClassVar = "K-means clusters"
+    also: ClassVar = ("segmentation",)
 
     equal_weights: bool = parameter(True, "Let every channel count the same, however bright it is.")
 
@@ -97,6 +98,7 @@ class GaussianMixture(FromIntensities):
     """
 
     title: ClassVar = "Gaussian mixture clusters"
+    also: ClassVar = ("segmentation", "gmm")
     bound: ClassVar = "Pixels about equally likely in two clusters may fall to the other on another type of processor."
 
     def fit(self, survey: Survey) -> Local:

@@ -21,31 +21,38 @@ Axis = Literal["t", "z", "c"]
 class _TwoImages(Local):
     """Works on two images pixel by pixel."""
 
+    group: ClassVar = GROUP
     inputs: ClassVar = (
         Input("image", "image", "The first image; the result has its type."),
         Input("other", "image", "The second image, of the same size."),
     )
 
 
+class _Combined(_TwoImages):
+    """Sum, difference or product in the type of the first image."""
+
+    how: ClassVar[Literal["add", "subtract", "multiply"]]
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return what `how` says of image and other."""
+        from napari_tessera.operations.intensity.arithmetic import combine
+
+        return combine(block.image, block.others["other"], self.how)
+
+
 @register
-class Add(_TwoImages):
+class Add(_Combined):
     """Add two images.
 
     The result has the type of the first; sums that an integer type cannot hold are clipped to its limits.
     """
 
     title: ClassVar = "Add images"
-    group: ClassVar = GROUP
-
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return image + other."""
-        from napari_tessera.operations.intensity.arithmetic import combine
-
-        return combine(block.image, block.others["other"], "add")
+    how: ClassVar = "add"
 
 
 @register
-class Subtract(_TwoImages):
+class Subtract(_Combined):
     """Subtract the second image from the first.
 
     The result has the type of the first: below 0, unsigned integers are clipped to 0. Convert the first image to a
@@ -53,30 +60,18 @@ class Subtract(_TwoImages):
     """
 
     title: ClassVar = "Subtract images"
-    group: ClassVar = GROUP
-
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return image − other."""
-        from napari_tessera.operations.intensity.arithmetic import combine
-
-        return combine(block.image, block.others["other"], "subtract")
+    how: ClassVar = "subtract"
 
 
 @register
-class Multiply(_TwoImages):
+class Multiply(_Combined):
     """Multiply two images, for example an image and a mask of 0 and 1.
 
     The result has the type of the first; products that an integer type cannot hold are clipped to its limits.
     """
 
     title: ClassVar = "Multiply images"
-    group: ClassVar = GROUP
-
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return image · other."""
-        from napari_tessera.operations.intensity.arithmetic import combine
-
-        return combine(block.image, block.others["other"], "multiply")
+    how: ClassVar = "multiply"
 
 
 @register
@@ -87,7 +82,7 @@ class Divide(_TwoImages):
     """
 
     title: ClassVar = "Divide images"
-    group: ClassVar = GROUP
+    also: ClassVar = ("ratio",)
     inputs: ClassVar = (
         Input("image", "image", "The image to divide."),
         Input("other", "image", "The image to divide by, of the same size."),
@@ -111,7 +106,7 @@ class Difference(_TwoImages):
     """Show where two images differ: the absolute difference, in the type of the first image."""
 
     title: ClassVar = "Difference of images"
-    group: ClassVar = GROUP
+    also: ClassVar = ("subtract",)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return |image − other|."""
@@ -153,6 +148,7 @@ class MeanAlong(_Along):
     """
 
     title: ClassVar = "Mean of frames"
+    also: ClassVar = ("average", "averaging")
     group: ClassVar = GROUP
 
     frames: int | None = parameter(
@@ -202,6 +198,7 @@ class Project(_Along):
     """
 
     title: ClassVar = "Project along an axis"
+    also: ClassVar = ("projection", "maximum intensity", "mip", "sum", "flatten")
     group: ClassVar = GROUP
 
     axis: Axis = parameter("z", "Along which axis: time (t), depth (z) or channels (c).")
@@ -239,6 +236,7 @@ class FuseExposures(Global):
     """
 
     title: ClassVar = "Fuse exposures"
+    also: ClassVar = ("hdr",)
     group: ClassVar = GROUP
 
     axis: Axis = parameter("t", "Along which axis the exposures lie: time (t), depth (z) or channels (c).")

@@ -23,6 +23,7 @@ class ReplaceInvalid(Local):
     """Replace pixels that are not a number (NaN) or infinite by a value."""
 
     title: ClassVar = "Replace invalid pixels"
+    also: ClassVar = ("nan", "infinite", "inf")
     group: ClassVar = GROUP
     needs_finite: ClassVar = False
 
@@ -57,6 +58,7 @@ class Grey(_OneChannel):
     """
 
     title: ClassVar = "Grey"
+    also: ClassVar = ("gray", "grayscale", "luminance")
     group: ClassVar = GROUP
 
     method: Literal["luminance", "mean", "max"] = parameter(
@@ -88,6 +90,7 @@ class Channel(_OneChannel):
     """Pick one channel."""
 
     title: ClassVar = "Choose a channel"
+    also: ClassVar = ("colour", "color", "split")
     group: ClassVar = GROUP
 
     channel: int = parameter(0, "Which channel, counted from 0.", ge=0)
@@ -112,6 +115,7 @@ class ConvertType(Fitted):
     """
 
     title: ClassVar = "Convert type"
+    also: ClassVar = ("bit depth", "uint8", "uint16", "8-bit", "16-bit", "float")
     group: ClassVar = GROUP
 
     dtype: Literal["uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64"] = parameter(

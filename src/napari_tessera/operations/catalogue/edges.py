@@ -34,6 +34,7 @@ class Convolve(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Convolve with a kernel"
+    also: ClassVar = ("convolution", "correlate", "custom filter")
     group: ClassVar = GROUP
     inputs: ClassVar = (
         Input("image", "image", "The image to work on."),
@@ -41,7 +42,9 @@ class Convolve(PlaneOrVolume, Fitted):
     )
 
     weights: str = parameter(
-        "0 -1 0; -1 4 -1; 0 -1 0", "The kernel, row by row: numbers with spaces between, rows with semicolons between."
+        "0 -1 0; -1 4 -1; 0 -1 0",
+        "The kernel, row by row: numbers with spaces between, rows with semicolons between.",
+        needs={"kernel": [None]},
     )
     normalise: bool = parameter(False, "Divide the kernel by its sum, so that the brightness stays.")
     keep_type: bool = parameter(False, "Round and clip to the type of the image; otherwise the result has floats.")
@@ -127,6 +130,7 @@ class Sobel(_Gradient):
     """
 
     title: ClassVar = "Sobel edges"
+    also: ClassVar = ("edges", "gradient", "edge detection")
     group: ClassVar = GROUP
     kind: ClassVar = "sobel"
 
@@ -139,6 +143,7 @@ class Prewitt(_Gradient):
     """
 
     title: ClassVar = "Prewitt edges"
+    also: ClassVar = ("gradient", "edge detection")
     group: ClassVar = GROUP
     kind: ClassVar = "prewitt"
 
@@ -151,6 +156,7 @@ class Scharr(_Gradient):
     """
 
     title: ClassVar = "Scharr edges"
+    also: ClassVar = ("gradient", "edge detection")
     group: ClassVar = GROUP
     kind: ClassVar = "scharr"
 
@@ -160,6 +166,7 @@ class GaussianGradientMagnitude(_Real):
     """Show edges of a given size: the length of the gradient of the blurred image, in grey levels per pixel."""
 
     title: ClassVar = "Gaussian gradient"
+    also: ClassVar = ("edges", "edge detection")
     group: ClassVar = GROUP
 
     sigma: float = parameter(1.0, _SIGMA, unit="pixels", gt=0, le=200)
@@ -182,6 +189,7 @@ class Laplacian(_Real):
     """Show edges and fine detail by the sum of second derivatives; noise too."""
 
     title: ClassVar = "Laplacian"
+    also: ClassVar = ("edges", "edge detection")
     group: ClassVar = GROUP
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
@@ -204,6 +212,7 @@ class LaplacianOfGaussian(_Real):
     """
 
     title: ClassVar = "Laplacian of Gaussian"
+    also: ClassVar = ("log", "blob", "spots", "edges", "edge detection")
     group: ClassVar = GROUP
 
     sigma: float = parameter(
@@ -233,6 +242,7 @@ class UnsharpMask(PlaneOrVolume, Local):
     """
 
     title: ClassVar = "Unsharp mask"
+    also: ClassVar = ("sharpen", "sharpening")
     group: ClassVar = GROUP
 
     sigma: float = parameter(2.0, _SIGMA, unit="pixels", gt=0, le=200)

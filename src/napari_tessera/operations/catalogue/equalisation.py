@@ -29,6 +29,7 @@ class EqualizeHistogram(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Equalise histogram"
+    also: ClassVar = ("equalize", "contrast", "histogram equalization")
     group: ClassVar = GROUP
 
     over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
@@ -78,6 +79,7 @@ class Clahe(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "CLAHE (local contrast)"
+    also: ClassVar = ("equalize", "adaptive histogram", "contrast")
     group: ClassVar = GROUP
 
     region: int | None = parameter(

@@ -1,5 +1,6 @@
 """Operations in the frequency domain."""
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -9,7 +10,7 @@ from pydantic import model_validator
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Global, Input, PlaneOrVolume
-from napari_tessera.operations.fourier.checking import working_dtype
+from napari_tessera.operations.fourier.checking import Real, working_dtype
 from napari_tessera.operations.fourier.memory import bytes_needed
 from napari_tessera.operations.parameters import OddSize, parameter
 from napari_tessera.operations.registry import register
@@ -36,6 +37,8 @@ class Fourier(PlaneOrVolume, Global):
 class SpectrumView(Fourier):
     """A layer of the spectrum, in cycles per unit."""
 
+    menu: ClassVar = "transform"
+
     def output_spec(self, spec: ImageSpec) -> ImageSpec:
         """Return the spectrum's calibration: steps of 1 / (pixels · pixel size), zero frequency at 0."""
         from napari_tessera.operations.fourier.spectrum import frequency_calibration
@@ -56,6 +59,7 @@ class SpectrumModulus(SpectrumView):
     """
 
     title: ClassVar = "Spectrum: modulus"
+    also: ClassVar = ("fft", "fourier transform", "power spectrum", "magnitude")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return ln(1 + |F|)."""
@@ -69,6 +73,7 @@ class SpectrumPhase(SpectrumView):
     """Show the phase of the spectrum in radians, zero frequency in the middle."""
 
     title: ClassVar = "Spectrum: phase"
+    also: ClassVar = ("fft", "fourier transform")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return angles from −π to π."""
@@ -85,6 +90,8 @@ class InverseSpectrum(Fourier):
     """
 
     title: ClassVar = "Image from spectrum"
+    also: ClassVar = ("ifft", "inverse fft", "fourier transform")
+    menu: ClassVar = "transform"
     inputs: ClassVar = (
         Input("image", "image", "The logarithm of the modulus, as `spectrum_modulus` gives it."),
         Input("phase", "image", "The phase, as `spectrum_phase` gives it."),
@@ -123,9 +130,16 @@ class RadialFilter(Fourier):
         False, "Count in cycles per smallest pixel size, so that a volume is treated alike along z."
     )
 
-    def spacing(self, block: Block) -> tuple[float, ...] | None:
-        """Return the pixel size, if it counts."""
-        return tuple(abs(size) for size in block.spec.scale) if self.physical else None
+    @abstractmethod
+    def gain(self, radius2: Real) -> Real:
+        """Return the transfer function for squared frequencies, in cycles per pixel."""
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the frame with each frequency multiplied by its gain."""
+        from napari_tessera.operations.fourier.filtering import filter_radially
+
+        spacing = tuple(abs(size) for size in block.spec.scale) if self.physical else None
+        return filter_radially(block.image, self.gain, spacing)
 
     def memory(self, spec: ImageSpec) -> int:
         """Count the frame in floats, its transform, the gain and temporary arrays."""
@@ -148,12 +162,13 @@ class LowPass(CutoffFilter):
     """
 
     title: ClassVar = "Low-pass filter"
+    also: ClassVar = ("fft", "lowpass", "smooth", "blur")
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the smoothed frame."""
-        from napari_tessera.operations.fourier.filtering import low_pass
+    def gain(self, radius2: Real) -> Real:
+        """Return one below the cut-off."""
+        from napari_tessera.operations.fourier import transfer
 
-        return low_pass(block.image, self.cutoff, self.profile, self.order, self.spacing(block))
+        return transfer.low_pass(radius2, self.cutoff, self.profile, self.order)
 
 
 @register
@@ -164,12 +179,13 @@ class HighPass(CutoffFilter):
     """
 
     title: ClassVar = "High-pass filter"
+    also: ClassVar = ("fft", "highpass", "sharpen", "background")
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the frame without its slow part."""
-        from napari_tessera.operations.fourier.filtering import high_pass
+    def gain(self, radius2: Real) -> Real:
+        """Return one beyond the cut-off."""
+        from napari_tessera.operations.fourier import transfer
 
-        return high_pass(block.image, self.cutoff, self.profile, self.order, self.spacing(block))
+        return transfer.high_pass(radius2, self.cutoff, self.profile, self.order)
 
 
 class BandFilter(RadialFilter):
@@ -193,12 +209,13 @@ class BandPass(BandFilter):
     """
 
     title: ClassVar = "Band-pass filter"
+    also: ClassVar = ("fft", "bandpass")
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return what lies in the band."""
-        from napari_tessera.operations.fourier.filtering import band_pass
+    def gain(self, radius2: Real) -> Real:
+        """Return one within the band."""
+        from napari_tessera.operations.fourier import transfer
 
-        return band_pass(block.image, self.low, self.high, self.profile, self.order, self.spacing(block))
+        return transfer.band_pass(radius2, self.low, self.high, self.profile, self.order)
 
 
 @register
@@ -209,12 +226,13 @@ class BandReject(BandFilter):
     """
 
     title: ClassVar = "Band-reject filter"
+    also: ClassVar = ("fft", "bandstop", "band-stop", "stripes")
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return what lies outside the band."""
-        from napari_tessera.operations.fourier.filtering import band_reject
+    def gain(self, radius2: Real) -> Real:
+        """Return one outside the band."""
+        from napari_tessera.operations.fourier import transfer
 
-        return band_reject(block.image, self.low, self.high, self.profile, self.order, self.spacing(block))
+        return transfer.band_reject(radius2, self.low, self.high, self.profile, self.order)
 
 
 class Notching(Fourier):
@@ -249,6 +267,7 @@ class NotchFilter(Notching):
     """
 
     title: ClassVar = "Notch filter"
+    also: ClassVar = ("fft", "stripes", "periodic noise", "moire")
 
     keep: Literal["image", "interference"] = parameter("image", "What to return: the cleaned image, or what was in it.")
 
@@ -269,6 +288,7 @@ class OptimumNotch(Notching):
     """
 
     title: ClassVar = "Optimum notch filter"
+    also: ClassVar = ("fft", "stripes", "periodic noise", "moire")
 
     size: OddSize = parameter(
         31, "Window over which the weight is found; it should hold a few periods.", unit="pixels", ge=3, le=1001
@@ -293,6 +313,8 @@ class SuggestNotches(Fourier):
     """
 
     title: ClassVar = "Suggest notches"
+    also: ClassVar = ("fft", "stripes", "periodic noise", "spikes")
+    menu: ClassVar = "measure"
     output: ClassVar = "points"
     one_channel: ClassVar = True
 

@@ -1,5 +1,7 @@
 """Geometric operations that mix pixels: affine and projective transforms, lens distortion."""
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil, cos, radians, sin, tan
 from typing import Any, ClassVar, Literal
@@ -9,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.image import ImageSpec, Region
 from napari_tessera.operations.base import Block, Input
 from napari_tessera.operations.geometry.bases import Filling, OfLabels, Transform, per_axis
+from napari_tessera.operations.geometry.warping import Places, Source
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -23,7 +26,34 @@ _POINTS = Input(
 )
 
 
-class _Affine(Transform):
+class _Warped(Transform):
+    """Takes every pixel of the result from a place in the frame."""
+
+    @abstractmethod
+    def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:
+        """Return where pixels of the result come from."""
+
+    @abstractmethod
+    def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:
+        """Return positions in the frame around all that a part of the result comes from."""
+
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:
+        """Return the box around where the part comes from, with what the spline looks at."""
+        from napari_tessera.operations.geometry.warping import bounding_region
+
+        return bounding_region(self.reach(part, spec, others), spec.shape, self.order)
+
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
+        """Return the part of the transformed frame."""
+        from napari_tessera.operations.geometry.warping import warp
+
+        source = self.source(block.spec, block.others)
+        return warp(
+            block.image, block.region, block.spec.shape, source, part, self.order, self.outside, check=block.check
+        )
+
+
+class _Affine(_Warped):
     """Scale, shear, rotate and move, in this order and about the centre of the frame."""
 
     rotate: float = parameter(0.0, "Turn counter-clockwise, in the plane.", unit="degrees", ge=-360, le=360)
@@ -66,16 +96,21 @@ class _Affine(Transform):
         )
         return replace(spec, shape=shape, translate=translate)
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the transformed frame."""
-        from napari_tessera.operations.geometry.warping import warp_affine
+    def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:  # noqa: ARG002
+        """Return the inverse of the matrix as a map about the centre."""
+        from napari_tessera.operations.geometry.mapping import affine_source
 
-        spec, shape = block.spec, self.output_spec(block.spec).shape
+        shape = self.output_spec(spec).shape
         inverse = np.asarray(np.linalg.inv(self.forward(spec)), np.float64)
         moves = np.array(per_axis(spec, self.move_z, self.move_y, self.move_x))
         centre = (np.array(shape) - 1) / 2 + (moves if self.canvas == "keep" else 0)
-        offset = (np.array(spec.shape) - 1) / 2 - inverse @ centre
-        return warp_affine(block.image, inverse, offset, shape, self.order, self.outside)
+        return affine_source(inverse, (np.array(spec.shape) - 1) / 2 - inverse @ centre)
+
+    def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:
+        """Return where the corners come from."""
+        from napari_tessera.operations.geometry.warping import corners_of
+
+        return self.source(spec, others)(corners_of(part))
 
 
 @register
@@ -86,6 +121,7 @@ class Affine(_Affine, Filling):
     """
 
     title: ClassVar = "Affine transform"
+    also: ClassVar = ("rotate", "scale", "shear", "translate", "shift")
 
 
 @register
@@ -96,9 +132,10 @@ class AffineLabels(_Affine, OfLabels):
     """
 
     title: ClassVar = "Affine transform of labels"
+    also: ClassVar = ("rotate", "scale", "shear", "translate", "shift")
 
 
-class _Plane(Transform):
+class _Plane(_Warped):
     """Works on planes."""
 
     def frame_axes(self, axes: str) -> str:  # noqa: ARG002
@@ -122,7 +159,7 @@ class _Projective(_Plane):
     @field_validator("matrix")
     @classmethod
     def _is_matrix(cls, matrix: str) -> str:
-        from napari_tessera.operations.geometry.warping import parse_rows
+        from napari_tessera.operations.geometry.mapping import parse_rows
 
         if abs(np.linalg.det(parse_rows(matrix, 3, 3, "The matrix"))) < 1e-12:
             raise InvalidInputError("The matrix cannot be inverted: give one whose determinant is not 0.")
@@ -131,24 +168,29 @@ class _Projective(_Plane):
     @field_validator("corners")
     @classmethod
     def _is_corners(cls, corners: str) -> str:
-        from napari_tessera.operations.geometry.warping import parse_rows
+        from napari_tessera.operations.geometry.mapping import parse_rows
 
         if corners.strip():
             parse_rows(corners, 4, 2, "Corners")
         return corners
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the plane in the other perspective."""
-        from napari_tessera.operations.geometry.warping import projective_source, warp_plane
+    def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:
+        """Return the plane in the other perspective as a map."""
+        from napari_tessera.operations.geometry.mapping import projective_source
 
-        source = projective_source(self._inverse(block))
-        return warp_plane(block.image, source, self.order, self.outside, block.check)
+        return projective_source(self._inverse(spec, others))
 
-    def _inverse(self, block: Block) -> NDArray[np.float64]:
+    def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:
+        """Return where the corners come from, or the whole plane if the horizon lies between them."""
+        from napari_tessera.operations.geometry.mapping import projective_reach
+
+        return projective_reach(self._inverse(spec, others), part, spec.shape)
+
+    def _inverse(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return the matrix from the result to the image."""
-        from napari_tessera.operations.geometry.warping import homography, parse_rows
+        from napari_tessera.operations.geometry.mapping import homography, parse_rows
 
-        corners = block.others.get("corners")
+        corners = others.get("corners")
         if corners is None and self.corners.strip():
             corners = parse_rows(self.corners, 4, 2, "Corners")
         if corners is None:
@@ -158,7 +200,7 @@ class _Projective(_Plane):
             raise InvalidInputError(
                 f"A perspective needs four corners in the plane, not {len(corners)}: place four points."
             )
-        bottom, right = (length - 1 for length in block.spec.shape)
+        bottom, right = (length - 1 for length in spec.shape)
         targets = np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
         return homography(targets, corners[:, ::-1].astype(np.float64))
 
@@ -171,6 +213,7 @@ class Projective(_Projective, Filling):
     """
 
     title: ClassVar = "Projective transform"
+    also: ClassVar = ("perspective", "homography")
     inputs: ClassVar = (Input("image", "image", "The image to transform."), _POINTS)
 
 
@@ -192,14 +235,21 @@ class _LensDistortion(_Plane):
     centre_x: float = parameter(50.0, "Where the axis of the lens lies along x.", unit="% of the width", ge=0, le=100)
     centre_y: float = parameter(50.0, "Where the axis of the lens lies along y.", unit="% of the height", ge=0, le=100)
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the straightened plane."""
-        from napari_tessera.operations.geometry.warping import radial_source, warp_plane
+    def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:  # noqa: ARG002
+        """Return where the lens shows what belongs at a pixel."""
+        from napari_tessera.operations.geometry.mapping import radial_source
 
-        height, width = block.spec.shape
-        centre = (self.centre_y / 100 * height - 0.5, self.centre_x / 100 * width - 0.5)
-        source = radial_source((height, width), centre, self.k1, self.k2)
-        return warp_plane(block.image, source, self.order, self.outside, block.check)
+        return radial_source(spec.shape, self._centre(spec), self.k1, self.k2)
+
+    def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:  # noqa: ARG002
+        """Return a box around it."""
+        from napari_tessera.operations.geometry.mapping import radial_reach
+
+        return radial_reach(spec.shape, self._centre(spec), self.k1, self.k2, part)
+
+    def _centre(self, spec: ImageSpec) -> tuple[float, float]:
+        height, width = spec.shape
+        return self.centre_y / 100 * height - 0.5, self.centre_x / 100 * width - 0.5
 
 
 @register
@@ -211,6 +261,7 @@ class LensDistortion(_LensDistortion, Filling):
     """
 
     title: ClassVar = "Lens distortion"
+    also: ClassVar = ("barrel", "pincushion", "undistort")
 
 
 @register

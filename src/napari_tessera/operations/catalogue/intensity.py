@@ -1,6 +1,6 @@
 """Operations that change intensities pixel by pixel."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,15 +24,27 @@ class Invert(PlaneOrVolume, Fitted):
 
     Integers are mirrored within their type (255 − x for uint8, −1 − x for signed ones), floats within the range of
     the image (lowest + highest − x). An 8-bit image whose highest intensity is 1 counts as a mask and becomes 1 − x;
-    one that is all 0 is black and becomes 255.
+    one that is all 0 is black and becomes 255, unless `values` says that it is a mask.
     """
 
     title: ClassVar = "Invert"
     group: ClassVar = GROUP
 
+    values: Literal["auto", "mask", "type"] = parameter(
+        "auto",
+        "What is inverted: a mask of 0 and 1 ('mask'), all that the type can hold, 0 to 1 for floats ('type'), or what "
+        "the intensities suggest ('auto').",
+    )
+
     def fit(self, survey: Survey) -> Local:
         """Find what pixels are subtracted from."""
         dtype = survey.spec.dtype
+        if self.values == "mask":
+            _check_mask(value_range(survey))
+            return SubtractFrom(top=1)
+        if self.values == "type":
+            low, high = type_range(dtype)
+            return SubtractFrom(top=low + high)
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
             # Bool images arrive as 0 and 1. A frame without any 1 may as well be the empty channel of a colour image.
@@ -40,7 +52,18 @@ class Invert(PlaneOrVolume, Fitted):
                 return SubtractFrom(top=1)
             return SubtractFrom(top=int(limits.min) + int(limits.max))
         low, high = value_range(survey)
+        if abs(low + high) > float(np.finfo(dtype).max):
+            return MirrorBetween(low=low, high=high)
         return SubtractFrom(top=low + high)
+
+
+def _check_mask(found: tuple[float, float]) -> None:
+    low, high = found
+    if low < 0 or high > 1:
+        raise InvalidInputError(
+            f"The image has values from {low:g} to {high:g}, so it is no mask of 0 and 1: make one with 'binary_mask', "
+            "or leave values at 'auto'."
+        )
 
 
 class SubtractFrom(Local):
@@ -53,6 +76,19 @@ class SubtractFrom(Local):
         return np.asarray(block.image.dtype.type(self.top) - block.image)
 
 
+class MirrorBetween(Local):
+    """Turn the ends of a range around whose sum the type does not hold; they are of one sign then."""
+
+    low: float = parameter(..., "Lower end of the range.")
+    high: float = parameter(..., "Upper end of the range.")
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return low + (high − x), computed by halves, and kept within the range where that is rounded."""
+        of_type = block.image.dtype.type
+        low, high = of_type(self.low) / 2, of_type(self.high) / 2
+        return np.asarray(np.clip(low + (high - block.image / 2), low, high) * 2)
+
+
 @register
 class Gamma(PlaneOrVolume, Fitted):
     """Brighten or darken the middle tones: t becomes t to the power of gamma.
@@ -61,6 +97,7 @@ class Gamma(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Gamma correction"
+    also: ClassVar = ("brightness", "contrast")
     group: ClassVar = GROUP
 
     gamma: float = parameter(0.5, "Below 1 brightens the middle tones, above 1 darkens them.", gt=0, le=20)
@@ -94,6 +131,7 @@ class Log(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Logarithm"
+    also: ClassVar = ("log",)
     group: ClassVar = GROUP
 
     strength: float = parameter(255.0, "How strongly dark parts are brightened.", gt=0, le=1e9)
@@ -130,6 +168,7 @@ class ContrastStretch(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Contrast stretch"
+    also: ClassVar = ("brightness", "normalize", "auto contrast")
     group: ClassVar = GROUP
 
     low: float = parameter(1.0, "Share of pixels that become black.", unit="% of pixels", ge=0, le=100)
@@ -180,6 +219,7 @@ class SubtractMean(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Subtract mean"
+    also: ClassVar = ("background",)
     group: ClassVar = GROUP
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
@@ -199,6 +239,7 @@ class Normalize(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Normalise"
+    also: ClassVar = ("normalize", "z-score", "standardize")
     group: ClassVar = GROUP
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
@@ -236,6 +277,7 @@ class NormalizeLocally(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Normalise locally"
+    also: ClassVar = ("normalize", "background", "uneven illumination")
     group: ClassVar = GROUP
 
     sigma: float = parameter(20.0, "Size of the surroundings: standard deviation.", unit="pixels", gt=0, le=200)
@@ -290,6 +332,7 @@ class Rescale(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Rescale intensities"
+    also: ClassVar = ("normalize", "stretch", "contrast")
     group: ClassVar = GROUP
 
     low: float = parameter(0.0, "What the lowest intensity becomes.", unit="grey levels", allow_inf_nan=False)

@@ -35,6 +35,7 @@ class DilateLabels(Shaping):
     """
 
     title: ClassVar = "Dilate objects"
+    also: ClassVar = ("dilation", "grow", "thicken")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels dilated."""
@@ -51,6 +52,7 @@ class ErodeLabels(Shaping):
     """
 
     title: ClassVar = "Erode objects"
+    also: ClassVar = ("erosion", "shrink", "thin")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels eroded."""
@@ -64,6 +66,7 @@ class OpenLabels(Shaping):
     """Remove thin bridges and spikes of objects (erode, then dilate)."""
 
     title: ClassVar = "Open objects"
+    also: ClassVar = ("opening", "morphology")
     passes: ClassVar = 2
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -81,6 +84,7 @@ class CloseLabels(Shaping):
     """
 
     title: ClassVar = "Close objects"
+    also: ClassVar = ("closing", "morphology")
     passes: ClassVar = 2
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -95,6 +99,7 @@ class Outlines(Shaping):
     """Keep only the outlines of objects, with their labels."""
 
     title: ClassVar = "Outlines of objects"
+    also: ClassVar = ("contours", "boundaries", "edges")
 
     side: Literal["inner", "outer"] = parameter("inner", "Whether the outline lies inside the object or around it.")
 
@@ -121,6 +126,7 @@ class ExpandLabels(PlaneOrVolume, OnLabels, Local):
     """
 
     title: ClassVar = "Expand objects"
+    also: ClassVar = ("grow", "dilate")
 
     distance: float = parameter(1.0, "How far objects grow.", gt=0, allow_inf_nan=False)
     unit: Unit = unit_parameter("Distance")

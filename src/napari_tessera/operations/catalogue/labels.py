@@ -49,10 +49,13 @@ class Parts(PlaneOrVolume, OnLabels, Connected):
 class ConnectedComponents(Parts):
     """Give every connected part of a mask, or of each label, a number of its own.
 
-    Numbers are 1, 2, … in the order of the parts' first pixels.
+    Numbers are 1, 2, … in the order of the parts' first pixels. Neighbours hang together if they have the same value,
+    as in scikit-image, so that an image of grey levels falls into as many parts as it has flat spots: divide it by a
+    threshold first. Floats are refused.
     """
 
     title: ClassVar = "Connected components"
+    also: ClassVar = ("label", "instances", "count", "blob")
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:  # noqa: ARG002
         """Return uint32, whatever the labels."""
@@ -78,6 +81,7 @@ class RemoveSmall(Choosing):
     """Remove objects that are too small."""
 
     title: ClassVar = "Remove small objects"
+    also: ClassVar = ("area", "size", "filter", "debris")
 
     size: float = parameter(64, "Smallest size that stays.", ge=0, allow_inf_nan=False)
     unit: Unit = unit_parameter("Size")
@@ -92,6 +96,7 @@ class RemoveLarge(Choosing):
     """Remove objects that are too large."""
 
     title: ClassVar = "Remove large objects"
+    also: ClassVar = ("area", "size", "filter")
 
     size: float = parameter(10_000, "Largest size that stays.", ge=0, allow_inf_nan=False)
     unit: Unit = unit_parameter("Size")
@@ -126,6 +131,7 @@ class RemoveBorderObjects(Choosing):
     """Remove objects that touch the border of the image, since part of them may be missing."""
 
     title: ClassVar = "Remove objects at the border"
+    also: ClassVar = ("clear border", "edge")
 
     margin: int = parameter(0, "Objects as near to the border as this are removed too.", unit="pixels", ge=0)
     sides: Literal["all", "yx"] = parameter(
@@ -158,6 +164,7 @@ class FillHoles(Parts):
     """
 
     title: ClassVar = "Fill holes"
+    also: ClassVar = ("flood fill",)
 
     max_size: int | None = parameter(None, "Largest hole to fill; any if left out.", unit="pixels", ge=1)
 
@@ -191,6 +198,7 @@ class SplitTouching(PlaneOrVolume, OnLabels, Global):
     """
 
     title: ClassVar = "Split touching objects"
+    also: ClassVar = ("watershed", "separate", "distance transform")
 
     depth: float = parameter(
         1.0,
@@ -228,6 +236,7 @@ class Relabel(OnLabels, Fitted):
     """Number objects 1, 2, 3, … without gaps, in the order of their labels."""
 
     title: ClassVar = "Renumber labels"
+    also: ClassVar = ("relabel", "sequential")
 
     def fit(self, survey: Survey) -> Local:
         """Find the labels that occur."""
@@ -254,6 +263,7 @@ class BinaryMask(OnLabels, Local):
     """Turn labels into a mask: 1 where there is an object, 0 in the background."""
 
     title: ClassVar = "Labels to mask"
+    also: ClassVar = ("binary", "binarize")
 
     label: int | None = parameter(None, "The one label to keep; all but 0 if left out.", ge=0)
 
@@ -272,6 +282,7 @@ class ReplaceLabel(OnLabels, Local):
     """Give one label another number; the number of another object or class joins the two, 0 removes it."""
 
     title: ClassVar = "Replace or join a label"
+    also: ClassVar = ("merge", "delete")
 
     label: int = parameter(1, "The label to replace.", ge=0)
     number: int = parameter(0, "What it becomes.", ge=0)

@@ -29,6 +29,7 @@ class GaussianNoise(Fitted):
     """
 
     title: ClassVar = "Gaussian noise"
+    also: ClassVar = ("add noise", "simulate")
     group: ClassVar = GROUP
     bound: ClassVar = _BOUND
 
@@ -75,6 +76,7 @@ class PoissonNoise(Local):
     """
 
     title: ClassVar = "Poisson (photon) noise"
+    also: ClassVar = ("add noise", "shot noise", "simulate")
     group: ClassVar = GROUP
     bound: ClassVar = _BOUND
 
@@ -106,6 +108,7 @@ class SaltAndPepper(Fitted):
     """
 
     title: ClassVar = "Salt and pepper"
+    also: ClassVar = ("add noise", "impulse", "simulate")
     group: ClassVar = GROUP
 
     amount: float = parameter(10.0, "Share of pixels that are hit.", unit="% of pixels", ge=0, le=100)

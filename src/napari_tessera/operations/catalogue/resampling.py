@@ -1,5 +1,6 @@
 """Geometric operations on the grid of pixels: other sizes of pixels, flips, turns and crops."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -7,7 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.tiles import relative
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.geometry.bases import (
     Interpolating,
@@ -24,13 +26,26 @@ from napari_tessera.operations.registry import register
 class _Resampled(Transform):
     """Puts the frame on another grid."""
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the frame on the grid of `output_spec`."""
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
+        """Return what the part comes from, with what the blur and the spline look at."""
+        from napari_tessera.operations.geometry.warping import resampled_region
+
+        return resampled_region(part, spec.shape, self._steps(spec), self.order)
+
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
+        """Return a part of the frame on the grid of `output_spec`."""
         from napari_tessera.operations.geometry.warping import resample
 
-        result = self.output_spec(block.spec)
-        steps = [abs(new / old) for new, old in zip(result.scale, block.spec.scale, strict=True)]
-        return resample(block.image, result.shape, steps, self.order)
+        return resample(block.image, block.region, block.spec.shape, self._steps(block.spec), self.order, part)
+
+    def _steps(self, spec: ImageSpec) -> list[float]:
+        """Return how many pixels of the frame one of the result is long."""
+        pairs = zip(self.output_spec(spec).scale, self.measured(spec).scale, strict=True)
+        return [abs(new / old) for new, old in pairs]
+
+    def measured(self, spec: ImageSpec) -> ImageSpec:
+        """Return the frame with the scale that counts; for subclasses that are told another one."""
+        return spec
 
 
 class _Resize(_Resampled):
@@ -55,6 +70,7 @@ class Resize(_Resize, Interpolating):
     """
 
     title: ClassVar = "Resize"
+    also: ClassVar = ("rescale", "scale", "zoom", "downsample", "upsample")
 
 
 @register
@@ -70,18 +86,39 @@ class _ResampleIsotropic(_Resampled):
     voxel: float | None = parameter(
         None, "Length of a pixel in the unit of the image; left empty: the shortest that it has.", gt=0
     )
+    step_z: float | None = parameter(
+        None, "Distance of planes, where the image does not say or is wrong; left empty: that of the image.", gt=0
+    )
+    step_xy: float | None = parameter(
+        None, "Length of a pixel in the plane, likewise; left empty: that of the image.", gt=0
+    )
+
+    def measured(self, spec: ImageSpec) -> ImageSpec:
+        """Return the frame with the lengths of pixels that are given in place of its own."""
+        given = per_axis(spec, self.step_z or 0.0, self.step_xy or 0.0, self.step_xy or 0.0)
+        scale = (
+            float(np.copysign(length, step)) if length else step for length, step in zip(given, spec.scale, strict=True)
+        )
+        return replace(spec, scale=tuple(scale))
 
     def check_frame(self, spec: ImageSpec) -> None:
-        """Refuse axes in different units."""
+        """Refuse axes in different units, and pixels of which nothing says how long they are."""
         units = {spec.units[spec.axes.index(axis)] for axis in spec.spatial}
         if len(units) > 1:
             names = ", ".join(sorted(str(unit or "pixel") for unit in units))
             raise InvalidInputError(
                 f"The axes of the image have different units ({names}): set the same for all first."
             )
+        unknown = units == {None} and set(spec.scale) <= {1.0}
+        if unknown and self.voxel is None and self.step_z is None and self.step_xy is None:
+            raise InvalidInputError(
+                "The image does not say how long its pixels are, so nothing would change: set its scale (--pixel-size "
+                "on the command line), or give the distance of planes as 'step_z' and the length of a pixel as 'step_xy'."
+            )
 
     def output_spec(self, spec: ImageSpec) -> ImageSpec:
         """Return the grid: the extent of the image to the nearest whole pixel."""
+        spec = self.measured(spec)
         voxel = self.voxel or min(abs(step) for step in spec.scale)
         shape = tuple(
             max(1, round(length * abs(step) / voxel)) for length, step in zip(spec.shape, spec.scale, strict=True)
@@ -97,6 +134,7 @@ class ResampleIsotropic(_ResampleIsotropic, Interpolating):
     """
 
     title: ClassVar = "Make pixels isotropic"
+    also: ClassVar = ("resample", "voxel")
 
 
 @register
@@ -115,6 +153,7 @@ class Bin(Transform):
     """
 
     title: ClassVar = "Bin pixels"
+    also: ClassVar = ("binning", "downsample")
 
     factor: int = parameter(2, "Length of a block along y and x.", unit="pixels", ge=1, le=1000)
     factor_z: int = parameter(1, "Length of a block along z (volumes).", unit="pixels", ge=1, le=1000)
@@ -140,15 +179,26 @@ class Bin(Transform):
     def _factors(self, spec: ImageSpec) -> tuple[int, ...]:
         return tuple(int(factor) for factor in per_axis(spec, self.factor_z, self.factor, self.factor))
 
-    def compute(self, block: Block) -> NDArray[Any]:
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
+        """Return the blocks of the part."""
+        return tuple(slice(p.start * f, p.stop * f) for p, f in zip(part, self._factors(spec), strict=True))
+
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
         """Return one pixel per block."""
         from napari_tessera.operations.geometry.warping import bin_pixels
 
+        here = self.source_region(part, block.spec, block.others)
         dtype = self.output_dtype(block.image.dtype)
-        return bin_pixels(block.image, self._factors(block.spec), self.statistic, dtype)
+        return bin_pixels(block.image[relative(here, block.region)], self._factors(block.spec), self.statistic, dtype)
 
 
-class _Flip(Transform):
+class _Rearranged(Transform):
+    """Moves pixels as they are, whatever they hold."""
+
+    needs_finite: ClassVar = False
+
+
+class _Flip(_Rearranged):
     """Mirror along an axis."""
 
     axis: Literal["x", "y", "z"] = parameter("x", "Along which axis: x swaps left and right.")
@@ -158,9 +208,23 @@ class _Flip(Transform):
         if self.axis not in spec.axes:
             raise InvalidInputError(f"The image has no axis {self.axis!r}, only {spec.axes}: choose one of these.")
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the mirrored frame."""
-        return np.ascontiguousarray(np.flip(block.image, block.spec.axes.index(self.axis)))
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
+        """Return the part's mirror image."""
+        return _from_the_end(part, spec.shape, self.axis, spec.axes)
+
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
+        """Return a part of the mirrored frame."""
+        here = self.source_region(part, block.spec, block.others)
+        pixels = block.image[relative(here, block.region)]
+        return np.ascontiguousarray(np.flip(pixels, block.spec.axes.index(self.axis)))
+
+
+def _from_the_end(part: Region, shape: tuple[int, ...], which: str, axes: str) -> Region:
+    """Return a region counted from the end along the axes that `which` names."""
+    return tuple(
+        slice(length - p.stop, length - p.start) if axis in which else p
+        for p, length, axis in zip(part, shape, axes, strict=True)
+    )
 
 
 @register
@@ -168,6 +232,7 @@ class Flip(_Flip):
     """Mirror an image along an axis."""
 
     title: ClassVar = "Flip"
+    also: ClassVar = ("mirror",)
 
 
 @register
@@ -177,7 +242,7 @@ class FlipLabels(_Flip, OfLabels):
     title: ClassVar = "Flip labels"
 
 
-class _Rotate90(Transform):
+class _Rotate90(_Rearranged):
     """Quarter turns in the plane, about its centre."""
 
     turns: Literal[1, 2, 3] = parameter(1, "How many quarter turns, counter-clockwise.")
@@ -195,10 +260,21 @@ class _Rotate90(Transform):
             translate[axis] = centre - scale[axis] * (shape[axis] - 1) / 2
         return replace(spec, shape=tuple(shape), scale=tuple(scale), translate=tuple(translate))
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return the turned frame."""
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
+        """Return the part turned back."""
+        turned = list(
+            _from_the_end(part, self.output_spec(spec).shape, {1: "y", 2: "yx", 3: "x"}[self.turns], spec.axes)
+        )
+        if self.turns != 2:
+            y, x = spec.axes.index("y"), spec.axes.index("x")
+            turned[y], turned[x] = turned[x], turned[y]
+        return tuple(turned)
+
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
+        """Return a part of the turned frame."""
         axes = (block.spec.axes.index("y"), block.spec.axes.index("x"))
-        return np.ascontiguousarray(np.rot90(block.image, self.turns, axes))
+        here = self.source_region(part, block.spec, block.others)
+        return np.ascontiguousarray(np.rot90(block.image[relative(here, block.region)], self.turns, axes))
 
 
 @register
@@ -206,6 +282,7 @@ class Rotate90(_Rotate90):
     """Turn an image by quarter turns, without mixing pixels."""
 
     title: ClassVar = "Rotate by quarter turns"
+    also: ClassVar = ("turn", "90 degrees")
 
 
 @register
@@ -215,7 +292,7 @@ class Rotate90Labels(_Rotate90, OfLabels):
     title: ClassVar = "Rotate labels by quarter turns"
 
 
-class _Crop(Transform):
+class _Crop(_Rearranged):
     """Cut away margins."""
 
     left: int = parameter(0, "How much to cut away at the left.", unit="pixels", ge=0)
@@ -245,10 +322,15 @@ class _Crop(Transform):
         starts = zip(spec.translate, spec.scale, margins, strict=True)
         return replace(spec, shape=shape, translate=tuple(start + step * before for start, step, (before, _) in starts))
 
-    def compute(self, block: Block) -> NDArray[Any]:
-        """Return what is left."""
-        margins = zip(block.spec.shape, self._margins(block.spec), strict=True)
-        return np.ascontiguousarray(block.image[tuple(slice(before, n - after) for n, (before, after) in margins)])
+    def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
+        """Return the part where it lies in the frame."""
+        margins = self._margins(spec)
+        return tuple(slice(p.start + before, p.stop + before) for p, (before, _) in zip(part, margins, strict=True))
+
+    def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
+        """Return a part of what is left."""
+        here = self.source_region(part, block.spec, block.others)
+        return np.ascontiguousarray(block.image[relative(here, block.region)])
 
 
 @register
@@ -256,6 +338,7 @@ class Crop(_Crop):
     """Cut margins away from an image; what is left keeps its place."""
 
     title: ClassVar = "Crop"
+    also: ClassVar = ("cut", "region of interest", "roi")
 
 
 @register

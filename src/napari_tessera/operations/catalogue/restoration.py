@@ -17,8 +17,9 @@ from napari_tessera.operations.registry import register
 GROUP = "Restoration"
 ROUNDING = "float rounding, amplified as far as the blur is undone: about a thousandth of the brightest pixel"
 
-_GAUSSIAN = {"blur": ["gaussian"]}
-_MOTION = {"blur": ["motion"]}
+_NO_PSF: dict[str, list[Any]] = {"psf": [None]}
+_GAUSSIAN = {"blur": ["gaussian"], **_NO_PSF}
+_MOTION = {"blur": ["motion"], **_NO_PSF}
 
 _USUAL_REACH = 16
 """Pixels that a PSF is taken to reach from its centre, at least, to estimate memory: its size is not known by then."""
@@ -55,7 +56,9 @@ class KnownBlur(Restoration):
     )
 
     blur: Literal["gaussian", "motion"] = parameter(
-        "gaussian", "Kind of blur, unless a PSF is given: out of focus (gaussian) or moved in a straight line (motion)."
+        "gaussian",
+        "Kind of blur, unless a PSF is given: out of focus (gaussian) or moved in a straight line (motion).",
+        needs=_NO_PSF,
     )
     sigma: float = parameter(
         2.0, "Standard deviation of the Gaussian blur along y and x.", unit="pixels", needs=_GAUSSIAN, gt=0, le=100
@@ -120,6 +123,7 @@ class InverseFilter(KnownBlur):
     """
 
     title: ClassVar = "Inverse filter"
+    also: ClassVar = ("direct deconvolution", "fft")
     arrays: ClassVar = 4
 
     cutoff: float = parameter(0.1, "Frequency beyond which nothing is restored.", unit="cycles per pixel", gt=0, le=1)
@@ -136,6 +140,7 @@ class Wiener(KnownBlur):
     """Undo blur with the least mean squared error (Wiener filter)."""
 
     title: ClassVar = "Wiener filter"
+    also: ClassVar = ("deconvolution", "deblur", "sharpen")
 
     noise_to_signal: float | None = parameter(
         None,
@@ -156,6 +161,7 @@ class ConstrainedLeastSquares(KnownBlur):
     """Undo blur so that the result is as smooth as the noise demands (constrained least squares)."""
 
     title: ClassVar = "Constrained least squares"
+    also: ClassVar = ("deconvolution", "deblur", "sharpen", "cls")
     arrays: ClassVar = 4
 
     gamma: float | None = parameter(
@@ -177,6 +183,7 @@ class UnsupervisedWiener(KnownBlur):
     """
 
     title: ClassVar = "Unsupervised Wiener filter"
+    also: ClassVar = ("deconvolution", "deblur", "sharpen")
     arrays: ClassVar = 4
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -191,6 +198,7 @@ class RichardsonLucy(KnownBlur):
     """Undo blur of an image made of counted photons (Richardson-Lucy); no result is negative."""
 
     title: ClassVar = "Richardson-Lucy"
+    also: ClassVar = ("deconvolution", "deblur", "sharpen")
     arrays: ClassVar = 8
 
     iterations: int = parameter(20, "More are sharper and noisier.", ge=1, le=10_000)
@@ -227,6 +235,7 @@ class FoundPsf(Restoration):
 class PsfResult(FoundPsf):
     """What gives a PSF."""
 
+    menu: ClassVar = "measure"
     one_channel: ClassVar = True
 
     def output_spec(self, spec: ImageSpec) -> ImageSpec:
@@ -253,6 +262,7 @@ class BlindDeconvolution(Blind):
     """
 
     title: ClassVar = "Blind deconvolution"
+    also: ClassVar = ("deblur", "sharpen")
 
     iterations: int = parameter(20, "Richardson-Lucy iterations with the estimated PSF.", ge=1, le=10_000)
 
@@ -271,6 +281,7 @@ class EstimatePsf(Blind, PsfResult):
     """Estimate the point spread function from a blurred image (blind deconvolution)."""
 
     title: ClassVar = "Estimate PSF"
+    also: ClassVar = ("blind deconvolution", "point spread function")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the PSF, sum 1."""
@@ -289,6 +300,7 @@ class MeasurePsf(PsfResult):
     """
 
     title: ClassVar = "Measure PSF from beads"
+    also: ClassVar = ("point spread function",)
 
     threshold: float = parameter(
         0.25, "How bright a bead must be: 0 is the median of the image, 1 its brightest pixel.", gt=0, lt=1

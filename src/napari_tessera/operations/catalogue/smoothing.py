@@ -21,6 +21,7 @@ class Gaussian(PlaneOrVolume, Local):
     """
 
     title: ClassVar = "Gaussian blur"
+    also: ClassVar = ("noise", "denoise", "smooth", "blur")
     group: ClassVar = GROUP
 
     sigma: float = parameter(1.0, "Standard deviation of the Gaussian; larger blurs more.", unit="pixels", gt=0, le=200)
@@ -56,6 +57,7 @@ class Mean(_Window):
     """
 
     title: ClassVar = "Mean filter"
+    also: ClassVar = ("noise", "denoise", "smooth", "blur", "average", "box")
     group: ClassVar = GROUP
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -70,6 +72,7 @@ class Median(_Window):
     """Replace every pixel by the median of the window around it: removes specks and keeps edges."""
 
     title: ClassVar = "Median filter"
+    also: ClassVar = ("noise", "denoise", "despeckle", "smooth", "rank", "salt and pepper")
     group: ClassVar = GROUP
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -88,6 +91,7 @@ class AdaptiveMedian(PlaneOrVolume, Local):
     """
 
     title: ClassVar = "Adaptive median filter"
+    also: ClassVar = ("noise", "denoise", "despeckle", "impulse", "salt and pepper")
     group: ClassVar = GROUP
 
     largest: OddSize = parameter(
@@ -114,6 +118,7 @@ class Bilateral(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Bilateral filter"
+    also: ClassVar = ("noise", "denoise", "smooth", "edge preserving")
     group: ClassVar = GROUP
 
     sigma: float = parameter(
@@ -160,6 +165,7 @@ class NonLocalMeans(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Non-local means"
+    also: ClassVar = ("noise", "denoise", "smooth", "nlm")
     group: ClassVar = GROUP
 
     patch_size: OddSize = parameter(5, "Length of the patches that are compared.", unit="pixels", ge=1, le=11)

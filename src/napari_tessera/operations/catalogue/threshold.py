@@ -31,12 +31,12 @@ GROUP = "Threshold and cluster"
 
 
 class Dividing(Operation):
-    """What all thresholds have in common: classes of one channel, uint8."""
+    """What all thresholds have in common: classes of each channel by itself, uint8."""
 
     group: ClassVar = GROUP
     menu: ClassVar = "segment"
     output: ClassVar = "labels"
-    one_channel: ClassVar = True
+    one_color: ClassVar = True
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:  # noqa: ARG002
         """Return uint8, whatever the image."""
@@ -71,6 +71,7 @@ class ManualThreshold(Dividing, Local):
     """
 
     title: ClassVar = "Threshold by hand"
+    also: ClassVar = ("binarize", "manual", "segmentation")
 
     keep: Literal["above", "below", "between"] = parameter("above", "Which pixels become foreground.")
     threshold: float = parameter(
@@ -129,6 +130,7 @@ class Otsu(FromHistogram):
     """
 
     title: ClassVar = "Otsu threshold"
+    also: ClassVar = ("multi-otsu", "binarize", "automatic threshold", "segmentation")
 
     classes: int = parameter(2, "Number of classes, background included.", ge=2, le=10)
 
@@ -144,6 +146,7 @@ class Li(FromHistogram):
     """Threshold by Li's method of least cross entropy; finds dim objects that Otsu misses."""
 
     title: ClassVar = "Li threshold"
+    also: ClassVar = ("binarize", "automatic threshold", "minimum cross entropy")
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
@@ -157,6 +160,7 @@ class Triangle(FromHistogram):
     """Threshold at the foot of the histogram's peak (triangle method); for few objects on a wide background."""
 
     title: ClassVar = "Triangle threshold"
+    also: ClassVar = ("binarize", "automatic threshold")
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
@@ -173,6 +177,7 @@ class Hysteresis(PlaneOrVolume, Dividing, Connected):
     """
 
     title: ClassVar = "Hysteresis threshold"
+    also: ClassVar = ("binarize", "double threshold")
 
     low: float = parameter(64, "The lower grey level.", unit="grey levels", allow_inf_nan=False)
     high: float = parameter(128, "The higher grey level.", unit="grey levels", allow_inf_nan=False)
@@ -232,6 +237,7 @@ class LocalThreshold(Windowed, Local):
     """
 
     title: ClassVar = "Local threshold (mean or Gaussian)"
+    also: ClassVar = ("adaptive threshold", "binarize", "uneven illumination")
 
     window: OddSize = parameter(
         51, "Length of the window around each pixel; larger than the objects.", unit="pixels", ge=3, le=1001
@@ -272,6 +278,7 @@ class Niblack(Windowed, Local):
     """
 
     title: ClassVar = "Niblack local threshold"
+    also: ClassVar = ("adaptive threshold", "binarize")
 
     k: float = parameter(0.2, "Number of standard deviations.", ge=-10, le=10)
     offset: float = parameter(
@@ -298,6 +305,7 @@ class Sauvola(Windowed, Fitted):
     """
 
     title: ClassVar = "Sauvola local threshold"
+    also: ClassVar = ("adaptive threshold", "binarize", "documents")
 
     k: float = parameter(0.2, "Weight of the contrast; larger makes objects smaller.", ge=0, le=10)
     spread: float | None = parameter(

@@ -42,7 +42,8 @@ def bilateral(
         Float (z, y, x), filled.
     """
     depth, height, width = out.shape
-    last = table.size - 2
+    real = table.dtype.type  # mixed with integers, single precision would silently become double
+    last = real(table.size - 2)
     centre = offsets[offsets.shape[0] // 2]
     total = np.empty(width, out.dtype)
     sums = np.empty(width, out.dtype)
@@ -58,10 +59,54 @@ def bilateral(
                 for x in range(width):
                     place = min(abs(row[x] - own[x]) * steps, last)
                     low = np.int32(place)
-                    part = table[low] + (table[low + 1] - table[low]) * (place - low)
+                    part = table[low] + (table[low + 1] - table[low]) * (place - real(low))
                     part *= weight
                     total[x] += part
                     sums[x] += part * row[x]
+            for x in range(width):
+                out[z, y, x] = sums[x] / total[x]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bilateral_of_levels(
+    padded: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    table: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Do what `bilateral` does on integers, with the very same result: `table` has an entry per difference.
+
+    Parameters
+    ----------
+    padded
+        (z, y, x), larger than `out` by what the offsets reach.
+    offsets, weights
+        As in `bilateral`.
+    table
+        Weight of differences 0, 1, 2, …; larger ones weigh as much as the last.
+    out
+        (z, y, x), filled.
+    """
+    depth, height, width = out.shape
+    last = np.int32(table.size - 1)
+    centre = offsets[offsets.shape[0] // 2]
+    total = np.empty(width, np.float32)
+    sums = np.empty(width, np.float32)
+    for z in range(depth):
+        for y in range(height):
+            own = padded[z + centre[0], y + centre[1], centre[2] : centre[2] + width]
+            total[:] = 0
+            sums[:] = 0
+            for index in range(offsets.shape[0]):
+                first = offsets[index, 2]
+                row = padded[z + offsets[index, 0], y + offsets[index, 1], first : first + width]
+                weight = weights[index]
+                for x in range(width):
+                    gap = abs(row[x] - own[x])
+                    part = table[np.uint32(gap if gap < last else last)] * weight  # noqa: FURB136  no vector code
+                    total[x] += part
+                    sums[x] += part * np.float32(row[x])
             for x in range(width):
                 out[z, y, x] = sums[x] / total[x]
 

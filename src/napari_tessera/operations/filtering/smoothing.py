@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.operations.casting import fit_into, real_dtype
+from napari_tessera.operations.casting import fit_into, has_few_levels, real_dtype
 from napari_tessera.operations.filtering.correlation import correlate_axis, gaussian_blur
 
 TABLE_REACH = 5.0
@@ -92,12 +92,28 @@ def bilateral(image: NDArray[Any], sigma: float, sigma_range: float) -> NDArray[
     dtype = real_dtype(image.dtype)
     steps = np.arange(_TABLE_STEPS) * (TABLE_REACH / (_TABLE_STEPS - 1))
     table = np.append(np.exp(-(steps**2) / 2), [0, 0]).astype(dtype)
-    padded = padded_volume(image, radius, dtype)
     out = np.empty(volume_shape(image), dtype)
     weights = np.exp(-distances / (2 * sigma**2)).astype(dtype)
     scale = dtype.type((_TABLE_STEPS - 1) / (TABLE_REACH * sigma_range))
-    kernels.bilateral(padded, offsets, weights, table, scale, out)
+    if has_few_levels(image.dtype):
+        by_level = _by_level(table, scale, image)
+        kernels.bilateral_of_levels(padded_volume(image, radius, np.dtype(np.int32)), offsets, weights, by_level, out)
+    else:
+        kernels.bilateral(padded_volume(image, radius, dtype), offsets, weights, table, scale, out)
     return fit_into(out.reshape(image.shape), image.dtype)
+
+
+def _by_level(table: NDArray[Any], scale: np.floating[Any], image: NDArray[Any]) -> NDArray[Any]:
+    """Return the weight of every difference of whole grey levels that weighs anything, and one that weighs nothing.
+
+    Computed as the kernel does between the entries of `table`, so that the results are the same to the last bit.
+    """
+    last = len(table) - 2
+    most = 2 ** (8 * image.dtype.itemsize)
+    levels = np.arange(min(most, int(last / scale) + 2) if scale * most > last else most)
+    places = np.minimum(levels.astype(table.dtype) * scale, table.dtype.type(last))
+    low = places.astype(np.int32)
+    return np.asarray(table[low] + (table[low + 1] - table[low]) * (places - low.astype(table.dtype)))
 
 
 def bilateral_radius(sigma: float) -> int:

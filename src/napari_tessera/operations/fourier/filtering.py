@@ -14,7 +14,6 @@ from scipy.fft import dctn, idctn
 
 from napari_tessera.operations.fourier import transfer
 from napari_tessera.operations.fourier.checking import Real, as_real
-from napari_tessera.operations.fourier.transfer import Profile
 
 
 def filter_radially(
@@ -47,49 +46,3 @@ def filter_radially(
     spectrum *= gain(transfer.squared_radius(frequencies, spacing))
     filtered: NDArray[Any] = idctn(spectrum, overwrite_x=True)
     return filtered
-
-
-def low_pass(
-    image: NDArray[Any],
-    cutoff: float,
-    profile: Profile = "butterworth",
-    order: int = 2,
-    spacing: Sequence[float] | None = None,
-) -> NDArray[Any]:
-    """Keep what varies slowly, and the mean; parameters as in `transfer.low_pass`, borders as in `filter_radially`."""
-    return filter_radially(image, lambda d2: transfer.low_pass(d2, cutoff, profile, order), spacing)
-
-
-def high_pass(
-    image: NDArray[Any],
-    cutoff: float,
-    profile: Profile = "butterworth",
-    order: int = 2,
-    spacing: Sequence[float] | None = None,
-) -> NDArray[Any]:
-    """Keep what varies quickly; the mean becomes 0. Parameters as in `low_pass`."""
-    return filter_radially(image, lambda d2: transfer.high_pass(d2, cutoff, profile, order), spacing)
-
-
-def band_pass(
-    image: NDArray[Any],
-    low: float,
-    high: float,
-    profile: Profile = "butterworth",
-    order: int = 2,
-    spacing: Sequence[float] | None = None,
-) -> NDArray[Any]:
-    """Keep frequencies from `low` to `high`; the mean becomes 0. Parameters as in `transfer.band_reject`."""
-    return filter_radially(image, lambda d2: transfer.band_pass(d2, low, high, profile, order), spacing)
-
-
-def band_reject(
-    image: NDArray[Any],
-    low: float,
-    high: float,
-    profile: Profile = "butterworth",
-    order: int = 2,
-    spacing: Sequence[float] | None = None,
-) -> NDArray[Any]:
-    """Remove frequencies from `low` to `high`; the mean stays. Parameters as in `transfer.band_reject`."""
-    return filter_radially(image, lambda d2: transfer.band_reject(d2, low, high, profile, order), spacing)

@@ -62,11 +62,11 @@ def local_weight(image: Real, interference: Real, size: int) -> Real:
     """
     # Covariances do not depend on the level, and small numbers lose less to rounding.
     image = image - image.mean(dtype=np.float64).astype(image.dtype)
-    mean_image, mean_interference = box_mean(image, size), box_mean(interference, size)
-    covariance = box_mean(image * interference, size)
+    mean_image, mean_interference = _quick_mean(image, size), _quick_mean(interference, size)
+    covariance = _quick_mean(image * interference, size)
     mean_image *= mean_interference
     covariance -= mean_image
-    variance = box_mean(interference * interference, size)
+    variance = _quick_mean(interference * interference, size)
     floor = variance.max() * 16 * np.finfo(variance.dtype).eps
     variance -= mean_interference * mean_interference
     weight = np.zeros_like(variance)
@@ -74,8 +74,11 @@ def local_weight(image: Real, interference: Real, size: int) -> Real:
     return weight
 
 
-def box_mean(image: Real, size: int) -> Real:
-    """Return the mean over a cube of `size` pixels around each pixel, borders mirrored, edge pixel repeated."""
+def _quick_mean(image: Real, size: int) -> Real:
+    """Return the mean over a cube of `size` pixels around each pixel, borders mirrored, edge pixel repeated.
+
+    By running sums, whose rounding depends on where the image begins: fit for whole frames only.
+    """
     if image.ndim == 2:
         import cv2
 

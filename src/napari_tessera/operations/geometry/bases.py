@@ -3,18 +3,17 @@
 Labels are numbers that must not be mixed, so their variants take the nearest pixel; all else is the same code.
 """
 
-import math
 from dataclasses import replace
 from typing import ClassVar
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.operations.base import Global, Input
+from napari_tessera.operations.base import Input, Mapped
 from napari_tessera.operations.geometry.warping import ORDERS, Interpolation
 from napari_tessera.operations.parameters import parameter
 
 
-class Transform(Global):
+class Transform(Mapped):
     """Base of geometric operations."""
 
     group: ClassVar = "Geometry"
@@ -35,12 +34,6 @@ class Transform(Global):
     def outside(self) -> float:
         """What stands where nothing comes from the image."""
         return 0.0
-
-    def memory(self, spec: ImageSpec) -> int:
-        """Return about what it takes: image and result, and two copies in float64 where pixels are mixed."""
-        working = 0 if self.order == 0 else 16
-        sizes = math.prod(spec.shape) + math.prod(self.output_spec(spec).shape)
-        return sizes * (spec.dtype.itemsize + working)
 
 
 class Interpolating(Transform):

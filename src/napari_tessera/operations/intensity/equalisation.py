@@ -1,17 +1,17 @@
 """Histogram equalisation of a whole image and region by region (CLAHE)."""
 
-import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import Region
 from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.intensity.curves import Curve
-from napari_tessera.operations.reductions.histograms import histogram_of
 
 MOST_REGIONS = 65_536
 """Regions that a frame may be divided into: their histograms of 256 bins take 128 MiB."""
@@ -99,23 +99,37 @@ class Regions:
         return math.prod(self.grid)
 
     def counts(self, image: NDArray[Any], region: Region, low: float, high: float, bins: int) -> RegionCounts:
-        """Return the histograms of the regions that the piece `image` at `region` shows, as far as it shows them."""
-        counts = {}
-        pieces = []
-        for axis, part in enumerate(region):
-            borders = self.borders(axis)
-            ends = [
-                (index, slice(max(start, part.start) - part.start, min(stop, part.stop) - part.start))
-                for index, (start, stop) in enumerate(itertools.pairwise(borders.tolist()))
-                if max(start, part.start) < min(stop, part.stop)
-            ]
-            pieces.append(ends)
-        for combination in itertools.product(*pieces):
-            number = 0
-            for length, (index, _) in zip(self.grid, combination, strict=True):
-                number = number * length + index
-            counts[number] = histogram_of(image[tuple(part for _, part in combination)], low, high, bins)
-        return counts
+        """Return the histograms of the regions that the piece `image` at `region` shows, as far as it shows them.
+
+        Raises
+        ------
+        InvalidInputError
+            If it holds NaN or infinity, or the range is too wide.
+        """
+        from napari_tessera.operations.intensity.equalisation_kernels import count_regions
+
+        places = [self._places(axis, part) for axis, part in enumerate(region)]
+        firsts = [int(along[0]) for along in places]
+        counts = np.zeros((*(int(along[-1]) - int(along[0]) + 1 for along in places), bins), np.int64)
+        by_level = _is_by_level(image.dtype, low, high, bins)
+        scale = bins / (float(high) - float(low)) if high > low else 0.0
+        if high > low and not 0 < scale < np.inf:
+            raise InvalidInputError(
+                f"The range {low:g} to {high:g} cannot be divided into {bins} bins: rescale the intensities first."
+            )
+        along = _in_volume([at - first for at, first in zip(places, firsts, strict=True)], np.zeros(1, np.int64))
+        wide = counts.reshape((*_volume_shape(counts.shape[:-1]), bins))
+        first = int(low) if by_level else 0
+        values = image.astype(np.int64 if by_level else np.float64)  # so that two versions are compiled and not ten
+        if count_regions(values.reshape(_volume_shape(image.shape)), along, float(low), scale, first, by_level, wide):
+            raise InvalidInputError("The image holds NaN or infinity: replace them by numbers first, for example by 0.")
+        numbers = np.arange(len(self)).reshape(self.grid)
+        shown = numbers[tuple(slice(at, at + length) for at, length in zip(firsts, counts.shape, strict=False))]
+        return dict(zip(shown.reshape(-1).tolist(), counts.reshape(-1, bins), strict=True))
+
+    def _places(self, axis: int, part: slice) -> NDArray[np.int64]:
+        """Return the region of each pixel of `part` along an axis."""
+        return np.searchsorted(self.borders(axis)[1:], np.arange(part.start, part.stop), side="right").astype(np.int64)
 
     def neighbours(self, axis: int, part: slice) -> Neighbours:
         """Return the regions before and after each pixel of `part` and the weight of the latter, by their centres."""
@@ -148,28 +162,14 @@ def added(one: RegionCounts, other: RegionCounts) -> RegionCounts:
 
 
 def region_totals(counts: RegionCounts, regions: Regions, bins: int, limit: float) -> NDArray[Any]:
-    """Return how many pixels of each region, after `clipped`, lie in a bin or below: (*grid, bins), unsigned."""
+    """Return how many pixels of each region, once clipped, lie in a bin or below: (*grid, bins), unsigned."""
+    from napari_tessera.operations.intensity.equalisation_kernels import clip_and_add_up
+
     largest = math.prod(-(-length // number) for length, number in zip(regions.shape, regions.grid, strict=True))
     totals = np.zeros((len(regions), bins), np.uint32 if largest < 2**32 else np.uint64)
     for number, histogram in counts.items():
-        totals[number] = np.cumsum(clipped(histogram, limit))
+        clip_and_add_up(histogram, limit, totals[number])
     return totals.reshape(*regions.grid, bins)
-
-
-def clipped(histogram: NDArray[np.int64], limit: float) -> NDArray[np.int64]:
-    """Cut a histogram (bins,) off at `limit` times its mean and spread what is cut off over all bins.
-
-    Whole pixels only: what cannot be shared equally goes to evenly spaced bins (Zuiderveld 1994, "Contrast limited
-    adaptive histogram equalization").
-    """
-    bins = histogram.size
-    most = max(1, int(limit * histogram.sum() / bins))
-    excess = int(np.maximum(histogram - most, 0).sum())
-    share, rest = divmod(excess, bins)
-    result = np.minimum(histogram, most) + share
-    if rest:
-        result[:: max(bins // rest, 1)][:rest] += 1
-    return result
 
 
 def equalise_regions(
@@ -195,26 +195,44 @@ def equalise_regions(
     target
         Range of the result.
     """
+    from napari_tessera.operations.intensity.equalisation_kernels import mix_curves
+
     bins = totals.shape[-1]
     low, high = span
     by_level = image.dtype.kind in "iu" and int(high) - int(low) + 1 == bins
     per_unit = 1.0 if by_level else bins / ((high - low) or 1.0)
-    places = np.clip((image.astype(np.float64) - low) * per_unit, 0, bins)
-    below = np.minimum(places.astype(np.intp), bins - 1)
-    part = np.ones_like(places) if by_level else places - below
-    sides = [regions.neighbours(axis, piece) for axis, piece in enumerate(region)]
-    shares, sides = _shares_around(totals, sides)
-    total = np.zeros(image.shape)
-    for choice in itertools.product((0, 1), repeat=image.ndim):
-        weight = np.ones((1,) * image.ndim)
-        which = []
-        for axis, (side, upper) in enumerate(zip(sides, choice, strict=True)):
-            along = (1,) * axis + (-1,) + (1,) * (image.ndim - axis - 1)
-            weight = weight * (side[2] if upper else 1 - side[2]).reshape(along)
-            which.append(side[upper].reshape(along))
-        first = shares[(*which, below)]
-        total += weight * (first + (shares[(*which, below + 1)] - first) * part)
-    return fit_into(total * (float(target[1]) - float(target[0])) + target[0], image.dtype)
+    shares, sides = _shares_around(totals, [regions.neighbours(axis, piece) for axis, piece in enumerate(region)])
+    before, after, weights = zip(*sides, strict=True)
+    none = np.zeros(1, np.int64)
+    mixed = np.empty(_volume_shape(image.shape))
+    mix_curves(
+        image.astype(np.float64).reshape(_volume_shape(image.shape)),
+        shares.reshape(_volume_shape(shares.shape[:-1]) + shares.shape[-1:]),
+        _in_volume(before, none),
+        _in_volume(after, none),
+        _in_volume(weights, np.zeros(1)),
+        float(low),
+        per_unit,
+        by_level,
+        2**image.ndim,
+        mixed,
+    )
+    mixed *= float(target[1]) - float(target[0])
+    mixed += target[0]
+    return fit_into(mixed.reshape(image.shape), image.dtype)
+
+
+def _is_by_level(dtype: np.dtype[Any], low: float, high: float, bins: int) -> bool:
+    return dtype.kind in "iu" and int(high) - int(low) + 1 == bins and int(high) < 2**63
+
+
+def _volume_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * (3 - len(shape)) + shape
+
+
+def _in_volume(along: Sequence[NDArray[Any]], none: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Return one array per axis of a volume; `none` for the axes that a plane lacks."""
+    return (*(none,) * (3 - len(along)), *along)
 
 
 def _shares_around(totals: NDArray[Any], sides: list[Neighbours]) -> tuple[NDArray[np.float64], list[Neighbours]]:

@@ -8,8 +8,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_tessera.operations.compiling import announce_compilation
+from napari_tessera.operations.noise.scrambling import GOLDEN, scrambled
 
 announce_compilation()
+
+_scrambled = njit(nogil=True)(scrambled)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -29,10 +32,7 @@ def poisson(means: NDArray[np.float64], bits: NDArray[np.uint64]) -> NDArray[np.
 @njit(nogil=True, error_model="numpy")
 def _uniform(bits: Any, draw: int) -> float:
     """Return the number above 0 and below 1 that is number `draw` of a pixel."""
-    mixed = bits + np.uint64(draw + 1) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
+    mixed = _scrambled(bits + np.uint64(draw) * np.uint64(GOLDEN))
     return (np.float64(mixed >> np.uint64(12)) + 0.5) * 2.0**-52
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.operations.fourier import padding, transfer
-from napari_tessera.operations.fourier.checking import Real, Spectrum, as_real, require_positive, require_structure
+from napari_tessera.operations.fourier.checking import require_positive, require_structure
 from napari_tessera.operations.restoration import kernels, noise
-from napari_tessera.operations.restoration.borders import extended_spectrum
-from napari_tessera.operations.restoration.psf import checked_psf, transfer_function
+from napari_tessera.operations.restoration.blurred import Blurred, Transformed
 
 
 def inverse_filter(
@@ -48,18 +47,16 @@ def inverse_filter(
         If the image or the PSF cannot be used, or a number is out of range.
     """
     require_positive(least, "The least transfer")
-    real = as_real(image)
-    weights = checked_psf(psf, real.shape)
-    spectrum, shape = extended_spectrum(real, weights)
-    h = transfer_function(weights, shape, real.dtype)
-    frequencies = transfer.rfft_frequencies(shape, real.dtype)
+    found = Blurred.of(image, psf).transformed()
+    h = found.transfer()
+    frequencies = transfer.rfft_frequencies(found.shape, found.blurred.image.dtype)
     for rows in padding.blocks(len(h), h[0].nbytes, 1 << 18):
         radius2 = transfer.squared_radius((frequencies[0][rows], *frequencies[1:]))
         gain = np.zeros_like(h[rows])
         through = transfer.low_pass(radius2, cutoff, "butterworth", order)
         np.divide(through, h[rows], out=gain, where=np.abs(h[rows]) >= least)
-        spectrum[rows] *= gain
-    return padding.inverse(spectrum, shape, real.shape)
+        found.spectrum[rows] *= gain
+    return found.image()
 
 
 def wiener(image: NDArray[Any], psf: NDArray[Any], noise_to_signal: float | None = None) -> NDArray[Any]:
@@ -86,18 +83,18 @@ def wiener(image: NDArray[Any], psf: NDArray[Any], noise_to_signal: float | None
     InvalidInputError
         If the image or the PSF cannot be used, K is not positive, or the image is constant and K is not given.
     """
-    real = as_real(image)
-    weights = checked_psf(psf, real.shape)
+    blurred = Blurred.of(image, psf)
+    real = blurred.image
     ratio = noise.noise_to_signal(real) if noise_to_signal is None else noise_to_signal
     require_positive(ratio, "The noise-to-signal ratio")
-    spectrum, shape = extended_spectrum(real, weights)
-    squares = [f**2 for f in transfer.rfft_frequencies(shape)]
+    found = blurred.transformed()
+    squares = [f**2 for f in transfer.rfft_frequencies(found.shape)]
     penalty = kernels.penalty_of(squares, real.ndim / 2, real.dtype)
     if noise_to_signal is None:
-        penalty = penalty.scaled(ratio * mean_inverse_power(shape))
+        penalty = penalty.scaled(ratio * mean_inverse_power(found.shape))
     else:
         penalty = replace(penalty, constant=ratio)
-    return _regularised(spectrum, weights, penalty, shape, real.shape)
+    return found.regularised(penalty)
 
 
 def mean_inverse_power(shape: padding.Shape) -> float:
@@ -136,25 +133,16 @@ def constrained_least_squares(image: NDArray[Any], psf: NDArray[Any], gamma: flo
     InvalidInputError
         If the image or the PSF cannot be used, γ is not positive, or the image is constant and γ is not given.
     """
-    real = as_real(image)
-    weights = checked_psf(psf, real.shape)
+    blurred = Blurred.of(image, psf)
     if gamma is not None:
         require_positive(gamma, "gamma")
     else:
-        require_structure(real, "gamma cannot be found")
-    spectrum, shape = extended_spectrum(real, weights)
-    penalty = laplacian_penalty(shape, real.dtype)
+        require_structure(blurred.image, "gamma cannot be found")
+    found = blurred.transformed()
+    penalty = laplacian_penalty(found.shape, blurred.image.dtype)
     if gamma is None:
-        gamma = _gamma_by_discrepancy(spectrum, weights, penalty, shape, noise.noise_variance(real))
-    return _regularised(spectrum, weights, penalty.scaled(gamma), shape, real.shape)
-
-
-def _regularised(
-    spectrum: Spectrum, psf: NDArray[np.float64], penalty: kernels.Penalty, shape: padding.Shape, crop: padding.Shape
-) -> Real:
-    """Return the image of `spectrum` (overwritten) times H* / (|H|² + penalty)."""
-    kernels.regularise(spectrum, transfer_function(psf, shape, spectrum.real.dtype), penalty)
-    return padding.inverse(spectrum, shape, crop)
+        gamma = _gamma_by_discrepancy(found, penalty, noise.noise_variance(blurred.image))
+    return found.regularised(penalty.scaled(gamma))
 
 
 def laplacian_penalty(shape: padding.Shape, dtype: np.dtype[Any]) -> kernels.Penalty:
@@ -172,16 +160,14 @@ def column_weights(shape: padding.Shape) -> NDArray[np.float64]:
     return weights
 
 
-def _gamma_by_discrepancy(
-    spectrum: Spectrum, psf: NDArray[np.float64], penalty: kernels.Penalty, shape: padding.Shape, variance: float
-) -> float:
+def _gamma_by_discrepancy(found: Transformed, penalty: kernels.Penalty, variance: float) -> float:
     """Return γ for which ‖g − h ∗ f̂‖² is the number of pixels times the noise `variance`."""
     from scipy.optimize import brentq
 
-    power = kernels.squared_modulus(spectrum)
-    passed = kernels.squared_modulus(transfer_function(psf, shape, power.dtype))
-    weights = column_weights(shape)
-    target = variance * float(np.prod(shape)) ** 2
+    power = kernels.squared_modulus(found.spectrum)
+    passed = kernels.squared_modulus(found.transfer())
+    weights = column_weights(found.shape)
+    target = variance * float(np.prod(found.shape)) ** 2
 
     def excess(log_gamma: float) -> float:
         left = kernels.unexplained_power(power, passed, penalty.scaled(float(np.exp(log_gamma))), weights)

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.fourier import padding
-from napari_tessera.operations.fourier.checking import Spectrum, as_real, require_structure
+from napari_tessera.operations.fourier.checking import Spectrum, require_structure
 from napari_tessera.operations.restoration import kernels
-from napari_tessera.operations.restoration.borders import extended_spectrum
+from napari_tessera.operations.restoration.blurred import Blurred
 from napari_tessera.operations.restoration.deconvolution import column_weights, laplacian_penalty
-from napari_tessera.operations.restoration.psf import checked_psf, transfer_function
 
 _TOLERANCE = 1e-3
 """Relative change of the regularisation at which the search ends; the image no longer changes visibly."""
@@ -47,15 +46,13 @@ def unsupervised_wiener(image: NDArray[Any], psf: NDArray[Any], max_iterations: 
     """
     if max_iterations < 1:
         raise InvalidInputError(f"max_iterations is {max_iterations}: use 1 or more.")
-    real = as_real(image)
-    require_structure(real, "noise and smoothness cannot be estimated")
-    weights = checked_psf(psf, real.shape)
-    spectrum, shape = extended_spectrum(real, weights)
-    h = transfer_function(weights, shape, real.dtype)
-    penalty = laplacian_penalty(shape, real.dtype)
-    gamma = _most_likely_gamma(spectrum, h, penalty, shape, max_iterations)
-    kernels.regularise(spectrum, h, penalty.scaled(gamma))
-    return padding.inverse(spectrum, shape, real.shape)
+    blurred = Blurred.of(image, psf)
+    require_structure(blurred.image, "noise and smoothness cannot be estimated")
+    found = blurred.transformed()
+    h = found.transfer()
+    penalty = laplacian_penalty(found.shape, blurred.image.dtype)
+    gamma = _most_likely_gamma(found.spectrum, h, penalty, found.shape, max_iterations)
+    return found.regularised(penalty.scaled(gamma), h)
 
 
 def _most_likely_gamma(

@@ -1,0 +1,73 @@
+"""Results that go into a Labels layer that is there already, as one step that Ctrl+Z takes back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Layer
+from numpy.typing import NDArray
+
+from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
+from napari_tessera.operations.base import Operation
+
+Box = tuple[slice, ...]
+
+
+def can_take(target: Labels, operation: type[Operation], layer: Layer, axes: str) -> bool:
+    """Return whether a result of `operation` on `layer`, which has `axes`, can be written into `target`.
+
+    It must lie in memory, on the same pixels as the result.
+    """
+    if operation.output != "labels" or operation.group == "Geometry":
+        return False
+    if target.multiscale or not isinstance(target.data, np.ndarray) or not target.data.flags.writeable:
+        return False
+    kept = [index for index, axis in enumerate(axes[: layer.ndim]) if axis != "c" or target.ndim == layer.ndim]
+    full = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    if target.data.shape != tuple(full.shape[index] for index in kept):
+        return False
+    return all(
+        np.allclose(np.asarray(getattr(target, name)), np.asarray(getattr(layer, name))[kept], rtol=1e-6)
+        for name in ("scale", "translate")
+    )
+
+
+def changed_box(before: NDArray[Any], after: NDArray[Any]) -> Box | None:
+    """Return the smallest box that holds all differences; None if there are none."""
+    differs = before != after
+    box = []
+    for axis in range(differs.ndim):
+        held = np.flatnonzero(differs.any(axis=tuple(other for other in range(differs.ndim) if other != axis)))
+        if held.size == 0:
+            return None
+        box.append(slice(int(held[0]), int(held[-1]) + 1))
+    return tuple(box)
+
+
+def write_result(target: Labels, after: NDArray[Any], box: Box | None, metadata: Mapping[str, Any]) -> bool:
+    """Write the `box` of `after` into `target`, and let it remember how it was made; returns whether it changed.
+
+    The layer gets a wider type if numbers do not fit its own. What it remembers is left out where its type differs from
+    that of the result: a recipe would not give the same bytes.
+
+    Raises
+    ------
+    InvalidInputError
+        If the layer cannot be edited, or has another shape by now.
+    """
+    from napari_tessera.napari_plugin.clicking.label_writing import widen_labels, write_box
+
+    changed = False
+    if box is not None:
+        widen_labels(target, int(after[box].max()))
+        changed = write_box(target, box, after[box])
+    made = metadata.get(METADATA_KEY, {})
+    known = {**target.metadata.get(METADATA_KEY, {})}
+    for key in (RECIPE_KEY, HASH_KEY, GRAPH_KEY):
+        known.pop(key, None)
+        if target.data.dtype == after.dtype and key in made:
+            known[key] = made[key]
+    if known:  # not its role: labels that somebody annotates with stay that
+        target.metadata[METADATA_KEY] = known
+    return changed

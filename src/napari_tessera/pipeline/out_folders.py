@@ -1,0 +1,22 @@
+"""Folders that results go to: one that is missing is created, a whole path that is not there is a slip of the pen."""
+
+from pathlib import Path
+
+from napari_tessera.core.errors import InvalidInputError
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that does not exist, and whose parent does not either; nothing is created here.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the first folder of the path that is missing.
+    """
+    parent = folder.expanduser().absolute().parent
+    if folder.expanduser().exists() or parent.exists():
+        return
+    missing = parent
+    while not missing.parent.exists():
+        missing = missing.parent
+    raise InvalidInputError(f"There is no folder {missing}: create it first, or correct the path {folder}.")
