@@ -88,3 +88,8 @@ def test_a_wrong_field_is_one_sentence_also_when_built_by_hand():
         TrainingConfig(annotation="scribbles", steps=3)
     with pytest.raises(InvalidInputError, match=r"^There is no setting 'augmentation\.zoom': check its spelling\.$"):
         TrainingConfig(annotation="scribbles", augmentation={"zoom": 3})
+
+
+def test_what_is_no_number_is_not_told_a_limit():
+    with pytest.raises(InvalidInputError, match=r"^Setting max_seconds = nan: a number is needed\.$"):
+        TrainingConfig(annotation="scribbles", max_seconds=float("nan"))

@@ -79,7 +79,7 @@ def _assert_contains(loaded: dict[str, Any], written: dict[str, Any]) -> None:
     [
         ("kind: tessera-model\nschema_version: 1\n", "not a tessera-training file"),
         ("schema_version: 1\nannotation: dense\n", "not a tessera-training file"),
-        ("kind: tessera-training\nannotation: dense\n", "no valid schema_version"),
+        ("kind: tessera-training\nannotation: dense\n", "no valid schema_version: write the line 'schema_version: 1'"),
         ("kind: tessera-training\nschema_version: one\n", "no valid schema_version"),
         ("kind: tessera-training\nschema_version: 0\n", "no valid schema_version"),
         ("kind: tessera-training\nschema_version: 99\n", "newer than 1.*update napari-tessera"),

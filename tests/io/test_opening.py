@@ -171,3 +171,8 @@ def test_a_level_that_is_not_there_is_refused(tmp_path: Path, level: int) -> Non
     with pytest.raises(InvalidInputError, match="one level only"):
         open_image(tmp_path / "image.png", level=level)
     assert len(image_levels(tmp_path / "image.png")) == 1
+
+
+def test_rows_of_different_lengths_are_no_image() -> None:
+    with pytest.raises(InvalidInputError, match="not equally long"):
+        open_image([[1, 2], [3]])

@@ -4,15 +4,21 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
+from qtpy.QtCore import Qt
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.filtering import applying
 from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
-from napari_tessera.napari_plugin.filtering.operation_inputs import frequencies, gather, in_spectrum
+from napari_tessera.napari_plugin.filtering.operation_inputs import (
+    OperationInputs,
+    frequencies,
+    gather,
+    in_spectrum,
+)
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
 from napari_tessera.napari_plugin.recipes.recording_layers import hash_positions
 from napari_tessera.napari_plugin.training.pair_list import PairRow
-from napari_tessera.operations.registry import build_operation
+from napari_tessera.operations.registry import build_operation, find_operation
 from napari_tessera.pipeline.api import apply
 
 from .filter_helpers import apply_to, cells, click, finished, preview_of, settled
@@ -179,3 +185,40 @@ def test_points_with_more_columns_than_the_image_lie_on_it(viewer):
     points = viewer.add_points([[3.0, 40.0, 50.0]])
     work = applying.Application(build_operation("grow_regions", {}), layer, "yx", {"seeds": points}, None)
     np.testing.assert_array_equal(work._given.arrays["seeds"], [[40.0, 50.0]])
+
+
+def test_an_image_is_combined_with_itself_only_if_that_is_chosen(viewer):
+    layer = viewer.add_image(cells(), name="cells")
+    inputs = OperationInputs(viewer, find_operation("flat_field"), layer)
+    assert inputs.layers() == {}
+    assert "Flat is needed" in inputs.why_not
+    assert "Choose a layer" in inputs.why_not
+    inputs.rows["flat"].picker.layer = layer
+    assert inputs.layers() == {"flat": layer}
+    inputs.disconnect_viewer()
+    other = viewer.add_image(cells(), name="empty field")
+    inputs = OperationInputs(viewer, find_operation("flat_field"), layer)
+    assert inputs.layers() == {"flat": other}
+    inputs.disconnect_viewer()
+
+
+def test_an_input_called_as_a_parameter_is_told_from_it(viewer):
+    inputs = OperationInputs(viewer, find_operation("projective"), None)
+    label = inputs.layout().labelForField(inputs.rows["corners"])
+    assert label.text() == "Corners (layer)"
+    inputs.disconnect_viewer()
+
+
+def test_long_names_keep_their_end_where_they_are_too_long(viewer, qtbot):
+    """Names of results begin alike; the chosen one is drawn with its end, and its list has the whole name as a tip."""
+    name = "a very long name of a layer that is not short · Median filter"
+    viewer.add_image(cells(), name=name)
+    picker = LayerPicker(viewer, (Image,), "")
+    qtbot.addWidget(picker)
+    picker.resize(160, 28)
+    picker.show()
+    drawn = picker.grab().toImage()
+    assert picker.itemData(0, Qt.ItemDataRole.ToolTipRole) == name
+    viewer.layers[0].name = name.replace("Median", "Gamma")
+    assert picker.grab().toImage() != drawn
+    picker.disconnect_viewer()

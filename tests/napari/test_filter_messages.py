@@ -40,6 +40,7 @@ def widget(viewer, runner):
         ("make one with 'grey', or use 'channel'", "make one with 'Grey', or use 'Choose a channel'"),
         ("The input 'psf' is empty", "The input 'PSF' is empty"),
         ("Setting sigma_z = 3: too large", "Sigma z = 3: too large"),
+        ("set it (--pixel-size on the command line), or give it as 'step_z'.", "set it, or give it as 'Step z'."),
         ("the layer 'median' is gone", "the layer 'median' is gone"),
         ("with 'no_such'", "with 'no_such'"),
     ],

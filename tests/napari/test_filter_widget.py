@@ -123,6 +123,22 @@ def test_three_dimensional_view_says_what_to_do(widget, viewer, qtbot):
     assert "2D view" in widget.note.text()
 
 
+def test_the_preview_is_gone_before_a_volume_is_drawn(widget, viewer, qtbot):
+    """napari 0.9 crashes in OpenGL once a layer of two dimensions is removed that was in the 3D view of a stack."""
+    viewer.add_image(cells((2, 5, 60, 80)))
+    widget.choose("median")
+    settled(widget, qtbot)
+    assert preview_of(widget) is not None
+    viewer.dims.ndisplay = 3
+    assert len(viewer.layers) == 1
+    settled(widget, qtbot)
+    assert len(viewer.layers) == 1
+    assert widget.preview_box.isChecked()
+    viewer.dims.ndisplay = 2
+    settled(widget, qtbot)
+    assert preview_of(widget) is not None
+
+
 def test_before_and_after(widget, viewer, qtbot):
     viewer.add_image(cells())
     widget.choose("median")
@@ -153,6 +169,30 @@ def test_a_preview_taken_away_by_hand_stays_away(widget, viewer, qtbot):
     settled(widget, qtbot)
     assert not widget.preview_box.isChecked()
     assert len(viewer.layers) == 1
+
+
+def test_deleting_all_layers_leaves_previews_on(widget, viewer, qtbot):
+    viewer.add_image(cells())
+    widget.choose("median")
+    settled(widget, qtbot)
+    viewer.layers.select_all()
+    viewer.layers.remove_selected()
+    settled(widget, qtbot)
+    assert len(viewer.layers) == 0
+    viewer.add_image(cells())
+    settled(widget, qtbot)
+    assert preview_of(widget) is not None
+
+
+def test_what_an_operation_goes_along_is_there(widget, viewer):
+    series = viewer.add_image(cells((3, 30, 70)), axis_labels=("t", "y", "x"))
+    stack = viewer.add_image(cells((3, 30, 70)), axis_labels=("z", "y", "x"))
+    widget.choose("project", series)
+    axis = widget.panel_of_operation.form.controls["axis"]
+    assert axis.value() == "t"
+    widget.images.layer = stack
+    assert axis.value() == "z"
+    assert widget.why_not == ""
 
 
 def test_an_error_is_one_sentence_in_the_widget(widget, viewer, qtbot):

@@ -298,3 +298,10 @@ def test_titles_count_more_than_descriptions():
     operations = all_operations()
     assert match(operations["median"], ["median"]) > match(operations["adaptive_median"], ["median"]) > 0
     assert match(operations["median"], ["median", "otsu"]) == 0
+    assert match(operations["mean"], ["mean"]) > match(operations["mean_along"], ["mean"]) > 0
+
+
+@pytest.mark.parametrize("typed", ["noi", "nois", "noise"])
+def test_what_is_being_typed_finds_what_the_whole_word_would(typed):
+    operations = all_operations()
+    assert match(operations["median"], [typed]) > match(operations["gaussian_noise"], [typed]) > 0

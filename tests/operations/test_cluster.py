@@ -223,3 +223,10 @@ def test_nan_is_refused(operation):
 def test_mixture_of_as_many_clusters_as_levels():
     image = np.repeat(np.array([[0, 100, 255]], np.uint8), 5, axis=0)
     np.testing.assert_array_equal(nt.apply(GaussianMixture(clusters=3), image), np.digitize(image, [50, 200]))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_intensities_whose_squares_overflow_are_refused():
+    image = np.random.default_rng(0).random((20, 20)) * 1e200
+    with pytest.raises(InvalidInputError, match=r"too large to compute with.*'rescale'"):
+        nt.apply(GaussianMixture(clusters=3), image)

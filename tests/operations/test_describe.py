@@ -7,6 +7,7 @@ from napari_tessera.config.base import Config
 from napari_tessera.operations.base import Block, Input, Local, PlaneOrVolume
 from napari_tessera.operations.describe import (
     FAMILIES,
+    PAGED,
     Bounds,
     by_group,
     describe_operation,
@@ -15,7 +16,7 @@ from napari_tessera.operations.describe import (
     value_text,
 )
 from napari_tessera.operations.parameters import OddSize, parameter
-from napari_tessera.operations.registry import all_operations
+from napari_tessera.operations.registry import all_operations, find_operation
 
 
 class Range(Config):
@@ -62,6 +63,11 @@ def test_what_the_class_says_is_told():
     assert TOLD.text == "In more than\none line."
     assert TOLD.family_text == FAMILIES["local"]
     assert [entry.name for entry in TOLD.inputs] == ["image", "psf"]
+
+
+def test_paged_operations_do_not_claim_to_take_the_whole_image_into_memory():
+    assert describe_operation(find_operation("grow_regions")).family_text == PAGED
+    assert describe_operation(find_operation("wiener")).family_text == FAMILIES["global"]
 
 
 def test_own_parameters_come_before_those_of_the_bases():

@@ -70,6 +70,14 @@ def test_a_seed_without_position_is_refused():
         nt.apply(GrowRegions(), BLOCKS, seeds=np.array([[np.nan, 1.0]]))
 
 
+@pytest.mark.parametrize(("dtype", "number"), [(np.int64, -3), (np.int64, 2**32), (np.uint64, 2**63 + 9)])
+def test_seeds_whose_ids_the_result_cannot_hold_are_refused(dtype, number):
+    seeds = np.zeros(BLOCKS.shape, dtype)
+    seeds[3, 3] = number
+    with pytest.raises(InvalidInputError, match="from 1 to 4294967295: use the operation 'relabel' first"):
+        nt.apply(GrowRegions(), BLOCKS, seeds=seeds)
+
+
 def test_seeds_of_another_shape_are_refused():
     with pytest.raises(InvalidInputError, match="seeds"):
         nt.apply(GrowRegions(), BLOCKS, seeds=np.ones((5, 5), np.uint8))
@@ -217,11 +225,16 @@ def test_a_region_too_large_for_memory_says_what_to_do(small_windows, monkeypatc
         nt.apply(GrowRegions(), np.zeros((200, 200), np.uint8), seeds=np.array([[3.0, 10.0]]))
 
 
-def test_ids_that_labels_cannot_hold_are_refused():
-    seeds = np.zeros(BLOCKS.shape, np.int64)
-    seeds[3, 10] = 2**33
-    with pytest.raises(InvalidInputError, match="do not fit"):
-        nt.apply(GrowRegions(), BLOCKS, seeds=seeds)
-    seeds[3, 10] = -1
-    with pytest.raises(InvalidInputError, match="relabel the seeds"):
-        nt.apply(GrowRegions(), BLOCKS, seeds=seeds)
+@pytest.mark.parametrize(
+    ("criterion", "tolerance", "joins"),
+    [
+        ("running_mean", 10, False),
+        ("running_mean", 10.01, True),
+        ("fixed_range", 10, True),
+        ("fixed_range", 9.99, False),
+    ],
+)
+def test_whether_a_difference_of_just_the_tolerance_joins(criterion, tolerance, joins):
+    image = np.repeat(np.array([[100, 110]], np.uint8), 6, axis=1)
+    labels = nt.apply(GrowRegions(criterion=criterion, tolerance=tolerance), image, seeds=np.array([[0, 1]]))
+    assert (labels[0, -1] == 1) == joins

@@ -374,3 +374,9 @@ def test_one_object_everywhere(operation):
 
 def test_memory_of_splitting_is_stated():
     assert SplitTouching().memory(ImageSpec(axes="yx", shape=(100, 100), dtype=np.dtype("u1"))) > 100 * 100 * 40
+
+
+def test_splitting_takes_parts_that_touch_at_a_corner_for_one_object():
+    mask = np.eye(2, dtype=np.uint8)
+    np.testing.assert_array_equal(nt.apply(SplitTouching(), mask), mask)
+    np.testing.assert_array_equal(nt.apply(SplitTouching(), np.diag([1, 2]).astype(np.uint8)), np.diag([1, 2]))

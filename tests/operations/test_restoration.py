@@ -498,6 +498,29 @@ def test_images_that_cannot_be_restored_are_refused(method):
         function(image, GAUSSIAN)
 
 
+@pytest.mark.parametrize(
+    ("method", "dtype", "brightest"),
+    [
+        ("wiener estimated", np.float64, 1e200),
+        ("cls found", np.float64, 1e200),
+        ("cls found", np.float32, 1e25),
+        ("unsupervised", np.float32, 1e25),
+        ("unsupervised", np.int64, 9e18),
+    ],
+)
+def test_intensities_whose_squares_overflow_are_refused_rather_than_made_nan(method, dtype, brightest):
+    image = (np.random.default_rng(0).random((24, 24)) * brightest).astype(dtype)
+    weights = psf.gaussian_psf(1.0)
+    with pytest.raises(InvalidInputError, match=r"too large to compute with.*'rescale'"):
+        METHODS[method](image, weights)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_brightest_integers_have_room(method):
+    image = (np.random.default_rng(0).random((24, 24)) * 4e9).astype(np.uint32)
+    assert np.isfinite(METHODS[method](image, psf.gaussian_psf(1.0))).all()
+
+
 def test_a_constant_image_is_kept_or_refused():
     image = np.full((40, 40), 7, np.uint8)
     for method in ("inverse", "wiener", "cls", "richardson-lucy"):

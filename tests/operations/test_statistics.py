@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.reductions.statistics import exact_sum, moments, value_range
@@ -47,3 +48,10 @@ def test_mean_and_deviation_agree_with_numpy(dtype):
 def test_a_constant_image_has_no_deviation(value):
     assert moments(survey(np.full((5, 7), value))).std == 0
     assert math.isclose(moments(survey(np.full((5, 7), value))).mean, value)
+
+
+@pytest.mark.parametrize("value", [1e160, -1e300])
+@pytest.mark.filterwarnings("error")
+def test_squares_that_overflow_are_refused(value):
+    with pytest.raises(InvalidInputError, match=r"too large to compute with.*'rescale'"):
+        moments(survey(np.array([[1.0, value]])))

@@ -124,6 +124,19 @@ def warnings_of(recipe, image, **options):
     return [event.text for event in events_of(recipe, image, **options)[1] if isinstance(event, Warning)]
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".png", ".ome.zarr"])
+def test_a_recipe_done_again_writes_the_same_bytes(image, tmp_path, suffix):
+    recipe = recorded(image, operation("median", size=5))
+    outs = [tmp_path / f"{name}{suffix}" for name in ("one", "other")]
+    for out in outs:
+        run_recipe(recipe, image, out=out)
+    one, other = (
+        {file.relative_to(out): file.read_bytes() for file in out.rglob("*") if file.is_file()} or out.read_bytes()
+        for out in outs
+    )
+    assert one == other
+
+
 @pytest.mark.parametrize("budget", [0, 2**29], ids=["zarr", "memory"])
 @pytest.mark.parametrize("tile", [None, 32])
 def test_a_recipe_gives_the_bytes_of_its_operations_applied_by_hand(image, pixels, tmp_path, monkeypatch, budget, tile):

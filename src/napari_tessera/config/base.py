@@ -1,5 +1,6 @@
 """The base of all settings: frozen, strict about unknown fields, and clear about what is wrong."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -100,4 +101,7 @@ def describe_validation_error(error: ValidationError) -> str:
         return f"The setting {where!r} is required."
     if not where:  # a validator over several fields names them itself
         return first["msg"].removeprefix("Value error, ")
-    return f"Setting {where} = {shown(first['input'])}: {describe_problem(first['type'], context, first['msg'])}."
+    given = first["input"]
+    if isinstance(given, float) and math.isnan(given):  # whatever limit it has been found to break
+        return f"Setting {where} = nan: a number is needed."
+    return f"Setting {where} = {shown(given)}: {describe_problem(first['type'], context, first['msg'])}."

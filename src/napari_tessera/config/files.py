@@ -54,7 +54,10 @@ class FileConfig(Config):
             raise InvalidInputError(f"{path} is not a {cls.kind} file: choose one that napari-tessera wrote.")
         version = fields.get("schema_version")
         if not isinstance(version, int) or version < 1:
-            raise InvalidInputError(f"{path} has no valid schema_version: restore it from a backup.")
+            raise InvalidInputError(
+                f"{path} has no valid schema_version: write the line 'schema_version: "
+                f"{cls.current_version}' at its top, or restore it from a backup."
+            )
         if version > cls.current_version:
             raise InvalidInputError(
                 f"{path} has schema version {version}, newer than {cls.current_version}, the newest known here: "

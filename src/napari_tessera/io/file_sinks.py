@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import imagecodecs
 import numpy as np
@@ -136,10 +137,13 @@ def _note(spec: ImageSpec, metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ome_metadata(spec: ImageSpec, stored: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    note = _note(spec, metadata)
     fields: dict[str, Any] = {
+        # Not by the clock and the network card, as is usual: a recipe done again gives the same bytes.
+        "UUID": str(uuid5(NAMESPACE_OID, note[NOTE])),
         "axes": stored[:-1].upper() + "S" if stored.endswith("c") else stored.upper(),
         "Name": spec.name,
-        "MapAnnotation": {"Namespace": NOTE, **_note(spec, metadata)},
+        "MapAnnotation": {"Namespace": NOTE, **note},
     }
     for axis, scale, unit in zip(spec.axes, spec.scale, spec.units, strict=True):
         attribute = "TimeIncrement" if axis == "t" else f"PhysicalSize{axis.upper()}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_tessera.core.axes import guess_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError, MissingInputError
@@ -103,12 +104,21 @@ def _open_levels(source: str | Path | ArrayLike | ImageSource, axes: str | None)
         return _open_path(Path(source), axes)
     if isinstance(source, ImageSource):
         return (source,)
-    array = source if hasattr(source, "shape") and hasattr(source, "dtype") else np.asarray(source)
+    array = source if hasattr(source, "shape") and hasattr(source, "dtype") else _as_array(source)
     check_not_empty(array.shape, "The array")
     spec = ImageSpec(
         axes=axes or guess_axes(tuple(array.shape)), shape=array.shape, dtype=checked_dtype(array.dtype, "The array")
     )
     return (ArraySource(array, spec, axes_guessed=axes is None),)
+
+
+def _as_array(values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InvalidInputError(
+            "The rows of the image are not equally long: give an array, or the path of a file."
+        ) from error
 
 
 def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:

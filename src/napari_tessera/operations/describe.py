@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 from napari_tessera.operations.base import Input, InputKind, Kind, Menu, Operation
+from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.parameters import OddSize
 
 ParameterKind = Literal["boolean", "integer", "number", "choice", "text", "list", "other"]
@@ -23,6 +24,9 @@ FAMILIES: Mapping[str, str] = {
     "global": "Takes a whole volume (or plane) into memory at once, and says how much that needs before it starts.",
 }
 """How each family is applied, in plain words."""
+
+PAGED = "Reads of a large image only what it comes to, in windows; equals the result of the whole image exactly."
+"""The same of global operations that are `Paged`."""
 
 KINDS: Mapping[InputKind | Kind, str] = {
     "image": "image",
@@ -194,7 +198,7 @@ def describe_operation(operation: type[Operation]) -> OperationDescription:
         menu=operation.menu,
         version=operation.version,
         family=operation.family,
-        family_text=FAMILIES[operation.family],
+        family_text=PAGED if issubclass(operation, Paged) else FAMILIES[operation.family],
         bound=operation.bound,
         inputs=operation.inputs,
         output=operation.output,

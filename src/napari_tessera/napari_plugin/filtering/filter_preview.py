@@ -6,7 +6,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.filtering.histogram_data import HistogramTask
@@ -14,6 +14,7 @@ from napari_tessera.napari_plugin.filtering.live_preview import LivePreview, Tas
 from napari_tessera.napari_plugin.filtering.operation_inputs import data_key, gather
 from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult, PreviewTask
 from napari_tessera.napari_plugin.filtering.shown_preview import ShownPreview
+from napari_tessera.napari_plugin.jobs.timers import stop_timers
 from napari_tessera.napari_plugin.looking import Look, look_at
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.base import Operation
@@ -60,6 +61,10 @@ class FilterPreview(QObject):
         self._counted: Any = None
         self._versions: dict[Hashable, int] = {}
         self._watched: list[tuple[Layer, Any]] = []
+        self._taken_from: Layer | None = None
+        self._taken = QTimer(self)
+        self._taken.setSingleShot(True)
+        self._taken.timeout.connect(self._tell_removed)
         self.shown = ShownPreview(viewer)
         self.engine = LivePreview(self._make_tasks, self)
         self.engine.arrived.connect(self._show)
@@ -67,6 +72,7 @@ class FilterPreview(QObject):
         self.engine.slow.connect(self._say_slow)
         for event in self._view_events():
             event.connect(self._view_moved)
+        viewer.dims.events.ndisplay.connect(self._display_changed)
         viewer.layers.events.removed.connect(self._layer_removed)
 
     def aim(self, target: Target | None, *, histogram: bool = False) -> None:
@@ -104,24 +110,40 @@ class FilterPreview(QObject):
         """Let go of the viewer, and end the thread."""
         self._target = None
         self.engine.close()
+        stop_timers(self._taken)
         for event in self._view_events():
             event.disconnect(self._view_moved)
+        self._viewer.dims.events.ndisplay.disconnect(self._display_changed)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._watch([])
         self.shown.remove()
 
     def _view_events(self) -> tuple[Any, ...]:
         camera, dims = camera_of(self._viewer).events, self._viewer.dims.events
-        return camera.center, camera.zoom, dims.point, dims.order, dims.ndisplay
+        return camera.center, camera.zoom, dims.point, dims.order
 
     def _view_moved(self, _event: object = None) -> None:
         if self._target is not None:
             self.engine.ask()
 
+    def _display_changed(self, _event: object = None) -> None:
+        """Take the preview away before napari draws: a plane that is in a volume's 3D view crashes it when it goes."""
+        if self._target is not None:
+            self._asked = None
+            self.shown.remove()
+            self.engine.ask(fresh=True)
+
     def _layer_removed(self, event: Any) -> None:
         if self.shown.layer is not None and event.value is self.shown.layer:
             self.shown.remove()
+            self._taken_from = self._target.layer if self._target is not None else None
+            self._taken.start()
+
+    def _tell_removed(self) -> None:
+        """Say that the preview was taken out; not if its image went with it, as when all layers are deleted."""
+        if self._taken_from in self._viewer.layers:
             self.removed.emit()
+        self._taken_from = None
 
     def _watch(self, layers: list[Layer]) -> None:
         """Notice when the pixels or positions in `layers` change, or where they lie."""

@@ -33,6 +33,8 @@ KINDS: Mapping[str, tuple[type[Layer], ...]] = {
 }
 """Which layers can be what."""
 
+_NONE_YET = "Choose a layer"
+
 LONGEST_KERNEL = 1024
 """Pixels along an axis of what can be a kernel."""
 
@@ -107,7 +109,11 @@ class InputRow(QWidget):
         self.declared = declared
         kinds = KINDS[declared.kind]
         self.picker = LayerPicker(
-            viewer, kinds, _EMPTY[declared.kind], accepts=lambda layer: _suits(declared.kind, layer)
+            viewer,
+            kinds,
+            _EMPTY[declared.kind],
+            accepts=lambda layer: _suits(declared.kind, layer),
+            none=_NONE_YET if Image in kinds else "",
         )
         self.picker.setToolTip(f"{declared.help} {_HINTS.get(declared.kind, '')}".strip())
         self.picker.layer_changed.connect(self.changed)
@@ -122,8 +128,8 @@ class InputRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.box)
         layout.addWidget(self.picker, 1)
-        if self.picker.layer in others and self.picker.count() > 1:
-            self.picker.setCurrentIndex(1)  # rarely is an image combined with itself
+        if Image in kinds:  # rarely is an image combined with itself: that must be asked for
+            self.picker.layer = next((layer for layer in self.picker.layers if layer not in others), None)
         if declared.kind == "frequencies":
             self.picker.layer = next(filter(in_spectrum, self.picker.layers), self.picker.layer)
 
@@ -153,7 +159,8 @@ class OperationInputs(QWidget):
         for declared in operation.inputs[1:]:
             row = InputRow(viewer, declared, *([first] if first is not None else []))
             row.changed.connect(self.changed)
-            layout.addRow(words(declared.name), row)
+            same = declared.name in operation.model_fields  # as a parameter, which has a row of its own
+            layout.addRow(f"{words(declared.name)} (layer)" if same else words(declared.name), row)
             self.rows[declared.name] = row
         self.setVisible(bool(self.rows))
 
@@ -162,7 +169,8 @@ class OperationInputs(QWidget):
         """What is lacking; empty if nothing is."""
         for row in self.rows.values():
             if row.layer is None and not row.declared.optional:
-                return f"{words(row.declared.name)} is needed: {row.declared.help} {_EMPTY[row.declared.kind]}."
+                remedy = f"{_NONE_YET} here, or open one." if row.picker.layers else f"{_EMPTY[row.declared.kind]}."
+                return f"{words(row.declared.name)} is needed: {row.declared.help} {remedy}"
         return ""
 
     def layers(self) -> dict[str, Layer]:

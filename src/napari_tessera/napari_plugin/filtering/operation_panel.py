@@ -17,6 +17,7 @@ from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView, Line
 from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
 from napari_tessera.napari_plugin.filtering.operation_inputs import OperationInputs
+from napari_tessera.napari_plugin.forms.controls import ChoiceControl
 from napari_tessera.operations.base import Operation
 
 GREY_LEVELS = "grey levels"
@@ -88,6 +89,16 @@ class OperationPanel(QWidget):
         for name in self.form.controls:
             if name.endswith(("per_plane", "_planes", "_z")):
                 self.form.set_why_not(name, "" if "z" in axes else "This image has no planes (z).")
+        self._choose_axis(axes)
+
+    def _choose_axis(self, axes: str) -> None:
+        """Where what an operation goes along is none of the image's `axes`, choose the first that is."""
+        control = self.form.controls.get("axis") if self.form is not None else None
+        if self.form is None or not isinstance(control, ChoiceControl) or control.value() in axes:
+            return
+        there = next((axis for axis in control.options if axis in axes), None)
+        if there is not None:
+            self.form.set_values({"axis": there})
 
     @property
     def why_not_value(self) -> str:

@@ -11,6 +11,8 @@ from napari_tessera.operations.registry import all_operations
 
 _NAME = Qt.ItemDataRole.UserRole
 _ROWS = 11
+_TELLING = 3
+"""From so many letters on, the beginning of a word counts as the word: somebody is still typing it."""
 
 
 class OperationPicker(QWidget):
@@ -177,7 +179,9 @@ def match(operation: type[Operation], wanted: list[str]) -> int:
     everything = f"{title} {name} {name.replace('_', ' ')} {operation.group} {operation.summary()} {also}".lower()
     if not all(word in everything for word in wanted):
         return 0
-    score = 1 + 8 * (" ".join(wanted) in operation.also)
+    phrase = " ".join(wanted)
+    known = any(word == phrase or (len(phrase) >= _TELLING and word.startswith(phrase)) for word in operation.also)
+    score = 1 + 8 * known + (name == "_".join(wanted))
     for word in wanted:
         named = f" {word}" in f" {also}"
         places = (word in title or named, f" {word}" in f" {title}", name.startswith(word), title.startswith(word))

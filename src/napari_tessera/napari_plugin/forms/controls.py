@@ -72,11 +72,11 @@ class BoolControl(Control):
 
 
 class ChoiceControl(Control):
-    """A list of the values that there are."""
+    """A list of the values that there are: `options`."""
 
     def __init__(self, options: Sequence[Any]) -> None:
         super().__init__()
-        self._options = list(options)
+        self.options = list(options)
         self.box = QComboBox()
         self.box.addItems([str(option).replace("_", " ") for option in options])
         self._hold(self.box)
@@ -84,11 +84,11 @@ class ChoiceControl(Control):
 
     def value(self) -> Any:
         """Return the chosen one."""
-        return self._options[self.box.currentIndex()]
+        return self.options[self.box.currentIndex()]
 
     def set_value(self, value: Any) -> None:
         """Choose `value`."""
-        self.box.setCurrentIndex(self._options.index(value))
+        self.box.setCurrentIndex(self.options.index(value))
 
 
 class FloatBox(QDoubleSpinBox):

@@ -5,8 +5,8 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.layers import is_preview, possible_axes
@@ -64,6 +64,9 @@ class LayerPicker(QComboBox):
         self.setPlaceholderText(empty)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
+        view = self.view()
+        assert view is not None
+        view.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names of results begin alike and differ at the end
         self.currentIndexChanged.connect(self._choose)
         for event in self._events():
             event.connect(self.update_layers)
@@ -113,8 +116,24 @@ class LayerPicker(QComboBox):
             self.addItems([self._none] * self._first + [f"{self._prefix}{layer.name}" for layer in self._listed])
             at = self._listed.index(self._chosen) + self._first if self._chosen in self._listed else 0
             self.setCurrentIndex(at if self.count() else -1)
+            for index, layer in enumerate(self._listed, self._first):
+                self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
         self._choose(self.currentIndex())
         self.listed.emit()
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802  Qt calls it by this name
+        """Draw the chosen name with its beginning and its end where it is too long."""
+        if self.currentIndex() < 0:
+            super().paintEvent(event)
+            return
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter, style, field = QStylePainter(self), self.style(), QStyle.SubControl.SC_ComboBoxEditField
+        assert style is not None
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        room = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self).width()
+        option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room - 4)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def _lists(self, layer: Layer) -> bool:
         return isinstance(layer, self._kinds) and not is_preview(layer) and self._accepts(layer)

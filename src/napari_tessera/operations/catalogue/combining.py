@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -117,7 +117,9 @@ class Difference(_TwoImages):
 
 def _check_axis(axis: str, spec: ImageSpec) -> None:
     if axis not in spec.axes:
-        raise InvalidInputError(f"The image has no axis {axis!r}, only {spec.axes}: choose one of these.")
+        has = [each for each in spec.axes if each in get_args(Axis)]
+        advice = f"choose {' or '.join(has)}" if has else "it needs a series, a stack or several channels"
+        raise InvalidInputError(f"The image has no axis {axis!r}, only {spec.axes}: {advice}.")
 
 
 def _frames_along(block: Block, axis: str) -> NDArray[Any]:

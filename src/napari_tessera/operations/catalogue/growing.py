@@ -32,8 +32,9 @@ class GrowRegions(Paged):
     """Grow regions from seeds over neighbouring pixels of similar intensity.
 
     Points give regions 1, 2, … in their order; seeds painted as labels keep their labels. Regions grow in turns and
-    never overlap; a time point without seeds stays empty. A pixel joins if its intensity is within the tolerance of
-    the mean of the region so far (running mean), or of the mean of the seed (fixed range).
+    never overlap; a time point without seeds stays empty. A pixel joins if its intensity differs by less than
+    the tolerance from the mean of the region so far (running mean), or by at most the tolerance from the mean of the
+    seed (fixed range).
 
     Of a large image only as much is read as the regions reach.
 

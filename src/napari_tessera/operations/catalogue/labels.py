@@ -193,7 +193,8 @@ class FillHoles(Parts):
 class SplitTouching(PlaneOrVolume, OnLabels, Global):
     """Split objects that touch where they are narrow: a watershed of the distance from the outline.
 
-    Objects with different labels stay apart. Voxels that are longer along z are taken into account. Results are
+    Objects with different labels stay apart; in a mask, parts that touch at a corner are one object at first, as in
+    connected components of the highest connectivity. Voxels that are longer along z are taken into account. Results are
     numbered 1, 2, … in the order of first pixels.
     """
 

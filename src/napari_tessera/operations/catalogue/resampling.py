@@ -113,7 +113,7 @@ class _ResampleIsotropic(_Resampled):
         if unknown and self.voxel is None and self.step_z is None and self.step_xy is None:
             raise InvalidInputError(
                 "The image does not say how long its pixels are, so nothing would change: set its scale (--pixel-size "
-                "on the command line), or give the distance of planes as 'step_z' and the length of a pixel as 'step_xy'."
+                "on the command line), or give the distance of planes ('step_z') and the length of a pixel ('step_xy')."
             )
 
     def output_spec(self, spec: ImageSpec) -> ImageSpec:

@@ -86,6 +86,4 @@ def per_axis(spec: ImageSpec, z: float, y: float, x: float) -> tuple[float, ...]
 def check_not_empty(shape: tuple[int, ...]) -> None:
     """Raise InvalidInputError if nothing would be left."""
     if min(shape) < 1:
-        raise InvalidInputError(
-            f"Nothing would be left: the result would have the shape {shape}; keep more of the image."
-        )
+        raise InvalidInputError("Nothing would be left of the image: cut off less, or keep more of it.")

@@ -25,6 +25,9 @@ MARGINS = {2: 128, 3: 24}
 MOST_WINDOWS = 4096
 """More regions than this are given one window together."""
 
+GREATEST_ID = 2**32 - 1
+"""Labels of regions are uint32."""
+
 Growth = Callable[[Region, NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[Any] | None, Region]]
 """Takes a window, and positions (n, dimensions) in the image and ids (n,) of seed pixels. Returns the labels of the
 window, or None if it was left because regions have come to its edge; and the bounds of what has grown in it."""
@@ -70,14 +73,14 @@ def seeds_of_labels(pieces: Iterator[tuple[Region, NDArray[Any]]], ndim: int) ->
     Raises
     ------
     InvalidInputError
-        If an id is negative, or greater than 2^63 − 1.
+        If an id is negative, or greater than the result holds.
     """
     places, ids = [np.zeros((0, ndim), np.int64)], [np.zeros(0, np.int64)]
     for region, labels in pieces:
         where = np.argwhere(labels)
         found = labels[tuple(where.T)].astype(np.int64)
-        if found.size and found.min() < 0:
-            raise InvalidInputError("Ids of seeds must be from 1 to 2^63 − 1: relabel the seeds first.")
+        if found.size and (found.min() < 0 or found.max() > GREATEST_ID):  # ids beyond int64 have become negative
+            raise InvalidInputError(f"Ids of seeds must be from 1 to {GREATEST_ID}: use the operation 'relabel' first.")
         places.append(where + [part.start for part in region])
         ids.append(found)
     all_places, all_ids = np.concatenate(places), np.concatenate(ids)

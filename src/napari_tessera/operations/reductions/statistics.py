@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.base import Block, Survey
 
 _MANTISSA = 53
@@ -46,8 +47,23 @@ class Moments:
         return math.sqrt(max(variance, 0.0))  # below 0 where squares overflow, beyond 1e150
 
 
+def check_overflow(figure: float) -> None:
+    """Raise InvalidInputError if what was computed from finite intensities is not finite: they are too large for it."""
+    if not math.isfinite(figure):
+        raise InvalidInputError(
+            "The intensities are too large to compute with: bring them into a smaller range first, with the operation "
+            "'rescale'."
+        )
+
+
 def moments(survey: Survey) -> Moments:
-    """Return number, sum and sum of squares of a frame's pixels."""
+    """Return number, sum and sum of squares of a frame's pixels.
+
+    Raises
+    ------
+    InvalidInputError
+        If squares of intensities exceed float64: beyond about 1e154.
+    """
     return survey.reduce(_moments_of, Moments.__add__)
 
 
@@ -57,7 +73,9 @@ def _moments_of(block: Block) -> Moments:
         whole = image.astype(np.int64)
         return Moments(image.size, Fraction(int(whole.sum())), Fraction(int((whole * whole).sum())))
     values = image.astype(np.float64)
-    squares = values * values
+    with np.errstate(over="ignore"):
+        squares = values * values
+    check_overflow(float(squares.max()))
     # What rounding took from each square is added back: Veltkamp's splitting and Dekker's product (Dekker, "A
     # floating-point technique for extending the available precision", Numerische Mathematik 18, 1971).
     high = values * 134_217_729.0

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.operations.compiling import announce_compilation
 from napari_tessera.operations.fourier.checking import Real, Spectrum
+from napari_tessera.operations.reductions.statistics import check_overflow
 
 announce_compilation()
 
@@ -81,10 +82,18 @@ def regularise(spectrum: Spectrum, h: Spectrum, penalty: Penalty) -> None:
 
 
 def squared_modulus(spectrum: Spectrum) -> Real:
-    """Return |F|² without a temporary array of its size."""
-    power = np.square(spectrum.real)
-    imaginary = np.square(spectrum.imag)
-    power += imaginary
+    """Return |F|² without more than one temporary array of its size.
+
+    Raises
+    ------
+    InvalidInputError
+        If it exceeds the type of `spectrum`.
+    """
+    with np.errstate(over="ignore"):
+        power = np.square(spectrum.real)
+        imaginary = np.square(spectrum.imag)
+        power += imaginary
+    check_overflow(float(power.max()))
     return power
 
 

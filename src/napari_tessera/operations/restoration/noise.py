@@ -3,6 +3,7 @@
 import numpy as np
 
 from napari_tessera.operations.fourier.checking import Real, require_structure
+from napari_tessera.operations.reductions.statistics import check_overflow
 
 _LEAST_RATIO = 1e-6
 """No image is freer of noise than this; a smaller ratio would only amplify rounding errors."""
@@ -24,6 +25,11 @@ def noise_variance(image: Real) -> float:
     -------
     float
         In squared units of intensity; 0 if more than half of the image is smooth without any noise.
+
+    Raises
+    ------
+    InvalidInputError
+        If squares of intensities exceed float64.
     """
     residual = image
     power = 1
@@ -33,6 +39,7 @@ def noise_variance(image: Real) -> float:
     if power == 1:
         return 0.0
     deviation = float(np.median(np.abs(residual))) / 0.6744897501960817
+    check_overflow(deviation * deviation)
     return deviation**2 / power
 
 

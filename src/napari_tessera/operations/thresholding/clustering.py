@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.base import Block, Survey
 from napari_tessera.operations.noise.scrambling import GOLDEN, scrambled
+from napari_tessera.operations.reductions.statistics import check_overflow
 
 RESTARTS = 5
 ROUNDS = 300
@@ -125,6 +126,7 @@ def kmeans(values: Values, weights: NDArray[np.float64], clusters: int, seed: in
         centres = _lloyd(values, weights, _spread_centres(values, weights, clusters, random))
         _, squares = nearest_centres(values, centres)
         error = float((squares * weights).sum())
+        check_overflow(error)
         if error < least:
             best, least = centres, error
     assert best is not None

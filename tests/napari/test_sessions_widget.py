@@ -1,0 +1,276 @@
+"""The widget Sessions and the bar after a crash, in a real viewer with real folders."""
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from napari.layers import Labels
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+
+from napari_tessera.io.journal.recovery import recover
+from napari_tessera.io.journal.sessions import find_sessions
+from napari_tessera.io.opening import open_image
+from napari_tessera.napari_plugin.journal import api, offering, protecting
+from napari_tessera.napari_plugin.journal.offering import OfferBar
+from napari_tessera.napari_plugin.journal.protecting import Journal
+from napari_tessera.napari_plugin.journal.sessions_widget import SessionsWidget
+from napari_tessera.napari_plugin.journal.telling import ago, moment
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def journal(qapp, session_folder, monkeypatch):
+    journal = Journal()
+    monkeypatch.setattr(protecting, "_shared", journal)
+    monkeypatch.setattr(protecting, "PICTURE_SECONDS", 0.0)
+    monkeypatch.setattr(offering, "_offered", set())
+    yield journal
+    journal.close()
+    journal.deleteLater()
+
+
+@pytest.fixture
+def viewer(journal, make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    numbers = np.random.default_rng(0)
+    viewer.add_image(numbers.random((64, 80)), name="cells", scale=(2, 3), translate=(10, 20))
+    return viewer
+
+
+@pytest.fixture
+def layer(viewer):
+    shown = viewer.layers["cells"]
+    return viewer.add_labels(
+        np.zeros((64, 80), np.uint16), name="cells · annotation", scale=shown.scale, translate=shown.translate
+    )
+
+
+@pytest.fixture
+def widget(viewer, layer, journal, qtbot):
+    widget = SessionsWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Sessions")
+    return widget
+
+
+def press(qtbot, button):
+    assert button.isEnabled(), button.toolTip()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def is_saved(journal, layer):
+    state = journal.state(journal.watch_of(layer))
+    if state.folder is None or state.unsaved:
+        return False
+    return np.array_equal(recover(state.folder).load(), layer.data)
+
+
+@pytest.fixture
+def listed(widget, journal, layer, qtbot):
+    """A protected layer that is painted in; its session is chosen in the list."""
+    press(qtbot, widget.protect_button)
+    layer.paint((20, 30), 3)
+    qtbot.waitUntil(lambda: is_saved(journal, layer))
+    choose_first(widget, qtbot)
+    return find_sessions(journal.writers()[0].home)[0]
+
+
+def choose_first(widget, qtbot):
+    widget.list_sessions()
+    qtbot.waitUntil(lambda: widget.list.count() > 0)
+    widget.list.setCurrentRow(0)
+
+
+def leave_crashed(session, name="crashed"):
+    """Make what a crash leaves behind, from a session that is being written."""
+    copied = session.path.with_name(name)
+    shutil.copytree(session.path, copied)
+    (copied / ".lock").unlink()
+    return copied
+
+
+def bars(viewer):
+    return viewer.window._qt_window.findChildren(OfferBar)
+
+
+def test_one_click_protects_the_selected_layer(widget, journal, layer, qtbot):
+    assert "None yet" in widget.protected.text()
+    press(qtbot, widget.protect_button)
+    qtbot.waitUntil(lambda: is_saved(journal, layer))
+    assert not widget.protect_button.isEnabled()
+    assert widget.protect_button.toolTip() == "This layer is protected."
+    layer.paint((20, 30), 3)
+    qtbot.waitUntil(lambda: is_saved(journal, layer) and "saved" in widget.protected.text())
+    assert widget.protected.text().startswith("cells · annotation · saved")
+    assert api.is_protected(layer)
+
+
+def test_what_cannot_be_protected_says_why(widget, viewer):
+    viewer.layers.selection.active = viewer.layers["cells"]
+    assert not widget.protect_button.isEnabled()
+    assert "Labels layer" in widget.protect_button.toolTip()
+
+
+def test_real_strokes_of_the_mouse_are_saved_while_the_button_is_down(viewer, layer, journal, qtbot):
+    assert api.protect_layer(layer, empty=True) == ""
+    layer.mode = "paint"
+    layer.selected_label = 7
+    canvas = viewer.window._qt_viewer.canvas.native
+    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
+    qtbot.mouseMove(canvas, middle)
+    qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=middle)
+    for step in range(1, 5):
+        qtbot.mouseMove(canvas, middle + QPoint(6 * step, 3 * step), delay=10)
+    qtbot.waitUntil(lambda: (layer.data == 7).any() and is_saved(journal, layer))
+    assert layer._staged_history  # the button is still down
+    qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=middle + QPoint(24, 12))
+    qtbot.waitUntil(lambda: is_saved(journal, layer))
+    layer.undo()
+    assert not layer.data.any()
+    qtbot.waitUntil(lambda: is_saved(journal, layer))
+
+
+def test_after_a_crash_any_widget_offers_what_was_found(listed, viewer, layer, journal, qtbot, monkeypatch):
+    qtbot.waitUntil((listed.path / "thumbnail.png").exists)
+    crashed = leave_crashed(listed)
+    monkeypatch.setattr(offering, "_offered", set())
+    api.offer_found(viewer)
+    qtbot.waitUntil(lambda: bars(viewer) != [])
+    (bar,) = bars(viewer)
+    (row,) = bar.rows.values()
+    assert "cells" in row.text.text()
+    assert "today" in row.text.text()
+    viewer.layers.clear()
+    press(qtbot, row.restore_button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    again = viewer.layers[0]
+    np.testing.assert_array_equal(again.data, recover(crashed / "annotations" / "cells cells · annotation").load())
+    assert again.data[20, 30] == 3
+    assert again.data.dtype == np.uint16
+    assert again.name == "cells · annotation"
+    np.testing.assert_array_equal(again.scale, (2, 3))
+    np.testing.assert_array_equal(again.translate, (10, 20))
+    qtbot.waitUntil(lambda: bars(viewer) == [])
+    again.paint((5, 5), 9)
+    qtbot.waitUntil(lambda: is_saved(journal, again))
+    assert journal.state(journal.watch_of(again)).folder.is_relative_to(crashed)
+    api.offer_found(viewer)  # once per napari
+    qtbot.wait(100)
+    assert bars(viewer) == []
+
+
+def test_later_leaves_it_listed_and_remove_asks(listed, viewer, qtbot, monkeypatch):
+    one, two = leave_crashed(listed, "one"), leave_crashed(listed, "two")
+    sessions = [session for session in find_sessions(listed.path.parents[1]) if session.unsaved]
+    bar = offering.show_offer(viewer, sessions)
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    press(qtbot, bar.rows[one].later_button)
+    press(qtbot, bar.rows[two].remove_button)
+    assert two.exists()
+    press(qtbot, bar.rows[two].remove_button)
+    qtbot.waitUntil(lambda: not two.exists())
+    qtbot.waitUntil(lambda: bars(viewer) == [])
+    assert one.exists()
+
+
+def test_sessions_are_named_and_moved_while_they_are_written(
+    listed, widget, layer, journal, qtbot, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("week 1", True))
+    press(qtbot, widget.name_button)
+    qtbot.waitUntil(lambda: "week 1" in widget.list.item(0).text())
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "kept"))
+    qtbot.waitUntil(widget.move_button.isEnabled)
+    press(qtbot, widget.move_button)
+    qtbot.waitUntil((tmp_path / "kept" / "week 1" / "session.yaml").exists)
+    qtbot.waitUntil(lambda: "Moved" in widget.status.text())
+    layer.paint((40, 40), 5)
+    qtbot.waitUntil(lambda: is_saved(journal, layer))
+    assert journal.state(journal.watch_of(layer)).folder.is_relative_to(tmp_path / "kept")
+    qtbot.waitUntil(lambda: widget.list.count() == 1 and "open here" in widget.list.item(0).text())
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.zarr"])
+def test_labels_are_exported(listed, widget, layer, qtbot, tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), widget_format(suffix)))
+    press(qtbot, widget.export_button)
+    qtbot.waitUntil(lambda: "Exported" in widget.status.text())
+    path = tmp_path / f"out{suffix}"
+    if suffix == ".tif":
+        np.testing.assert_array_equal(tifffile.imread(path), layer.data)
+    source = open_image(path)
+    np.testing.assert_array_equal(source.read(tuple(slice(0, length) for length in source.spec.shape)), layer.data)
+    assert source.spec.scale == (2, 3)
+
+
+def widget_format(suffix):
+    return {".tif": "TIFF (*.tif)", ".ome.zarr": "OME-Zarr (*.ome.zarr)"}[suffix]
+
+
+def test_what_is_open_here_is_neither_opened_again_nor_removed(listed, widget):
+    assert not widget.open_button.isEnabled()
+    assert "already" in widget.open_button.toolTip()
+    assert not widget.remove_button.isEnabled()
+    assert "delete its layers" in widget.remove_button.toolTip()
+
+
+def test_a_closed_session_is_opened_from_the_list(listed, widget, viewer, layer, journal, qtbot):
+    painted = layer.data.copy()
+    viewer.layers.remove(layer)
+    journal.release(layer)
+    qtbot.waitUntil(lambda: not journal.writers())
+    widget.list_sessions()
+    qtbot.waitUntil(lambda: "open here" not in widget.list.item(0).text())
+    qtbot.waitUntil(widget.open_button.isEnabled)
+    press(qtbot, widget.open_button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    np.testing.assert_array_equal(viewer.layers[-1].data, painted)
+    assert isinstance(viewer.layers[-1], Labels)
+    assert widget.status.text().startswith("Opened cells · annotation")
+
+
+def test_a_session_of_a_newer_version_says_so(listed, widget, qtbot):
+    newer = leave_crashed(listed)
+    described = yaml.safe_load((newer / "session.yaml").read_text())
+    (newer / "session.yaml").write_text(yaml.safe_dump({**described, "schema_version": 99}))
+    widget.list_sessions()
+    qtbot.waitUntil(lambda: widget.list.count() == 2)
+    widget.list.choose(newer)
+    assert not widget.open_button.isEnabled()
+    assert "newer" in widget.open_button.toolTip()
+    assert not [session for session in find_sessions(newer.parents[1]) if session.unsaved]
+
+
+def test_every_button_has_a_tooltip(widget):
+    for button in (
+        widget.protect_button,
+        widget.open_button,
+        widget.name_button,
+        widget.move_button,
+        widget.export_button,
+        widget.remove_button,
+        widget.elsewhere_button,
+    ):
+        assert button.toolTip()
+
+
+def test_times_in_words():
+    assert [ago(seconds) for seconds in (0.2, 5, 125, 7300)] == ["just now", "5 s ago", "2 min ago", "2 h ago"]
+    noon = time.mktime((2026, 3, 4, 12, 0, 0, 0, 0, -1))
+    assert moment(noon, noon + 60) == "today 12:00"
+    assert moment(noon, noon + 86400) == "yesterday 12:00"
+    assert moment(noon, noon + 5 * 86400) == "4 March 2026 12:00"
+
+
+def test_marked_layers_are_protected_once_they_are_there(viewer, journal, qtbot):
+    api.protect_marked_soon()
+    marked = viewer.add_labels(np.zeros((9, 9), np.uint8), metadata={"tessera": {api.PROTECT: True}})
+    other = viewer.add_labels(np.zeros((9, 9), np.uint8))
+    qtbot.waitUntil(lambda: api.is_protected(marked))
+    assert not api.is_protected(other)
