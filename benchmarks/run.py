@@ -19,12 +19,17 @@ SCRIPTS = (
     "import_time",
     "rank_filters",
     "thresholds_and_growing",
+    "click_engine",
     "fourier",
     "out_of_core",
     "training_step",
     "tiled_prediction",
     "live_preview",
+    "label_writing",
     "gui_heartbeat",
+    "journal_stall",
+    "journal",
+    "click_to_outline",
 )
 
 

@@ -1,8 +1,10 @@
 """Make the pictures of the documentation from the real program: ``make screenshots``.
 
 The demo runs in napari as for a person; pictures are taken on the way: the sample, a training with its preview, the
-prediction. Before it, the widget Filter & threshold with Otsu's thresholds. Names of files:
-``docs/images/{filter,sample,train,predict}.png``; with ``--filter`` the first alone.
+prediction. Before it, the widget Filter & threshold with Otsu's thresholds, and Click to segment with a real mouse:
+press, drag, commit, split, merge. Names of files:
+``docs/images/{filter,click_press,click_drag,click_objects,click_split,click_merge,sample,train,predict}.png``; with
+``--filter`` the first alone, with ``--click`` those of the clicks alone.
 """
 
 import os
@@ -13,6 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+import numpy as np
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_tessera.core.jobs import Progress
@@ -66,6 +72,118 @@ def picture_filter() -> None:
     viewer.close()
 
 
+class Mouse:
+    """A mouse over the canvas of a viewer; places are pixels (y, x) of an image of scale 1."""
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self._canvas = viewer.window._qt_viewer.canvas  # noqa: SLF001  nothing public takes the mouse
+        self._at = QPoint()
+
+    def press(self, place: tuple[float, float]) -> None:
+        """Press the left button."""
+        self._move(self._spot(place), Qt.MouseButton.NoButton)
+        QTest.mousePress(self._canvas.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, self._at)
+        wait(0.5)
+
+    def drag(self, right: float, down: float = 0) -> None:
+        """Move with the button held, by pixels of the screen."""
+        start = self._at
+        for part in range(1, 11):
+            self._move(start + QPoint(round(right * part / 10), round(down * part / 10)), Qt.MouseButton.LeftButton)
+        wait(0.5)
+
+    def drag_to(self, place: tuple[float, float]) -> None:
+        """Move to a place with the button held."""
+        way = self._spot(place) - self._at
+        self.drag(way.x(), way.y())
+
+    def release(self) -> None:
+        """Let the button go."""
+        QTest.mouseRelease(self._canvas.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, self._at)
+        wait(0.5)
+
+    def _spot(self, place: tuple[float, float]) -> QPoint:
+        view = self._canvas.view
+        x, y, _, w = (view.transform * view.scene.transform).map([place[1], place[0], 0, 1])
+        return QPoint(round(x / w), round(y / w))
+
+    def _move(self, to: QPoint, buttons: Qt.MouseButton) -> None:
+        self._at = to
+        native = self._canvas.native
+        where = QPointF(to), QPointF(native.mapToGlobal(to))
+        keys = Qt.KeyboardModifier.NoModifier
+        event = QMouseEvent(QEvent.Type.MouseMove, *where, Qt.MouseButton.NoButton, buttons, keys)
+        QApplication.sendEvent(native, event)
+        wait(0.02)
+
+
+def picture_click() -> None:
+    """Take the pictures of Click to segment: a region in the making, objects, and their correction."""
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(*SIZE)
+    image, scribbles = viewer.open_sample("napari-tessera", "nuclei")
+    viewer.layers.remove(scribbles)
+    image.scale, image.units = (1, 1), ("pixel", "pixel")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", "Click to segment")
+    wait(1)
+    widget.mode_button.click()
+    viewer.reset_view()
+    wait_until(lambda: not widget.mode.readiness.busy)
+    viewer.scene.camera.zoom *= 2.5
+    wait(1)
+    mouse = Mouse(viewer)
+    places = bright_places(image.data)
+    mouse.press(places[0])
+    take(viewer, "click_press")
+    mouse.drag(25)
+    take(viewer, "click_drag")
+    mouse.release()
+    for place in places[1:7]:
+        mouse.press(place)
+        mouse.release()
+    take(viewer, "click_objects")
+    labels = widget.labels.layer
+    across, along = lines_through(labels.data == 1)
+    widget.tools.buttons["split"].click()
+    mouse.press(across[0])
+    mouse.drag_to(across[1])
+    take(viewer, "click_split")
+    mouse.release()
+    wait_until(lambda: not widget.mode.correct.busy)
+    widget.tools.buttons["merge"].click()
+    mouse.press(along[0])
+    mouse.drag_to(along[1])
+    take(viewer, "click_merge")
+    mouse.release()
+    viewer.close()
+
+
+def bright_places(image: np.ndarray) -> list[tuple[float, float]]:
+    """Return the middles of bright objects, those near the middle of the image first."""
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(image.astype(float), 2)
+    found, count = ndimage.label(smooth > (smooth.min() + smooth.max()) / 2.5)
+    middles = ndimage.center_of_mass(found > 0, found, range(1, count + 1))
+    return sorted(middles, key=lambda place: float(np.hypot(*np.subtract(place, np.array(image.shape) / 2))))
+
+
+def lines_through(mask: np.ndarray) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Return the ends of a line that parts two touching discs where they are narrowest, and of one through both."""
+    from scipy import ndimage
+
+    depth = ndimage.distance_transform_edt(mask)
+    for level in np.arange(1, depth.max(), 0.5):
+        parts, count = ndimage.label(depth > level)
+        if count == 2:
+            break
+    first, second = (np.array(middle) for middle in ndimage.center_of_mass(parts > 0, parts, (1, 2)))
+    way = np.linspace(first, second, 50)
+    neck = way[depth[tuple(np.round(way).astype(int).T)].argmin()]
+    aside = np.array([second[1] - first[1], first[0] - second[0]]) / np.hypot(*(second - first))
+    return [tuple(neck - 16 * aside), tuple(neck + 16 * aside)], [tuple(first), tuple(second)]
+
+
 def main() -> None:
     """Run the demo and take the pictures."""
     from napari_tessera.napari_plugin.demo import Demo
@@ -93,6 +211,9 @@ def main() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.environ[HOME_VARIABLE] = folder
-        picture_filter()
+        if "--click" not in sys.argv:
+            picture_filter()
         if "--filter" not in sys.argv:
+            picture_click()
+        if not {"--filter", "--click"} & set(sys.argv):
             main()

@@ -24,9 +24,14 @@ def fake_job(kind: str, seconds: float = 0.0) -> Callable[[CancelToken], Config]
 
 
 @pytest.fixture(autouse=True)
-def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("NAPARI_TESSERA_HOME", str(tmp_path / "tessera"))
-    return tmp_path / "tessera"
+    yield tmp_path / "tessera"
+    protecting: Any = sys.modules.get("napari_tessera.napari_plugin.journal.protecting")
+    journal = getattr(protecting, "_shared", None)
+    if journal is not None:  # the next test has another folder
+        journal.close()
+        protecting._shared = None
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from napari_tessera.napari_plugin.journal.api import PROTECT, protect_marked_soon
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap
 from napari_tessera.pipeline.samples import Sample, load_sample
 
@@ -10,11 +11,13 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 
 def nuclei() -> list[LayerTuple]:
     """Return synthetic nuclei and scribbles on them."""
+    protect_marked_soon()
     return sample_layers(load_sample("nuclei"))
 
 
 def tissue() -> list[LayerTuple]:
     """Return a stained section and scribbles on it."""
+    protect_marked_soon()
     return sample_layers(load_sample("tissue"))
 
 
@@ -36,7 +39,7 @@ def sample_layers(sample: Sample) -> list[LayerTuple]:
             {
                 "name": f"{sample.name} · annotation",
                 "colormap": class_colormap(colors),
-                "metadata": {METADATA_KEY: {"classes": classes}},
+                "metadata": {METADATA_KEY: {"classes": classes, PROTECT: True}},
                 **placed,
             },
             "labels",

@@ -1,15 +1,18 @@
-"""Where the plugin keeps its files: models, predictions, the worker's log and the scratch space of running jobs."""
+"""Where the plugin keeps its files: journals, models, predictions, the worker's log, scratch space of running jobs."""
 
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 import psutil
+
+from napari_tessera.io.journal.naming import file_name, free_name
+from napari_tessera.io.journal.session_folder import SESSIONS
+
+__all__ = ["HOME_VARIABLE", "Session", "current_session", "file_name", "partial_path", "worker_log"]
 
 HOME_VARIABLE = "NAPARI_TESSERA_HOME"
 """Environment variable that names another folder."""
@@ -17,7 +20,7 @@ HOME_VARIABLE = "NAPARI_TESSERA_HOME"
 
 @dataclass(frozen=True)
 class Session:
-    """The working folder of one annotation effort.
+    """The home of everything that the plugin keeps: what all annotation efforts share, and the journals of each.
 
     Attributes
     ----------
@@ -38,6 +41,11 @@ class Session:
         return self.folder / "predictions"
 
     @property
+    def sessions(self) -> Path:
+        """One folder per annotation effort, written while someone paints (`io/journal`)."""
+        return self.folder / SESSIONS
+
+    @property
     def log(self) -> Path:
         """What the worker writes to standard error."""
         return self.folder / "log.txt"
@@ -49,7 +57,7 @@ class Session:
 
     def free_model_name(self, name: str) -> str:
         """Return `name`, or if there is such a model the first of ``name 2``, ``name 3``, … that is free."""
-        return _free(name, lambda candidate: (self.models / candidate).exists())
+        return free_name(name, lambda candidate: (self.models / candidate).exists())
 
     def prediction_path(self, name: str, suffix: str) -> Path:
         """Return a path in `predictions` that is not taken, for a result called `name`."""
@@ -60,7 +68,7 @@ class Session:
             path = self.predictions / f"{candidate}{suffix}"
             return path.exists() or partial_path(path).exists()  # what a cancelled one left may be shown in a layer
 
-        return self.predictions / f"{_free(stem, taken)}{suffix}"
+        return self.predictions / f"{free_name(stem, taken)}{suffix}"
 
     def make_scratch(self) -> Path:
         """Return a new empty folder for the inputs of one job; whoever asked for it removes it."""
@@ -76,23 +84,6 @@ class Session:
 def partial_path(path: Path) -> Path:
     """Return where the finished part of an interrupted prediction into `path` lies."""
     return path.with_name(f"{path.name}.partial")
-
-
-def _free(name: str, taken: Callable[[str], bool]) -> str:
-    candidate, number = name, 2
-    while taken(candidate):
-        candidate, number = f"{name} {number}", number + 1
-    return candidate
-
-
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
-"""Names that Windows keeps for devices, with any suffix."""
-
-
-def file_name(name: str) -> str:
-    """Return `name` as a file name that every system accepts."""
-    cut = re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .-")[:80].strip(" .-") or "unnamed"
-    return f"_{cut}" if _RESERVED.fullmatch(cut) else cut
 
 
 def current_session() -> Session:

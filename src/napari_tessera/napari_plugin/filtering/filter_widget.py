@@ -26,6 +26,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
+from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, side_by_side
 from napari_tessera.napari_plugin.recipes.replaying import Replay
 from napari_tessera.napari_plugin.session import current_session
@@ -48,6 +49,7 @@ class FilterWidget(WorkWidget):
         self.set_content(self._arrange())
         self.panel_of_operation.show_operation(None, None)
         self._show_layer()
+        offer_found(viewer)
 
     def _make_choosers(self) -> None:
         self.images = LayerPicker(self.viewer, (Image,), "Open an image first")

@@ -17,6 +17,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes, layer_image
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
 from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
@@ -46,6 +47,7 @@ class PredictWidget(JobWidget):
         self.set_content(self._arrange())
         self._show_image()
         self.runner.warm_up()
+        offer_found(viewer)
 
     def _make_controls(self) -> None:
         self.models = ModelPicker(self.session)

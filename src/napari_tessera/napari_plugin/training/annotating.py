@@ -10,6 +10,7 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_tessera.config.training import Annotation
+from napari_tessera.napari_plugin.journal.api import protect_layer
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_classes, layer_image, placement
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR, SCRIBBLED_BACKGROUND
 
@@ -25,6 +26,7 @@ def new_annotation(viewer: ViewerModel, image: Layer, axes: str, annotation: Ann
     if annotation is not Annotation.OBJECTS:  # objects keep napari's own colours, one for each
         show_classes(layer, classes)
     viewer.add_layer(layer)
+    protect_layer(layer, image, empty=True)
     start_painting(viewer, layer, 2 if annotation is Annotation.SCRIBBLES else 1)
     return layer
 
@@ -99,6 +101,7 @@ def add_scribbles(viewer: ViewerModel, prediction: Labels, scribbles: Scribbles)
     layer = Labels(scribbles.array, name=f"{prediction.name} · annotation", **placement(prediction, "yx"))
     show_classes(layer, scribbled_classes(layer_classes(prediction), scribbles.shift))
     viewer.add_layer(layer)
+    protect_layer(layer)
     prediction.visible = False  # the same shapes twice would hide what is corrected
     start_painting(viewer, layer, SCRIBBLED_BACKGROUND)
     return layer

@@ -14,6 +14,7 @@ from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.layers import layer_classes, placement
 from napari_tessera.napari_plugin.session import current_session, file_name
 from napari_tessera.napari_plugin.training.annotating import new_annotation, show_classes
@@ -66,6 +67,7 @@ class TrainWidget(JobWidget):
         self.set_content(self._arrange())
         self._choose_kind()
         self.runner.warm_up()
+        offer_found(viewer)
 
     def _make_controls(self) -> None:
         self.pairs = PairList(self.viewer)

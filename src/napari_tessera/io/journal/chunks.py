@@ -1,0 +1,187 @@
+"""The chunks of a journalled layer: a zarr 3 array whose chunks are written one by one, each in one step.
+
+Chunks that hold only zeros are not there. The files are those of the zarr specification, so any program opens them.
+They are written here because a chunk must be on the disk, as a whole, before the log that made it may go.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.image import Region
+from napari_tessera.io.arrays import reading
+from napari_tessera.io.journal.disk import TEMPORARY, Disk
+from napari_tessera.io.journal.frames import compress, decompress
+
+CHUNK_EDGE = 1024
+"""Pixels along y and x: what takes time is to sync each file, so there are few."""
+
+Index = tuple[int, ...]
+
+
+class ChunkStore:
+    """A zarr array on disk; use `create` or `open`.
+
+    Attributes
+    ----------
+    path
+        The array's folder.
+    shape, dtype, chunks
+        Of the array; dtype in native byte order.
+    """
+
+    def __init__(self, path: Path, shape: Index, dtype: np.dtype[Any], chunks: Index, disk: Disk) -> None:
+        self.path, self.shape, self.dtype, self.chunks = path, shape, dtype, chunks
+        self._disk = disk
+        self._unsynced: set[Path] = set()
+
+    @classmethod
+    def create(cls, path: Path, shape: Sequence[int], dtype: Any, axes: str, disk: Disk) -> "ChunkStore":
+        """Make an array of zeros; nothing but its description is written."""
+        shape = tuple(shape)
+        chunks = tuple(
+            max(1, min(length, CHUNK_EDGE if axis >= len(shape) - 2 else 1)) for axis, length in enumerate(shape)
+        )
+        store = cls(path, shape, np.dtype(dtype).newbyteorder("="), chunks, disk)
+        disk.make_folder(path)
+        disk.write_file(path / "zarr.json", json.dumps(_description(store, axes), indent=2).encode())
+        return store
+
+    @classmethod
+    def open(cls, path: Path, disk: Disk) -> "ChunkStore":
+        """Open an array that `create` made.
+
+        Raises
+        ------
+        StorageError
+            If its description is damaged or missing.
+        """
+        with reading(path / "zarr.json"):
+            fields = json.loads((path / "zarr.json").read_bytes())
+            chunks = tuple(fields["chunk_grid"]["configuration"]["chunk_shape"])
+            return cls(path, tuple(fields["shape"]), np.dtype(fields["data_type"]), chunks, disk)
+
+    def region(self, index: Index) -> Region:
+        """Return what a chunk covers, cut at the array's border."""
+        return tuple(
+            slice(at * chunk, min((at + 1) * chunk, length))
+            for at, chunk, length in zip(index, self.chunks, self.shape, strict=True)
+        )
+
+    def overlapping(self, box: Region) -> Iterator[Index]:
+        """Yield the chunks that share pixels with `box`."""
+        if all(part.stop > part.start for part in box):
+            yield from product(
+                *(
+                    range(part.start // chunk, -(-part.stop // chunk))
+                    for part, chunk in zip(box, self.chunks, strict=True)
+                )
+            )
+
+    def everywhere(self) -> Iterator[Index]:
+        """Yield all chunks of the grid, written or not."""
+        return self.overlapping(tuple(slice(0, length) for length in self.shape))
+
+    def written(self) -> Iterator[Index]:
+        """Yield the chunks that are there."""
+        for path in (self.path / "c").glob("/".join("*" * len(self.shape))):
+            parts = path.relative_to(self.path / "c").parts
+            if all(part.isdigit() for part in parts):
+                yield tuple(map(int, parts))
+
+    def read(self, index: Index) -> NDArray[Any] | None:
+        """Return the pixels of a chunk, cut at the array's border; None if they are all zero.
+
+        Raises
+        ------
+        StorageError
+            If the file is damaged.
+        """
+        path = self._file(index)
+        with reading(path):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return None
+            pixels = decompress(content, self.dtype.newbyteorder("<")).reshape(self.chunks)
+        cut = tuple(slice(0, part.stop - part.start) for part in self.region(index))
+        return pixels[cut].astype(self.dtype)
+
+    def write(self, index: Index, pixels: NDArray[Any]) -> None:
+        """Store a chunk in one step; its name is safe after `sync`.
+
+        Parameters
+        ----------
+        index
+            Which chunk.
+        pixels
+            Shape of its `region`.
+        """
+        path = self._file(index)
+        if not pixels.any():
+            if path.exists():
+                self._disk.remove(path)
+                self._unsynced.add(path.parent)
+            return
+        if pixels.shape != self.chunks:
+            whole = np.zeros(self.chunks, self.dtype)
+            whole[tuple(map(slice, pixels.shape))] = pixels
+            pixels = whole
+        folder = path.parent
+        while not folder.is_dir():
+            self._unsynced.add(folder.parent)
+            folder = folder.parent
+        self._disk.make_folder(path.parent, sync_name=False)
+        self._disk.write_file(path, compress(pixels.astype(self.dtype, copy=False)), sync_name=False)
+        self._unsynced.add(path.parent)
+
+    def sync(self) -> None:
+        """Return when the names of all chunks are on the disk."""
+        for folder in list(self._unsynced):
+            self._disk.sync_folder(folder)
+            self._unsynced.remove(folder)
+
+    def remove_leftovers(self) -> None:
+        """Remove files that a program which was killed had begun to write."""
+        for path in self.path.rglob(f".*{TEMPORARY}"):
+            path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the array."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _file(self, index: Index) -> Path:
+        return self.path.joinpath("c", *map(str, index))
+
+
+def count_chunks(store: ChunkStore) -> int:
+    """Return the number of chunks of the grid."""
+    return math.prod(-(-length // chunk) for length, chunk in zip(store.shape, store.chunks, strict=True))
+
+
+def _description(store: ChunkStore, axes: str) -> dict[str, Any]:
+    itemsize = store.dtype.itemsize
+    codec = {"typesize": itemsize, "cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "blocksize": 0}
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(store.shape),
+        "data_type": store.dtype.name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(store.chunks)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": False if store.dtype.kind == "b" else 0,
+        "codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}} if itemsize > 1 else {"name": "bytes"},
+            {"name": "blosc", "configuration": codec},
+        ],
+        "attributes": {},
+        **({"dimension_names": list(axes)} if axes else {}),
+        "storage_transformers": [],
+    }

@@ -1,0 +1,1 @@
+"""Objects made by a click in an image, and labels corrected."""

@@ -1,0 +1,277 @@
+"""The widget Click to segment: objects by click and drag, and tools to correct them."""
+
+from dataclasses import replace
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from napari.utils import notifications
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_tessera.core.errors import InvalidInputError, TesseraError
+from napari_tessera.napari_plugin.clicking.channel_button import ChannelButton
+from napari_tessera.napari_plugin.clicking.click_mode import ClickMode
+from napari_tessera.napari_plugin.clicking.click_source import Extent, channel_count
+from napari_tessera.napari_plugin.clicking.intent import KEYS
+from napari_tessera.napari_plugin.clicking.message_lines import MessageLines
+from napari_tessera.napari_plugin.clicking.new_labels import new_labels
+from napari_tessera.napari_plugin.clicking.object_bar import ObjectBar
+from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
+from napari_tessera.napari_plugin.clicking.points_section import PointsSection
+from napari_tessera.napari_plugin.clicking.status_text import StatusText
+from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.clicking.tool_buttons import ToolButtons
+from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
+from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
+from napari_tessera.napari_plugin.jobs.runner import JobRunner
+from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
+
+DISPLAY_NAME = "Click to segment"
+SHORTCUT = "G"
+"""Not used by napari; *G* as in grow."""
+
+_OFF = f"Press Click to segment, or {SHORTCUT} over the image; then click an object."
+EXTENTS: tuple[tuple[Extent, str], ...] = (("plane", "The slice on screen"), ("volume", "The volume"))
+
+
+class ClickWidget(JobWidget):
+    """Makes objects where a person clicks, and corrects them."""
+
+    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
+        super().__init__(DISPLAY_NAME, runner)
+        # napari gives widgets of its menu a stand-in, through which every step of the mouse would take a detour
+        self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
+        self._bound = False
+        self.mode = ClickMode(viewer, self.target, self)
+        self._make_layers()
+        self._make_mode()
+        self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
+        self.set_content(self._arrange())
+        self._bind_shortcut()
+        self._show_layers()
+        offer_found(viewer)
+
+    def _make_layers(self) -> None:
+        self.images = LayerPicker(self.viewer, (Image,), "Open an image first")
+        self.images.setToolTip("The image in which regions grow; an image of probabilities will do as well.")
+        self.images.layer_changed.connect(self._show_layers)
+        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels")
+        self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
+        self.labels.layer_changed.connect(self._show_layers)
+        self.new_button = QPushButton("New labels")
+        self.new_button.clicked.connect(self._new_labels)
+        self.axes = AxesPicker()
+        self.axes.currentIndexChanged.connect(self._show_axes)
+        self.extent = QComboBox()
+        self.extent.addItems([words for _, words in EXTENTS])
+        self.extent.currentIndexChanged.connect(self._options_changed)
+        self.channels = ChannelButton()
+        self.channels.changed.connect(self._options_changed)
+        self.options = OptionsForm()
+        self.options.changed.connect(self._options_changed)
+
+    def _make_mode(self) -> None:
+        self.mode_button = QPushButton(DISPLAY_NAME)
+        self.mode_button.setCheckable(True)
+        self.mode_button.clicked.connect(self._switch)
+        self.tools = ToolButtons()
+        self.tools.chosen.connect(self._choose_tool)
+        self.messages = MessageLines(_OFF)
+        self.messages.shown.connect(self._show_help)
+        self._status = StatusText(self.viewer)
+        self.keys = QLabel(KEYS)
+        self.keys.setWordWrap(True)
+        self.keys.setEnabled(False)
+        self.objects = ObjectBar(self.viewer, lambda: self.labels.layer)
+        self.objects.said.connect(self.messages.tell)
+        self.objects.changed.connect(self.mode.tell)
+        self.mode.toggled.connect(self._on_toggled)
+        self.mode.said.connect(self.messages.say)
+        self.mode.happened.connect(self.messages.tell)
+        self.mode.refused.connect(self._on_refused)
+        self.mode.changed.connect(self.objects.refresh)
+
+    def _arrange(self) -> QWidget:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        self._form = form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Image", self.images)
+        form.addRow("Dimensions", self.axes)
+        form.addRow("Channels", self.channels)
+        form.addRow("Labels", self.labels)
+        form.addRow("", self.new_button)
+        form.addRow("Grow in", self.extent)
+        layout.addLayout(form)
+        layout.addWidget(self.mode_button)
+        layout.addWidget(self.tools)
+        layout.addWidget(self.messages)
+        layout.addWidget(self.keys)
+        layout.addWidget(self.objects)
+        layout.addWidget(FoldedSection("Settings", self.options, "How regions grow, and how outlines are smoothed."))
+        layout.addWidget(FoldedSection("From points", self.points, "All points of a layer grow at once."))
+        layout.addWidget(self.panel)
+        layout.addStretch(1)
+        return content
+
+    def target(self) -> Target:
+        """Return what is chosen.
+
+        Raises
+        ------
+        InvalidInputError
+            If there are no labels to work in.
+        """
+        labels, image = self.labels.layer, self.images.layer
+        if not isinstance(labels, Labels):
+            raise InvalidInputError(
+                "There is no Labels layer to make objects in: press New labels."
+                if image is not None
+                else "Open an image: drop a file into napari."
+            )
+        options = replace(
+            self.options.options(), extent=EXTENTS[self.extent.currentIndex()][0], channels=self.channels.channels
+        )
+        axes = self.axes.axes
+        if image is not None and axes is None:
+            raise InvalidInputError(f"{image.name!r} cannot be used: choose an image with 2 to 5 dimensions.")
+        return Target(self.viewer, image, axes or "", labels, options)
+
+    @property
+    def why_not(self) -> str:
+        """Why the mode cannot be switched on; empty if it can."""
+        if self.images.layer is None and self.labels.layer is None:
+            return "Open an image: drop a file into napari."
+        if self.images.layer is not None and self.axes.axes is None:
+            return f"{self.images.layer.name!r} cannot be used: choose an image with 2 to 5 dimensions."
+        return ""
+
+    def refresh(self) -> None:
+        """Enable what applies and say why the rest does not."""
+        super().refresh()
+        why_not = self.why_not
+        self.mode_button.setEnabled(not why_not or self.mode.on)
+        self.mode_button.setToolTip(
+            why_not
+            or "Take the mouse: press on an object, drag right for more or left for less, release. "
+            f"Shortcut {SHORTCUT}; Esc leaves. Hold the space bar to move the image."
+        )
+        self.tools.set_why_not(why_not)
+        image = self.images.layer
+        self.new_button.setEnabled(image is not None and self.axes.axes is not None)
+        self.new_button.setToolTip(
+            "Add an empty Labels layer that lies on the image." if self.new_button.isEnabled() else why_not
+        )
+        self.points.refresh(why_not)
+        self.objects.refresh()
+        if not self.mode.on:
+            self.messages.say(why_not or _OFF)
+
+    def toggle(self) -> None:
+        """Switch the mode on or off."""
+        self._switch(not self.mode.on)
+
+    def cancel(self) -> None:
+        """Stop growing from points."""
+        self.points.cancel()
+
+    def _switch(self, on: bool) -> None:
+        if not on:
+            self.mode.leave()
+            return
+        if self.labels.layer is None and self.new_button.isEnabled():
+            self._new_labels()
+        if not self.mode.enter():
+            self._on_toggled(False)
+
+    def _choose_tool(self, name: str) -> None:
+        self.mode.choose_tool(name)
+        if not self.mode.on:
+            self._switch(True)
+
+    def _on_toggled(self, on: bool) -> None:
+        with QSignalBlocker(self.mode_button):
+            self.mode_button.setChecked(on)
+        self.mode_button.setText("Stop clicking (Esc)" if on else DISPLAY_NAME)
+        if not on:
+            self._status.show("")
+        self.keys.setVisible(self.mode.tool == "grow")
+        if self._open:
+            self.refresh()
+
+    def _on_refused(self, text: str) -> None:
+        self.messages.tell(text, wrong=True)
+        self.mode.tell()
+
+    def _show_help(self, text: str) -> None:
+        if self.mode.on:
+            self._status.show(text.partition(". ")[0])
+
+    def _new_labels(self) -> None:
+        image, axes = self.images.layer, self.axes.axes
+        if image is None or axes is None:
+            return
+        try:
+            layer = new_labels(self.viewer, image, axes)
+        except (TesseraError, MemoryError, ValueError) as error:
+            notifications.show_error(str(error))
+            return
+        self.labels.layer = layer
+        why_not = protect_layer(layer, image, empty=True)
+        if why_not:
+            self.messages.tell(why_not, wrong=True)
+
+    def _show_layers(self) -> None:
+        self.axes.show_layer(self.images.layer)
+        self._show_axes()
+        if self.mode.on and self.mode.labels is not self.labels.layer:
+            self.mode.follow()
+
+    def _show_axes(self) -> None:
+        image, axes = self.images.layer, self.axes.axes or ""
+        count = channel_count(image, axes) if image is not None else 1
+        self.channels.set_count(count, colors=bool(getattr(image, "rgb", False)))
+        self._form.setRowVisible(self.channels, count > 1)
+        self._form.setRowVisible(self.axes, self.axes.in_doubt)
+        volume = "z" in axes
+        self._form.setRowVisible(self.extent, volume)
+        if not volume:
+            self.extent.setCurrentIndex(0)
+        self.extent.setToolTip(
+            "Whether a click and the tools work in the slice on screen or in all slices of the volume."
+        )
+        self._options_changed()
+        self.refresh()
+
+    def _options_changed(self) -> None:
+        if self.mode.on:
+            self.mode.prepare()
+            self.mode.tell()
+
+    def _target_with_labels(self) -> Target:
+        """Return what is chosen, with new labels if there are none."""
+        if self.labels.layer is None and self.new_button.isEnabled():
+            self._new_labels()
+        return self.target()
+
+    def _bind_shortcut(self) -> None:
+        taken = SHORTCUT in {str(key) for key in self.viewer.keymap}
+        if not taken:
+            self.viewer.bind_key(SHORTCUT, self._on_shortcut)
+            self._bound = True
+
+    def _on_shortcut(self, _viewer: Any) -> None:
+        self.toggle()
+
+    def on_close(self) -> None:
+        """Give the mouse back and let go of the viewer."""
+        self.mode.close()
+        self.points.close_section()
+        if self._bound:
+            self.viewer.bind_key(SHORTCUT, None)
+            self._bound = False
+        self.objects.close_bar()
+        for picker in (self.images, self.labels):
+            picker.disconnect_viewer()

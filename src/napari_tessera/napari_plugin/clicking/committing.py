@@ -1,0 +1,82 @@
+"""A finished region becomes part of the labels: one step that Ctrl+Z undoes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils import notifications
+from numpy.typing import NDArray
+
+from napari_tessera.napari_plugin.clicking.click_source import Box, LabelsFrame
+from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
+from napari_tessera.napari_plugin.clicking.intent import Intent
+from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_mask
+from napari_tessera.napari_plugin.clicking.locking import locked_labels
+
+
+def write_region(
+    layer: Labels, frame: LabelsFrame, intent: Intent, origin: tuple[int, ...], mask: NDArray[np.bool_]
+) -> str:
+    """Write a region as `intent` says, but for replacing, and select its object; return what was done, as a sentence.
+
+    Raises
+    ------
+    InvalidInputError
+        If the layer cannot be changed.
+    """
+    label = intent.label or new_label(layer)
+    keep = locked_labels(layer) - {label}
+    if intent.action == "subtract":
+        box = tuple(slice(at, at + n) for at, n in zip(origin, mask.shape, strict=True))
+        changed = write_mask(layer, *frame.in_layer(origin, mask & (frame.read(box) == label)), 0, keep=keep)
+        layer.selected_label = label
+        return f"Taken away from object {label}. {UNDO}" if changed else f"Nothing of object {label} was there."
+    changed = write_mask(layer, *frame.in_layer(origin, mask), label, keep=keep)
+    layer.selected_label = label
+    if not changed:
+        return f"Nothing new for object {label}: drag to the right for more."
+    if intent.action == "new":
+        return f"Object {label}: {np.count_nonzero(mask):,} {pixels_word(frame)}. {UNDO}"
+    return f"Object {label} has grown. {UNDO}"
+
+
+def pixels_word(frame: LabelsFrame) -> str:
+    """Return what the pixels of `frame` are called."""
+    return "voxels" if len(frame.shape) == 3 else "pixels"
+
+
+def new_label(layer: Labels, count: int = 1) -> int:
+    """Return the first of `count` labels that are free in `layer`, which gets a wider type if need be, and says so."""
+    label = next_label(layer)
+    before = layer.data.dtype
+    if widen_labels(layer, label + count - 1):
+        notifications.show_info(
+            f"The numbers of {before} are used up in {layer.name!r}: it holds {layer.data.dtype} from now on."
+        )
+    return label
+
+
+def replacing(
+    label: int, origin: tuple[int, ...], mask: NDArray[np.bool_], keep: frozenset[int]
+) -> Callable[[NDArray[Any]], tuple[Box, NDArray[Any]] | None]:
+    """Return what puts a mask in place of an object; see `Edit.work`."""
+
+    def work(labels: NDArray[Any]) -> tuple[Box, NDArray[Any]] | None:
+        from napari_tessera.operations.labels.finding import box_of
+
+        new = tuple(slice(at, at + n) for at, n in zip(origin, mask.shape, strict=True))
+        old = box_of(labels, label)
+        box = new if old is None else _around(old, new)
+        after = labels[box].copy()
+        inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(new, box, strict=True))
+        free = np.isin(after[inner], list(keep), invert=True) if keep else True
+        after[after == label] = 0
+        after[inner][mask & free] = label
+        return box, after
+
+    return work
+
+
+def _around(first: Box, second: Box) -> Box:
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,145 @@
+"""Changes of objects, worked out in a thread and written as one step that Ctrl+Z undoes."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.napari_plugin.clicking.click_source import Box, LabelsFrame
+from napari_tessera.napari_plugin.clicking.label_writing import write_box
+from napari_tessera.pipeline.failures import describe_error
+
+UNDO = "Ctrl+Z undoes it."
+
+
+@dataclass(frozen=True)
+class Found:
+    """A change that has been worked out.
+
+    Attributes
+    ----------
+    box, before, after
+        Where in the frame, what stood there, and what is to stand there.
+    """
+
+    box: Box
+    before: NDArray[Any]
+    after: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """A change to be worked out.
+
+    Attributes
+    ----------
+    frame
+        The labels that it is about.
+    work
+        Gets them and returns a box and what is to stand in it, or None if nothing changes; called in a thread.
+    done
+        Returns a sentence on what was done.
+    nothing
+        A sentence for when nothing changes.
+    """
+
+    frame: LabelsFrame
+    work: Callable[[NDArray[Any]], tuple[Box, NDArray[Any]] | None]
+    done: Callable[[Found], str]
+    nothing: str
+
+
+class EditRunner(QObject):
+    """Works out one change at a time.
+
+    Signals
+    -------
+    made(str)
+        It is written; the sentence says what.
+    refused(str)
+        Nothing has changed, and why.
+    """
+
+    made = Signal(str)
+    refused = Signal(str)
+    _arrived = Signal(object, object)
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._edit: Edit | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._arrived.connect(self._take)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being worked out."""
+        return self._edit is not None
+
+    def run(self, edit: Edit) -> None:
+        """Work out `edit` in place of what is under way: an object may be as large as the image."""
+        self._edit = edit
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-edit")
+        self._pool.submit(_work_out, edit).add_done_callback(lambda future: self._tell(edit, future))
+
+    def cancel(self) -> bool:
+        """Let nothing come of what is under way; return whether there was anything."""
+        was, self._edit = self.busy, None
+        return was
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._edit = None
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _tell(self, edit: Edit, future: "Future[Found | None]") -> None:
+        if future.cancelled():
+            return
+        try:
+            self._arrived.emit(edit, future.exception() or future.result())
+        except RuntimeError:  # Qt has deleted the object meanwhile: nobody waits for it
+            return
+
+    def _take(self, edit: Edit, found: Found | BaseException | None) -> None:
+        if edit is not self._edit:
+            return
+        self._edit = None
+        if isinstance(found, BaseException):
+            self.refused.emit(describe_error(found, report="what you drew or clicked"))
+        elif found is None:
+            self.refused.emit(edit.nothing)
+        elif edit.frame.layer in self._viewer.layers:
+            self._write(edit, found)
+
+    def _write(self, edit: Edit, found: Found) -> None:
+        frame = edit.frame
+        if not frame.valid:
+            self.refused.emit("The labels were replaced meanwhile: try again.")
+            return
+        if not np.array_equal(frame.read(found.box), found.before):
+            self.run(edit)  # something has changed there meanwhile
+            return
+        try:
+            origin = tuple(part.start for part in found.box)
+            write_box(frame.layer, frame.box_in_layer(found.box), frame.in_layer(origin, found.after)[1])
+        except (TesseraError, MemoryError) as error:
+            self.refused.emit(describe_error(error))
+            return
+        self.made.emit(f"{edit.done(found)} {UNDO}")
+
+
+def _work_out(edit: Edit) -> Found | None:
+    result = edit.work(edit.frame.pixels)
+    if result is None:
+        return None
+    box, after = result
+    return Found(box, edit.frame.read(box).copy(), after)

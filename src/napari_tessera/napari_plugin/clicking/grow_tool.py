@@ -1,0 +1,296 @@
+"""Press, drag, release: a region that grows from the clicked pixel and becomes an object."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.utils import notifications
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.napari_plugin.clicking.click_source import Box, ClickSource, LabelsFrame
+from napari_tessera.napari_plugin.clicking.committing import pixels_word, replacing, write_region
+from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner
+from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
+from napari_tessera.napari_plugin.clicking.live_growth import Grown, LiveGrowth
+from napari_tessera.napari_plugin.clicking.locking import locked_labels
+from napari_tessera.napari_plugin.clicking.outline import Outline
+from napari_tessera.napari_plugin.clicking.readiness import Readiness
+from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in
+
+PER_PIXEL = 1.012
+"""By how much the tolerance grows with each pixel of the canvas that the mouse is dragged: twofold with 58."""
+PER_NOTCH = 1.12
+"""By how much it grows with each notch of the wheel."""
+DEAD_PIXELS = 3
+"""A mouse that moves less is not meant to be dragged."""
+
+_ENDS = {
+    "size": " It stopped at the size limit.",
+    "loaded": " It stopped here: one click may not load more of the image. Click again where it ended.",
+}
+
+
+@dataclass
+class _Pending:
+    """A region that is being made."""
+
+    target: Target
+    source: ClickSource
+    intent: Intent
+    pressed_at: float
+    base: float | None = None
+    dragged: float = 0.0
+    notches: float = 0.0
+    released: bool = False
+    latest: Grown | None = None
+
+    @property
+    def wanted(self) -> float | None:
+        """The tolerance that mouse and wheel ask for; None as long as the first one is not known."""
+        if self.base is None:
+            return None
+        beyond = np.sign(self.dragged) * max(0.0, abs(self.dragged) - DEAD_PIXELS)
+        return float(self.base * PER_PIXEL**beyond * PER_NOTCH**self.notches)
+
+    @property
+    def settled(self) -> bool:
+        """Whether what has grown last is what is asked for."""
+        return self.latest is not None and self.latest.done and self.latest.tolerance == self.wanted
+
+
+class GrowTool(QObject):
+    """Makes objects.
+
+    Signals
+    -------
+    said(str)
+        What is happening.
+    refused(str)
+        Why a click does nothing.
+    made(str)
+        What has been done; nothing is pending any more.
+    removal(Mouse)
+        The object under the mouse is to be removed.
+
+    Parameters
+    ----------
+    target
+        Returns what is chosen; raises InvalidInputError if something is lacking.
+    """
+
+    said = Signal(str)
+    refused = Signal(str)
+    made = Signal(str)
+    removal = Signal(object)
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        target: Callable[[], Target],
+        readiness: Readiness,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._target = target
+        self._readiness = readiness
+        self._pending: _Pending | None = None
+        self._outline: Outline | None = None
+        self._outlined: Any = None
+        self.growth = LiveGrowth(self)
+        self.growth.grown.connect(self._take)
+        self.growth.failed.connect(self._fail)
+        self._runner = EditRunner(viewer, self)
+        self._runner.made.connect(self.made)
+        self._runner.refused.connect(self.refused)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was kept is still to be written."""
+        return self._runner.busy
+
+    @property
+    def pending(self) -> bool:
+        """Whether a region is being made."""
+        return self._pending is not None
+
+    @property
+    def latest(self) -> Grown | None:
+        """What has grown last of the region that is being made."""
+        return self._pending.latest if self._pending is not None else None
+
+    def intent(self, target: Target, frame: LabelsFrame, pixel: NDArray[np.int64], mouse: Mouse) -> Intent:
+        """Return what a click does there."""
+        labels = target.labels
+        intent = intent_of(mouse.modifiers, label_at(frame, pixel), labels.selected_label, locked_labels(labels))
+        if intent.problem or intent.action in {"new", "extend", "remove"} or target.options.enter_others:
+            return intent
+        under = label_at(frame, pixel)
+        if under in {0, intent.label}:
+            return intent
+        return Intent(intent.action, under, f"Object {under} is in the way: click beside it, or allow to enter others.")
+
+    def press(self, mouse: Mouse) -> None:
+        """Begin a region at the mouse, or remove the object there."""
+        self.cancel()
+        try:
+            target = self._target()
+            source = target.source()
+            pixel = pixel_in(source.frame, mouse)
+            intent = self.intent(target, source.frame, pixel, mouse)
+            if intent.problem:
+                self.refused.emit(intent.problem)
+                return
+            if intent.action == "remove":
+                self.removal.emit(mouse)
+                return
+            self._begin(target, source, pixel, intent, mouse)
+        except (TesseraError, MemoryError, OSError) as error:
+            self._fail(str(error) or type(error).__name__)
+
+    def drag(self, mouse: Mouse) -> None:
+        """Follow the mouse: to the right for more, to the left for less."""
+        pending = self._pending
+        if pending is not None and not pending.released:
+            pending.dragged = mouse.canvas[0] - pending.pressed_at
+            self._retune(pending)
+
+    def scroll(self, notches: float) -> None:
+        """Take notches of the wheel, away from the person for more."""
+        if self._pending is not None:
+            self._pending.notches += notches
+            self._retune(self._pending)
+
+    def release(self, mouse: Mouse) -> None:
+        """Keep the region, now or as soon as it has grown to its end."""
+        if self._pending is None or self._pending.released:
+            return
+        self.drag(mouse)
+        self._pending.released = True
+        if self._pending.settled:
+            self._commit(self._pending)
+        else:
+            self.said.emit("Growing … Esc or a right-click drops it.")
+
+    def cancel(self) -> bool:
+        """Drop what is being made; return whether there was anything."""
+        was = self._pending is not None
+        self._pending = None
+        self.growth.stop()
+        if self._outline is not None:
+            self._outline.hide()
+        return was
+
+    def let_go(self) -> None:
+        """Drop what is being made and keep no layer alive."""
+        self.cancel()
+        if self._outline is not None:
+            self._outline.close()
+        self._outline = self._outlined = None
+
+    def close(self) -> None:
+        """Drop everything and let go of the viewer."""
+        self.let_go()
+        self.growth.close()
+        self._runner.close()
+
+    def _begin(
+        self, target: Target, source: ClickSource, pixel: NDArray[np.int64], intent: Intent, mouse: Mouse
+    ) -> None:
+        from napari_tessera.operations.growing.clicking import ClickFrame
+
+        frame = source.frame
+        rule = target.options.rule(len(frame.shape))
+        blocked = blocked_reader(frame, intent.label, enter_others=target.options.enter_others)
+        engine = ClickFrame(
+            source.read, frame.shape, source.dtype, frame.spacing, source.channels, rule=rule, blocked=blocked
+        )
+        ready = self._readiness.ready(len(frame.shape), source.dtype, source.channels, rule)
+        self._pending = _Pending(target, source, intent, mouse.canvas[0])
+        if self._outlined is not target.labels:
+            if self._outline is not None:
+                self._outline.close()
+            self._outline, self._outlined = Outline(target.viewer, target.labels), target.labels
+        if source.lazy or not ready:
+            self.said.emit("Loading the image …" if ready else "Getting ready (a few seconds, once) …")
+        self.growth.begin(engine, pixel[None], target.options.tolerance, threaded=source.lazy or not ready)
+
+    def _retune(self, pending: _Pending) -> None:
+        wanted = pending.wanted
+        if wanted is not None and (pending.latest is None or pending.latest.tolerance != wanted):
+            self.growth.retune(wanted)
+
+    def _take(self, grown: Grown) -> None:
+        pending = self._pending
+        if pending is None:
+            return
+        if pending.base is None:
+            pending.base = grown.tolerance or (1.0 if pending.source.dtype.kind in "iu" else 1e-6)
+            self._retune(pending)
+        pending.latest = grown
+        assert self._outline is not None
+        self._outline.show(*pending.source.frame.in_layer(grown.region.origin, grown.region.mask))
+        if pending.released and pending.settled:
+            self._commit(pending)
+        elif pending.released:
+            unit = pixels_word(pending.source.frame)
+            self.said.emit(f"Growing … {grown.region.size:,} {unit}. Esc or a right-click drops it.")
+        else:
+            self.said.emit(_describe(pending, grown))
+
+    def _commit(self, pending: _Pending) -> None:
+        assert pending.latest is not None
+        region, labels, frame, intent = (
+            pending.latest.region,
+            pending.target.labels,
+            pending.source.frame,
+            pending.intent,
+        )
+        self.cancel()
+        if not frame.valid:
+            self._fail("The labels were replaced while the region grew: click again.")
+            return
+        if intent.action == "replace":
+            keep = locked_labels(labels) - {intent.label}
+            work = replacing(intent.label, region.origin, region.mask, keep)
+            words = f"Object {intent.label} is these {region.size:,} {pixels_word(frame)} now."
+            self._runner.run(Edit(frame, work, lambda _: words, words))
+            return
+        try:
+            text = write_region(labels, frame, intent, region.origin, region.mask)
+        except (TesseraError, MemoryError) as error:
+            self._fail(str(error) or "Memory ran out: close other programs, or set a size limit.")
+            return
+        end = _ENDS.get(region.ended or "", "")
+        if region.ended == "loaded":
+            notifications.show_info(f"The region{end.removeprefix(' It')}")
+        self.made.emit(f"{text}{end}")
+
+    def _fail(self, text: str) -> None:
+        self.cancel()
+        self.refused.emit(text)
+
+
+def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Callable[[Box], NDArray[np.bool_]]:
+    """Return what tells where a region may not grow: in objects but `own`, or if it may enter those, in locked ones."""
+    locked = np.array(sorted(locked_labels(frame.layer) - {own}), np.int64)
+
+    def read(box: Box) -> NDArray[np.bool_]:
+        labels = frame.read(box)
+        if enter_others:
+            return np.isin(labels, locked) if locked.size else np.zeros(labels.shape, bool)
+        return (labels != 0) & (labels != own) if own else labels != 0
+
+    return read
+
+
+def _describe(pending: _Pending, grown: Grown) -> str:
+    unit = pixels_word(pending.source.frame)
+    size = f"{grown.region.size:,} {unit}, tolerance {grown.tolerance:.3g}."
+    grows = "" if grown.done else " Still growing."
+    end = _ENDS.get(grown.region.ended or "", "")
+    keys = "Right: more, left: less. Release: keep it, right-click: drop it."
+    return f"{pending.intent.title}: {size}{grows}{end} {keys}"

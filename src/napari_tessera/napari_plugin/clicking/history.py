@@ -1,0 +1,156 @@
+"""The steps that can be undone in a Labels layer: bounded in bytes, and forgotten when the layer gets other data.
+
+napari keeps up to a hundred steps whatever their size, and keeps them when ``layer.data`` is replaced; undoing them
+would then fail, or write what belongs to the old data into the new.
+"""
+
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+MOST_BYTES = 256 * 2**20
+"""What all steps of a layer, to be undone and to be redone, may take up by default."""
+
+
+def bound_history(layer: Labels, most_bytes: int | None = None) -> "LabelHistory":
+    """Bound what can be undone in `layer`, from now on; to do it again only sets another bound.
+
+    Parameters
+    ----------
+    layer
+        Its strokes of the brush count as well.
+    most_bytes
+        What all steps may take up; the oldest go first, and a single step that is larger goes too. None leaves the
+        bound as it is, `MOST_BYTES` at first.
+
+    Returns
+    -------
+    What watches over the layer; it lives as long as that.
+    """
+    history = _WATCHED.get(layer)
+    if history is None:
+        history = _WATCHED[layer] = LabelHistory(layer)
+    if most_bytes is not None:
+        history.most_bytes = most_bytes
+    history.trim()
+    return history
+
+
+class LabelHistory:
+    """Watches over the steps that napari keeps for a layer.
+
+    Attributes
+    ----------
+    most_bytes
+        What all steps may take up.
+    """
+
+    def __init__(self, layer: Labels) -> None:
+        self.most_bytes = MOST_BYTES
+        self._layer = ref(layer)
+        self._array = layer.data
+        self._sizes: dict[int, tuple[Any, int]] = {}
+        if any(not _fits(step, layer.data.shape) for step in (*self._undo, *self._redo)):
+            _forget(layer)
+        layer.events.data.connect(self._data_replaced)
+        layer.events.paint.connect(self._step_made)
+
+    @property
+    def bytes_held(self) -> int:
+        """What all steps take up now."""
+        return sum(self._size(step) for step in (*self._undo, *self._redo))
+
+    def trim(self) -> None:
+        """Let the oldest steps go until the rest is within the bound: those to undo first, then those to redo.
+
+        In a layer without napari's private names nothing is done.
+        """
+        layer = self._layer()
+        if layer is None:
+            return
+        held = self.bytes_held
+        for steps in (self._undo, self._redo):
+            while held > self.most_bytes and steps:
+                held -= self._size(steps.popleft())
+        kept = {id(step) for step in (*self._undo, *self._redo)}
+        self._sizes = {key: known for key, known in self._sizes.items() if key in kept}
+
+    def replace(self, array: NDArray[Any]) -> None:
+        """Give the layer an array with the same pixels in another dtype, and keep its steps."""
+        layer = self._layer()
+        assert layer is not None
+        self._array = array
+        layer.data = array
+
+    @property
+    def _undo(self) -> Any:
+        return getattr(self._layer(), "_undo_history", ())
+
+    @property
+    def _redo(self) -> Any:
+        return getattr(self._layer(), "_redo_history", ())
+
+    def _data_replaced(self) -> None:
+        layer = self._layer()
+        if layer is None or layer.data is self._array:
+            return
+        self._array = layer.data
+        _forget(layer)
+        self._sizes = {}
+
+    def _step_made(self) -> None:
+        layer = self._layer()
+        if layer is None:
+            return
+        if layer.data is not self._array:  # replaced while its events were blocked: the new step alone belongs to it
+            self._array = layer.data
+            newest = list(self._undo)[-1:]
+            _forget(layer)
+            self._undo.extend(newest)
+        self.trim()
+
+    def _size(self, step: Any) -> int:
+        known = self._sizes.get(id(step))
+        if known is None:
+            known = self._sizes[id(step)] = (step, sum(_bytes_of(atom) for atom in step))
+        return known[1]
+
+
+_WATCHED: WeakKeyDictionary[Labels, LabelHistory] = WeakKeyDictionary()
+
+
+def _forget(layer: Labels) -> None:
+    """Empty both directions; napari does the same when a layer becomes not editable."""
+    reset = getattr(layer, "_reset_history", None)
+    if reset is not None:
+        reset()
+
+
+def _bytes_of(part: Any) -> int:
+    """Return the memory of all arrays in a part of a step, at any depth."""
+    if isinstance(part, np.ndarray):
+        return _extent(part)
+    if isinstance(part, tuple | list):
+        return sum(_bytes_of(inner) for inner in part)
+    return 0
+
+
+def _extent(array: NDArray[Any]) -> int:
+    """Return the memory that an array covers; a value that is repeated without being stored again counts once."""
+    if array.size == 0:
+        return 0
+    return (
+        int(sum(abs(stride) * (n - 1) for stride, n in zip(array.strides, array.shape, strict=True))) + array.itemsize
+    )
+
+
+def _fits(step: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether all that a step has changed lies inside an array of `shape`."""
+    for atom in step:
+        key = getattr(atom, "slice_key", None) or tuple(slice(0, int(np.max(axis)) + 1) for axis in atom[0])
+        if len(key) != len(shape) or any(part.stop > size for part, size in zip(key, shape, strict=True)):
+            return False
+    return True

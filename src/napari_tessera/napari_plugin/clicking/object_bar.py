@@ -1,0 +1,130 @@
+"""Buttons that go from object to object, and what is locked."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
+from napari_tessera.napari_plugin.clicking.navigating import show_box
+from napari_tessera.napari_plugin.recipes.recipe_bar import side_by_side
+from napari_tessera.pipeline.failures import describe_error
+
+_MOST_NAMED = 12
+
+
+class ObjectBar(QWidget):
+    """Goes to the next and the previous object of a layer, and shows and clears its locks.
+
+    Signals
+    -------
+    said(str)
+        What was found.
+    changed()
+        Locks have changed.
+
+    Parameters
+    ----------
+    layer
+        Returns the layer, or None.
+    """
+
+    said = Signal(str)
+    changed = Signal()
+    _found = Signal(object, int, object)
+
+    def __init__(self, viewer: ViewerModel, layer: Callable[[], Layer | None]) -> None:
+        super().__init__()
+        self._viewer, self._layer = viewer, layer
+        self._pool: ThreadPoolExecutor | None = None
+        self._looking = False
+        self.previous_button = QPushButton("Previous object")
+        self.previous_button.clicked.connect(lambda: self.go(-1))
+        self.next_button = QPushButton("Next object")
+        self.next_button.clicked.connect(lambda: self.go(1))
+        self.locks = QLabel()
+        self.locks.setWordWrap(True)
+        self.unlock_button = QPushButton("Unlock all")
+        self.unlock_button.setToolTip("Let tools change all objects again.")
+        self.unlock_button.clicked.connect(self._unlock)
+        self._lock_row = side_by_side(self.locks, self.unlock_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(side_by_side(self.previous_button, self.next_button))
+        layout.addWidget(self._lock_row)
+        self._found.connect(self._show)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the locks of the layer, and enable what applies."""
+        layer = self._layer()
+        usable = isinstance(layer, Labels) and not layer.multiscale
+        why_not = "" if usable else "Choose a Labels layer of one resolution first."
+        for button, words in (
+            (self.previous_button, "Select the object with the next lower number, and go there."),
+            (self.next_button, "Select the object with the next higher number, and go there."),
+        ):
+            button.setEnabled(not why_not and not self._looking)
+            button.setToolTip(why_not or words)
+        locked = sorted(locked_labels(layer)) if isinstance(layer, Labels) else []
+        named = ", ".join(map(str, locked[:_MOST_NAMED])) + (" …" if len(locked) > _MOST_NAMED else "")
+        self.locks.setText(f"Locked: {named}")
+        self._lock_row.setVisible(bool(locked))
+
+    def go(self, step: int) -> None:
+        """Go `step` objects on from the selected one; looked for in a thread, as the labels may be large."""
+        layer = self._layer()
+        if not isinstance(layer, Labels) or self._looking:
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-find")
+        self._looking = True
+        self.refresh()
+        future = self._pool.submit(_find, layer.data, int(layer.selected_label), step)
+        future.add_done_callback(lambda done: self._tell(layer, step, done))
+
+    def close_bar(self) -> None:
+        """Wait for nothing any more."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _tell(self, layer: Labels, step: int, future: "Future[Any]") -> None:
+        if future.cancelled():
+            return
+        try:
+            self._found.emit(layer, step, future.exception() or future.result())
+        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
+            return
+
+    def _show(self, layer: Labels, step: int, found: Any) -> None:
+        self._looking = False
+        self.refresh()
+        if isinstance(found, BaseException):
+            self.said.emit(describe_error(found, report="which button you pressed"))
+        elif layer not in self._viewer.layers:
+            return
+        elif found is None:
+            self.said.emit(f"There is no {'next' if step > 0 else 'previous'} object in {layer.name!r}.")
+        else:
+            label, box = found
+            layer.selected_label = label
+            show_box(self._viewer, layer, box, layer.data[box] == label)
+            self.said.emit(f"Object {label} is selected.")
+
+    def _unlock(self) -> None:
+        layer = self._layer()
+        if isinstance(layer, Labels):
+            set_locked(layer, ())
+            self.refresh()
+            self.changed.emit()
+
+
+def _find(labels: Any, selected: int, step: int) -> tuple[int, tuple[slice, ...]] | None:
+    from napari_tessera.operations.labels.finding import next_object
+
+    return next_object(labels, selected, 1 if step > 0 else -1)

@@ -1,0 +1,118 @@
+"""Objects from a Points layer: all points grow at once and compete, one label for each."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points
+from numpy.typing import NDArray
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.jobs import CancelToken, Job, Progress
+from napari_tessera.napari_plugin.clicking.click_grid import to_world
+from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame
+from napari_tessera.napari_plugin.clicking.committing import new_label
+from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
+from napari_tessera.napari_plugin.clicking.grow_tool import blocked_reader
+from napari_tessera.napari_plugin.clicking.label_writing import write_box
+from napari_tessera.napari_plugin.clicking.target import Target
+
+if TYPE_CHECKING:
+    from napari_tessera.operations.growing.competing import CompetingRegions
+
+
+@dataclass
+class PointsGrowth:
+    """Regions from points; made in the GUI thread, run in another, written in the GUI thread.
+
+    Attributes
+    ----------
+    target, points
+        Where to grow, and from what.
+    """
+
+    target: Target
+    points: Points
+    _source: ClickSource = field(init=False)
+    _seeds: NDArray[np.int64] = field(init=False)
+    _left_out: int = field(init=False, default=0)
+    _regions: "CompetingRegions | None" = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._source = self.target.source()
+        frame = self._source.frame
+        inside = points_in(frame, self.points, self.target.viewer.dims.point)
+        if not len(inside):
+            raise InvalidInputError(f"No point of {self.points.name!r} lies in this slice and inside of the image.")
+        blocked = blocked_reader(frame, 0, enter_others=self.target.options.enter_others)
+        free = [seed for seed in inside if not blocked(tuple(slice(int(at), int(at) + 1) for at in seed)).any()]
+        if not free:
+            raise InvalidInputError(f"All points of {self.points.name!r} lie on objects: delete those first.")
+        self._seeds = np.array(free, np.int64)
+        self._left_out = len(self.points.data) - len(free)
+
+    def run(self, cancel: CancelToken) -> Job:
+        """Grow; yields events."""
+        from napari_tessera.operations.growing.clicking import ClickFrame
+        from napari_tessera.operations.growing.competing import grow_competing
+
+        source, options = self._source, self.target.options
+        frame = source.frame
+        yield Progress(0, 0, message=f"Growing from {len(self._seeds)} points …")
+        engine = ClickFrame(
+            source.read,
+            frame.shape,
+            source.dtype,
+            frame.spacing,
+            source.channels,
+            rule=options.rule(len(frame.shape)),
+            blocked=blocked_reader(frame, 0, enter_others=options.enter_others),
+        )
+        self._regions = grow_competing(engine, self._seeds, options.tolerance, lambda: cancel.cancelled)
+
+    def write(self) -> str:
+        """Write what has grown as one step that can be undone; return a sentence on it.
+
+        Raises
+        ------
+        InvalidInputError
+            If the layer cannot be changed any more.
+        """
+        regions, frame, layer = self._regions, self._source.frame, self.target.labels
+        assert regions is not None
+        count = len(self._seeds)
+        first = new_label(layer, count)
+        after = frame.read(regions.box).copy()
+        grown = regions.labels > 0
+        grown &= ~blocked_reader(frame, 0, enter_others=self.target.options.enter_others)(regions.box)
+        after[grown] = regions.labels[grown].astype(after.dtype) + after.dtype.type(first - 1)
+        write_box(layer, frame.box_in_layer(regions.box), frame.in_layer(regions.origin, after)[1])
+        layer.selected_label = first + count - 1
+        left = (
+            f" {self._left_out} points were left out: outside, in another slice, or on an object."
+            if self._left_out
+            else ""
+        )
+        cut = " Some reached the limit of what may be loaded." if regions.ended == "loaded" else ""
+        return f"{count} objects from {count} points.{left}{cut} {UNDO}"
+
+
+def points_in(frame: LabelsFrame, points: Points, here: Any) -> NDArray[np.int64]:
+    """Return the pixels of `frame` in which points lie, shape (n, ndim), in their order.
+
+    Parameters
+    ----------
+    here
+        Where the viewer is, one coordinate per dimension: for dimensions that the points do not have.
+    """
+    matrix, origin = to_world(points)
+    own, own_origin = to_world(frame.layer)
+    world = np.tile(np.asarray(here, float), (len(points.data), 1))
+    world[:, world.shape[1] - points.ndim :] = np.asarray(points.data, float) @ matrix.T + origin
+    index = np.linalg.solve(own, (world[:, world.shape[1] - frame.layer.ndim :] - own_origin).T).T
+    pixels = np.round(index).astype(np.int64)
+    fixed = [dim for dim in range(frame.layer.ndim) if dim not in frame.dims]
+    inside = (pixels[:, fixed] == np.asarray(frame.start)[fixed]).all(axis=1)
+    places = np.asarray(frame.point(pixels))
+    inside &= ((places >= 0) & (places < frame.shape)).all(axis=1)
+    return np.asarray(places[inside], np.int64)

@@ -1,0 +1,49 @@
+"""The tools as buttons of which one is pressed."""
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QWidget
+
+from napari_tessera.napari_plugin.clicking.correct_tools import TOOLS
+
+GROW = "grow"
+_GROW_TOOLTIP = "Press on an object: its region grows. Drag right for more, left for less; release to keep it."
+_COLUMNS = 4
+
+
+class ToolButtons(QWidget):
+    """One button per tool.
+
+    Signals
+    -------
+    chosen(str)
+        The person has pressed the button of a tool.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        self.buttons: dict[str, QPushButton] = {}
+        self._tooltips = {GROW: _GROW_TOOLTIP, **{name: info.tooltip for name, info in TOOLS.items()}}
+        titles = {GROW: "Grow", **{name: info.title for name, info in TOOLS.items()}}
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        for place, (name, title) in enumerate(titles.items()):
+            button = QPushButton(title)
+            button.setCheckable(True)
+            button.setMinimumWidth(0)
+            button.setToolTip(self._tooltips[name])
+            button.clicked.connect(lambda _checked=False, name=name: self.chosen.emit(name))
+            self._group.addButton(button)
+            layout.addWidget(button, place // _COLUMNS, place % _COLUMNS)
+            self.buttons[name] = button
+        self.buttons[GROW].setChecked(True)
+
+    def set_why_not(self, why_not: str) -> None:
+        """Disable all with a reason, or enable them."""
+        for name, button in self.buttons.items():
+            button.setEnabled(not why_not)
+            button.setToolTip(why_not or self._tooltips[name])

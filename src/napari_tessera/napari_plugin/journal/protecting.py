@@ -1,0 +1,280 @@
+"""Which layers are protected, and by whom: the part of the journal that lives in the GUI thread."""
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.layers import Image, Labels, Layer
+from napari.utils import notifications
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
+
+from napari_tessera.io.journal.session_folder import SessionFolder
+from napari_tessera.napari_plugin.clicking.history import bound_history
+from napari_tessera.napari_plugin.journal.describing import annotated_image
+from napari_tessera.napari_plugin.journal.messages import Barrier, Command, Key, Pictured
+from napari_tessera.napari_plugin.journal.picturing import picture_of
+from napari_tessera.napari_plugin.journal.watching import LayerWatch, real, why_not_protected
+from napari_tessera.napari_plugin.journal.writing import CLOSE_SECONDS, LayerState, SessionWriter
+from napari_tessera.napari_plugin.session import current_session
+
+TICK_MS = 200
+"""How often a stroke that goes on is passed to the writer, and the state is looked at."""
+PICTURE_SECONDS = 30.0
+LAST_BARRIER = 2**62
+
+_keys = itertools.count(1)
+
+
+class Journal(QObject):
+    """Protects layers of this napari.
+
+    Signals
+    -------
+    changed()
+        A layer is protected, or is not any more, or something about that is different.
+    barrier_wanted(object, int)
+        A writer wants everything told that was done until now.
+    answered(object, object)
+        A command has been done: whom to tell, and what has come of it.
+    """
+
+    changed = Signal()
+    barrier_wanted = Signal(object, int)
+    answered = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._watches: dict[Key, LayerWatch] = {}
+        self._writers: dict[Key, SessionWriter] = {}
+        self._current: SessionWriter | None = None
+        self._told: dict[Key, str] = {}
+        self._pictured = 0.0
+        self._shown: Any = None
+        self.barrier_wanted.connect(self._answer)  # both are queued, for they are emitted in the writer's thread
+        self.answered.connect(_pass_on)
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    # what is protected
+
+    def protect(
+        self,
+        layer: Labels,
+        image: Layer | None = None,
+        *,
+        empty: bool = False,
+        at_once: bool = False,
+        folder: Path | None = None,
+        writer: SessionWriter | None = None,
+    ) -> str:
+        """Write down what is painted in `layer`, from now on; return why that cannot be, or an empty text.
+
+        Parameters
+        ----------
+        layer
+            What is painted in; nothing happens if it is protected already.
+        image
+            What it annotates; None guesses from the viewer.
+        empty
+            Whether all of it is 0, which saves reading it.
+        at_once
+            Whether to write what is in it already now, rather than with the first change.
+        folder, writer
+            The journal that it goes on with, and the session it lies in; None begins a new journal.
+        """
+        layer = real(layer)
+        why_not = why_not_protected(layer)
+        if why_not or self.watch_of(layer) is not None:
+            return why_not
+        bound_history(layer)  # undo of steps that belong to another array would change pixels in ways that nobody tells
+        image = image if image is not None else annotated_image(layer, _layers_beside(layer))
+        writer = writer if writer is not None else self.current_writer()
+        key = next(_keys)
+        path = image.source.path if image is not None else None
+        watch = LayerWatch(layer, key, writer.put, image.name if image is not None else "", str(path) if path else None)
+        self._watches[key], self._writers[key] = watch, writer
+        writer.put(watch.protect(empty=empty, at_once=at_once, folder=folder))
+        self._timer.start()
+        self.changed.emit()
+        return ""
+
+    def watch_of(self, layer: object) -> LayerWatch | None:
+        """Return what watches over `layer`; None if it is not protected."""
+        wanted = real(layer)
+        return next((watch for watch in self.watches() if watch.layer is wanted), None)
+
+    def watches(self) -> list[LayerWatch]:
+        """Return what watches over layers that are still there."""
+        return [watch for watch in self._watches.values() if watch.layer is not None]
+
+    def state(self, watch: LayerWatch) -> LayerState:
+        """Return how well a layer is protected."""
+        return self._writers[watch.key].states.get(watch.key, LayerState())
+
+    def release(self, layer: Labels) -> None:
+        """Protect `layer` no more; what was written stays."""
+        watch = self.watch_of(layer)
+        if watch is not None:
+            watch.collect()
+            watch.release()
+
+    # sessions
+
+    def writers(self) -> list[SessionWriter]:
+        """Return the writers that are at work, each once."""
+        found = dict.fromkeys(self._writers.values())
+        if self._current is not None and self._current.alive:
+            found.setdefault(self._current)
+        return [writer for writer in found if writer.alive]
+
+    def writer_at(self, path: Path) -> SessionWriter | None:
+        """Return the writer that has the session at `path` open; None if this napari has not."""
+        return next((writer for writer in self.writers() if writer.path == path), None)
+
+    def current_writer(self) -> SessionWriter:
+        """Return the writer of the session that newly protected layers go into; begins one if there is none."""
+        home = current_session().folder
+        if self._current is None or not self._current.alive or self._current.home != home:
+            self._current = self._new_writer(None)
+        return self._current
+
+    def open_session(self, path: Path) -> SessionWriter:
+        """Open a session to go on with it; errors are those of `SessionFolder.open`. May take a moment: disk."""
+        return self.adopt(SessionFolder.open(path))
+
+    def adopt(self, session: SessionFolder) -> SessionWriter:
+        """Go on with a session that is open; new layers go into it too, if there is no other session."""
+        writer = self._new_writer(session)
+        if self._current is None or self._current.path is None:
+            self._current = writer
+        return writer
+
+    def _new_writer(self, session: SessionFolder | None) -> SessionWriter:
+        def want_barrier(number: int) -> None:
+            try:
+                self.barrier_wanted.emit(writer, number)
+            except RuntimeError:
+                return  # Qt is shutting down
+
+        writer = SessionWriter(current_session().folder, want_barrier, session)
+        return writer
+
+    def command(self, writer: SessionWriter, run: Callable[[SessionWriter], Any], done: Callable[[Any], None]) -> None:
+        """Have `run` called in the writer's thread, and then `done` in this one, with its result or its error."""
+        self.flush()
+        writer.put(Command(run, lambda outcome: self.answered.emit(done, outcome)))
+
+    def flush(self) -> None:
+        """Pass everything on to the writers."""
+        for watch in list(self._watches.values()):
+            watch.look()
+
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Write what is left and end all sessions, as when napari closes."""
+        self._timer.stop()
+        self.flush()
+        end = time.monotonic() + seconds
+        writers = self.writers()
+        for writer in writers:
+            writer.put_if_started(Barrier(LAST_BARRIER))
+            writer.close(seconds)
+        for writer in writers:
+            writer.join(max(0.1, end - time.monotonic()))
+        for watch in self._watches.values():
+            watch.stop()
+        self._watches, self._writers, self._current = {}, {}, None
+
+    # what happens by itself
+
+    def _answer(self, writer: SessionWriter, number: int) -> None:
+        self.flush()
+        if writer.alive:
+            writer.put(Barrier(number))
+
+    def _tick(self) -> None:
+        for writer in self.writers():
+            writer.seen = time.monotonic()
+        self.flush()
+        self._drop_the_gone()
+        self._tell_problems()
+        self._picture()
+        shown = [(key, watch.why_stopped, self._writers[key].states.get(key)) for key, watch in self._watches.items()]
+        if shown != self._shown:
+            self._shown = shown
+            self.changed.emit()
+        if not self._watches:
+            self._timer.stop()
+
+    def _drop_the_gone(self) -> None:
+        """Forget layers that are gone once their writers have done with them, and end sessions without layers."""
+        for key, watch in list(self._watches.items()):
+            if (watch.layer is None or watch.why_stopped) and key not in self._writers[key].states:
+                del self._watches[key]
+        for writer in self.writers():
+            if writer.started and not any(self._writers[key] is writer for key in self._watches):
+                writer.close()
+        self._writers = {key: writer for key, writer in self._writers.items() if key in self._watches}
+
+    def _tell_problems(self) -> None:
+        for key, watch in self._watches.items():
+            state = self._writers[key].states.get(key, LayerState())
+            problem = state.problem
+            if not problem and state.moved_to is not None:
+                problem = f"Its folder was removed: it is written again, to {state.moved_to}."
+            layer = watch.layer
+            if problem and self._told.get(key) != problem:
+                name = layer.name if layer is not None else "a deleted layer"
+                notifications.show_warning(f"What is painted in {name!r} could not be saved. {problem}")
+            self._told[key] = problem
+
+    def _picture(self) -> None:
+        """Give the sessions a picture now and then, when nobody is painting."""
+        now = time.monotonic()
+        painted = [watch for watch in self.watches() if watch.changed is not None]
+        if not painted or now - self._pictured < PICTURE_SECONDS:
+            return
+        watch = max(painted, key=lambda watch: watch.changed or 0.0)
+        assert watch.changed is not None
+        layer = watch.layer
+        viewer = _viewer_of(layer)
+        if now - watch.changed < 1.0 or watch.changed < self._pictured or viewer is None or layer is None:
+            return
+        self._pictured = now
+        picture = picture_of(viewer, layer, annotated_image(layer, list(viewer.layers)))
+        if picture is not None:
+            self._writers[watch.key].put(Pictured(picture))
+
+
+def _pass_on(done: Callable[[Any], None], outcome: Any) -> None:
+    done(outcome)
+
+
+def _viewer_of(layer: Layer | None) -> Any:
+    """Return the viewer that shows `layer`; None if none does."""
+    if layer is None:
+        return None
+    viewer = napari.current_viewer()
+    return viewer if viewer is not None and layer in viewer.layers else None
+
+
+def _layers_beside(layer: Layer) -> list[Layer]:
+    viewer = _viewer_of(layer)
+    return [other for other in viewer.layers if isinstance(other, Image)] if viewer is not None else []
+
+
+_shared: Journal | None = None
+
+
+def shared_journal() -> Journal:
+    """Return the one journal of this napari; made when first asked for, closed when the application quits."""
+    global _shared  # noqa: PLW0603  one per process, as there is one QApplication
+    if _shared is None:
+        _shared = Journal()
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(_shared.close)
+    return _shared

@@ -1,0 +1,109 @@
+"""Layers out of sessions: reading them in a thread, adding them to the viewer, going on with their journals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_tessera.config.session import LayerHeader
+from napari_tessera.core.errors import MissingInputError, TesseraError
+from napari_tessera.io.journal.recovery import recover
+from napari_tessera.io.journal.session_folder import SessionFolder
+from napari_tessera.napari_plugin.journal.describing import layer_from
+from napari_tessera.napari_plugin.journal.protecting import Journal
+
+
+@dataclass(frozen=True)
+class ReadLayer:
+    """A layer as it was read from its journal.
+
+    Attributes
+    ----------
+    folder
+        Of the journal.
+    warnings
+        Sentences about what is damaged or missing.
+    whole
+        Whether the journal holds all of the array; otherwise it is to be written again.
+    """
+
+    folder: Path
+    header: LayerHeader
+    array: NDArray[Any]
+    warnings: tuple[str, ...]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class ReadSession:
+    """A session that is open now, and what was read from it."""
+
+    session: SessionFolder
+    layers: tuple[ReadLayer, ...]
+    problems: tuple[str, ...]
+    """Why layers could not be read, a sentence each."""
+
+
+def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSession:
+    """Open the session at `path` and read its layers; may take long, so it is best done in a thread.
+
+    Raises
+    ------
+    MissingInputError, InvalidInputError
+        If there is no session or a newer version of the program wrote it.
+    SessionTakenError
+        If another napari has it open.
+    StorageError
+        If the folder cannot be written.
+    """
+    session = SessionFolder.open(path)
+    layers, problems = [], []
+    try:
+        for folder in session.layers():
+            if stop():
+                break
+            try:
+                layers.append(_read_layer(folder))
+            except TesseraError as error:
+                problems.append(str(error))
+        if not layers:
+            raise MissingInputError(" ".join(problems) or f"No labels were saved in the session {path}: remove it.")
+    except BaseException:
+        session.close()
+        raise
+    return ReadSession(session, tuple(layers), tuple(problems))
+
+
+def _read_layer(folder: Path) -> ReadLayer:
+    recovered = recover(folder)
+    array = recovered.load()
+    warnings = list(recovered.damage)
+    if not recovered.complete:
+        warnings.append(
+            f"{recovered.header.layer_name!r} had not been saved as a whole before the end: pixels may be missing."
+        )
+    return ReadLayer(folder, recovered.header, array, tuple(warnings), not warnings)
+
+
+def show_session(viewer: ViewerModel, journal: Journal, read: ReadSession) -> list[Labels]:
+    """Add the layers of a session to the viewer and go on with their journals."""
+    writer = journal.adopt(read.session)
+    layers = []
+    for entry in read.layers:
+        layer = layer_from(entry.header, entry.array)
+        viewer.add_layer(layer)
+        journal.protect(layer, folder=entry.folder, writer=writer, at_once=not entry.whole)
+        watch = journal.watch_of(layer)
+        if watch is not None and not watch.image_name:
+            watch.image_name, watch.image_path = entry.header.image_name, entry.header.image_path
+        layers.append(layer)
+    return layers
+
+
+def restore_session(viewer: ViewerModel, journal: Journal, path: Path) -> list[Labels]:
+    """Read a session and show it, in one go; errors are those of `read_session`."""
+    return show_session(viewer, journal, read_session(path))

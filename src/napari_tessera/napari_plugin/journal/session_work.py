@@ -1,0 +1,154 @@
+"""What can be done with sessions: opening, naming, moving, exporting and removing them, off the GUI thread."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.io.journal.exporting import export_labels
+from napari_tessera.io.journal.session_folder import SessionFolder
+from napari_tessera.io.journal.sessions import SessionSummary, remember_session, remove_session
+from napari_tessera.napari_plugin.journal.background import in_thread
+from napari_tessera.napari_plugin.journal.protecting import Journal
+from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session
+from napari_tessera.napari_plugin.journal.telling import listed, session_title
+from napari_tessera.napari_plugin.session import current_session, file_name
+
+FORMATS = {"OME-Zarr (*.ome.zarr)": ".ome.zarr", "TIFF (*.tif)": ".tif"}
+"""What labels are exported as: how a file dialogue calls it, and the suffix."""
+
+
+class SessionWork(QObject):
+    """Works on one session at a time.
+
+    Signals
+    -------
+    said(str, bool)
+        What happens or has been done, or (True) why it could not be done.
+    read(object)
+        A `ReadSession` is there to be shown.
+    changed()
+        Something has begun or ended: what can be done, or the list of sessions, may be another.
+
+    Attributes
+    ----------
+    why_busy
+        Why nothing can be begun now; empty if it can.
+    """
+
+    said = Signal(str, bool)
+    read = Signal(object)
+    changed = Signal()
+
+    def __init__(self, journal: Journal, parent: QObject) -> None:
+        super().__init__(parent)
+        self.why_busy = ""
+        self._journal = journal
+
+    def open(self, path: Path, title: str, *, elsewhere: bool = False) -> None:
+        """Read the session at `path`, which is called `title`; one that lies elsewhere is listed from now on."""
+        home = current_session().folder
+
+        def work() -> ReadSession:
+            found = read_session(path)
+            if elsewhere:
+                remember_session(home, path)
+            return found
+
+        self._work(f"Reading {title} …", work, self.read.emit, lambda read: read.session.close())
+
+    def rename(self, session: SessionSummary, name: str) -> None:
+        """Give a session a name."""
+        said = f"Named {name}."
+        self._with_session(session, lambda writer: writer.rename(name), lambda folder: folder.rename(name), said)
+
+    def move(self, session: SessionSummary, target: Path) -> None:
+        """Move a session so that its folder is `target`."""
+        home = current_session().folder
+
+        def move(folder: SessionFolder) -> None:
+            folder.move(target)
+            remember_session(home, folder.path)
+
+        self._with_session(session, lambda writer: writer.move(target), move, f"Moved to {target}.")
+
+    def export(self, session: SessionSummary, path: Path) -> None:
+        """Write the labels of a session to `path`, of a suffix of `FORMATS`; several layers are named after each."""
+        self._journal.flush()
+        suffix = next(end for end in FORMATS.values() if path.name.endswith(end))
+        stem = path.name.removesuffix(suffix)
+        several = len(session.layers) > 1
+
+        def write() -> list[Path]:
+            written = []
+            for layer in session.layers:
+                out = path.with_name(f"{stem} {file_name(layer.layer_name)}{suffix}") if several else path
+                export_labels(layer.folder, out)
+                written.append(out)
+            return written
+
+        self._work("Exporting …", write, lambda paths: self._say(f"Exported: {listed([str(path) for path in paths])}"))
+
+    def remove(self, session: SessionSummary) -> None:
+        """Remove a session from the disk."""
+        title = session_title(session)
+        self._work("Removing …", lambda: remove_session(session.path), lambda _: self._say(f"Removed {title}."))
+
+    def _with_session(
+        self,
+        session: SessionSummary,
+        here: Callable[[Any], Any],
+        elsewhere: Callable[[SessionFolder], Any],
+        said: str,
+    ) -> None:
+        """Do something with a session: in its writer's thread if it is open here, else with it opened for a moment."""
+        writer = self._journal.writer_at(session.path)
+        if writer is not None:
+            self._set_busy(busy=True)
+            self._journal.command(writer, here, lambda outcome: self._commanded(outcome, said))
+            return
+
+        def work() -> None:
+            folder = SessionFolder.open(session.path)
+            try:
+                elsewhere(folder)
+            finally:
+                folder.close()
+
+        self._work("…", work, lambda _: self._say(said))
+
+    def _commanded(self, outcome: Any, said: str) -> None:
+        if isinstance(outcome, TesseraError | OSError):
+            self.said.emit(str(outcome), True)
+        else:
+            self._say(said)
+        self._set_busy(busy=False)
+
+    def _work(
+        self,
+        text: str,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        dropped: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        self._say(text)
+        self._set_busy(busy=True)
+
+        def end(result: Any) -> None:
+            done(result)
+            self._set_busy(busy=False)
+
+        def fail(why: str) -> None:
+            self.said.emit(why, True)
+            self._set_busy(busy=False)
+
+        in_thread(self, work, end, fail, dropped)
+
+    def _say(self, text: str) -> None:
+        self.said.emit(text, False)
+
+    def _set_busy(self, *, busy: bool) -> None:
+        self.why_busy = "Another session is being worked on." if busy else ""
+        self.changed.emit()

@@ -1,0 +1,480 @@
+"""What is written into labels: undone step by step among strokes, shown at once, refused with a remedy; its history."""
+
+import gc
+import weakref
+from itertools import pairwise
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.components import Dims, ViewerModel
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.napari_plugin.clicking import highest_label, label_writing
+from napari_tessera.napari_plugin.clicking.history import MOST_BYTES, bound_history
+from napari_tessera.napari_plugin.clicking.label_writing import (
+    boxes_of_step,
+    next_label,
+    widen_labels,
+    write_box,
+    write_mask,
+)
+
+pytestmark = pytest.mark.gui
+
+SHAPES = {2: (14, 17), 3: (5, 9, 11), 4: (3, 4, 7, 8)}
+SPOT = np.ones((2, 3), bool)
+
+
+def shown(layer):
+    """Return what napari keeps for the screen, having seen that a whole refresh would make the same."""
+    view = layer._slice.image.view.copy()
+    layer.refresh(thumbnail=False, extent=False)
+    np.testing.assert_array_equal(view, layer._slice.image.view)
+    return view
+
+
+@st.composite
+def masks(draw, ndim):
+    shape = tuple(draw(st.integers(1, 4)) for _ in range(ndim))
+    origin = tuple(draw(st.integers(-2, n)) for n in SHAPES[ndim])
+    bits = draw(st.lists(st.booleans(), min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
+    return origin, np.array(bits).reshape(shape)
+
+
+@st.composite
+def boxes(draw, ndim):
+    box = []
+    for n in SHAPES[ndim]:
+        start = draw(st.integers(0, n - 1))
+        box.append(slice(start, draw(st.integers(start, n))))
+    return tuple(box)
+
+
+def actions(ndim):
+    number = st.integers(0, 5)
+    points = st.lists(st.tuples(*(st.integers(0, n - 1) for n in SHAPES[ndim])), min_size=1, max_size=4)
+    return st.one_of(
+        st.tuples(st.just("mask"), masks(ndim), number),
+        st.tuples(st.just("box"), boxes(ndim), st.integers(0, 2**32 - 1)),
+        st.tuples(st.just("stroke"), points, number),
+        st.tuples(st.just("pixels"), points, number),
+        st.tuples(st.just("undo"), st.integers(1, 3)),
+        st.tuples(st.just("redo"), st.integers(1, 3)),
+    )
+
+
+def perform(layer, action):
+    kind, *arguments = action
+    if kind == "mask":
+        (origin, mask), number = arguments
+        write_mask(layer, origin, mask, number)
+    elif kind == "box":
+        box, seed = arguments
+        values = layer.data[box]
+        write_box(layer, box, np.random.default_rng(seed).integers(0, 4, values.shape).astype(values.dtype))
+    elif kind == "stroke":
+        with layer.block_history():
+            for point in arguments[0]:
+                layer.paint(point, arguments[1], refresh=False)
+            layer._partial_labels_refresh()
+    elif kind == "pixels":
+        layer.data_setitem(tuple(np.array(arguments[0]).T), arguments[1])
+
+
+def check_sequence(layer, sequence):
+    """Do actions, keeping a plain list of states beside the layer."""
+    states, at = [layer.data.copy()], 0
+    for action in sequence:
+        if action[0] in ("undo", "redo"):
+            for _ in range(action[1]):
+                at = max(at - 1, 0) if action[0] == "undo" else min(at + 1, len(states) - 1)
+                getattr(layer, action[0])()
+        else:
+            perform(layer, action)
+            if not np.array_equal(layer.data, states[at]):
+                at += 1
+                states[at:] = [layer.data.copy()]
+        np.testing.assert_array_equal(layer.data, states[at])
+        shown(layer)
+        assert bound_history(layer).bytes_held < MOST_BYTES
+    for _ in range(len(states)):
+        layer.undo()
+    np.testing.assert_array_equal(layer.data, states[0])
+    for _ in range(len(states)):
+        layer.redo()
+    np.testing.assert_array_equal(layer.data, states[-1])
+
+
+@settings(max_examples=25)
+@given(
+    st.data(), st.sampled_from([2, 3, 4]), st.sampled_from([np.uint8, np.uint16, np.uint32, np.int64]), st.booleans()
+)
+def test_undo_and_redo_among_strokes(data, ndim, dtype, public):
+    """Whatever is done in whatever order, undo and redo walk along the states, and the screen follows."""
+    layer = Labels(np.zeros(SHAPES[ndim], dtype))
+    layer.brush_size = data.draw(st.integers(1, 5), label="brush")
+    layer.n_edit_dimensions = data.draw(st.integers(2, ndim), label="edited")
+    layer.contour = data.draw(st.sampled_from([0, 0, 1]), label="contour")
+    if data.draw(st.booleans(), label="own colours"):
+        layer.colormap = DirectLabelColormap(color_dict={0: "transparent", 1: "red", 2: "blue", None: "gray"})
+    dims = Dims(
+        ndim=ndim,
+        range=[(0, n - 1, 1) for n in SHAPES[ndim]],
+        order=data.draw(st.permutations(range(ndim)), label="order"),
+        point=[data.draw(st.integers(0, n - 1), label="point") for n in SHAPES[ndim]],
+        ndisplay=3 if ndim > 2 and layer.contour == 0 and data.draw(st.booleans(), label="in 3D") else 2,
+    )
+    layer._slice_dims(dims)
+    sequence = data.draw(st.lists(actions(ndim), max_size=12), label="actions")
+    with pytest.MonkeyPatch.context() as patch:
+        if public:
+            patch.setattr(label_writing, "_ATOM", None)
+        check_sequence(layer, sequence)
+
+
+@given(
+    st.data(), st.sampled_from([2, 3, 4]), st.integers(0, 4), st.sets(st.integers(0, 400), max_size=12), st.booleans()
+)
+def test_what_a_mask_changes(data, ndim, number, keep, preserve):
+    before = np.random.default_rng(0).integers(0, 4, SHAPES[ndim]).astype(np.uint8)
+    layer = Labels(before.copy())
+    layer.preserve_labels = preserve
+    origin, mask = data.draw(masks(ndim))
+    expected = before.copy()
+    for offset in np.argwhere(mask):
+        point = tuple(int(a) + o for a, o in zip(offset, origin, strict=True))
+        if all(0 <= p < n for p, n in zip(point, before.shape, strict=True)):
+            old = int(before[point])
+            if old not in keep and not (preserve and number != 0 and old != 0):
+                expected[point] = number
+    steps = []
+    layer.events.paint.connect(lambda event: steps.append((event.value, layer.data.copy())))
+    assert write_mask(layer, origin, mask, number, keep=keep) == bool((expected != before).any())
+    np.testing.assert_array_equal(layer.data, expected)
+    assert len(steps) == int((expected != before).any())
+    for step, seen in steps:  # told once it is done, with the smallest box
+        np.testing.assert_array_equal(seen, expected)
+        changed = np.nonzero(expected != before)
+        assert boxes_of_step(step) == [tuple(slice(int(a.min()), int(a.max()) + 1) for a in changed)]
+
+
+def test_listeners_hear_of_the_box_alone():
+    layer = Labels(np.zeros((3, 50, 60), np.uint32))
+    heard = []
+    layer.events.labels_update.connect(lambda event: heard.append((event.offset, event.data.shape)))
+    for name in ("set_data", "data", "refresh"):
+        getattr(layer.events, name).connect(lambda _event: heard.append("everything"))
+    write_mask(layer, (0, 10, 20), SPOT[None], 5)
+    values = layer.data[:, 3:9, 4:9].copy()
+    values[0] = np.arange(30).reshape(6, 5) + 1
+    write_box(layer, (slice(0, 3), slice(3, 9), slice(4, 9)), values)
+    assert heard == [([10, 20], (2, 3)), ([3, 4], (6, 5))]
+
+
+def test_the_public_way_does_the_same(monkeypatch):
+    layers = [Labels(np.zeros((20, 30), np.uint16)) for _ in range(2)]
+    events = ([], [])
+    for public in (0, 1):
+        layer, heard = layers[public], events[public]
+        layer.events.labels_update.connect(lambda event, h=heard: h.append((tuple(event.offset), event.data.tolist())))
+        layer.events.paint.connect(lambda event, h=heard: h.append(boxes_of_step(event.value)))
+        if public:
+            monkeypatch.delattr(Labels, "_align_data_to_view")
+            assert not label_writing.knows_history(layer)
+        write_mask(layer, (3, 4), SPOT, 9)
+        write_box(layer, (slice(2, 8), slice(2, 6)), np.arange(24, dtype=np.uint16).reshape(6, 4))
+        layer.undo()
+    np.testing.assert_array_equal(layers[0].data, layers[1].data)
+    assert events[0] == events[1]
+
+
+def test_a_write_within_a_stroke_belongs_to_it():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    with layer.block_history():
+        layer.paint((3, 3), 1)
+        write_mask(layer, (10, 10), SPOT, 2)
+        layer.paint((15, 3), 1)
+    layer.undo()
+    assert not layer.data.any()
+
+
+def test_a_click_on_background_costs_little_memory():
+    layer = Labels(np.zeros((200, 200), np.uint64))
+    mask = np.ones((200, 200), bool)
+    mask[0, 0] = False
+    write_mask(layer, (0, 0), mask, 3)
+    assert bound_history(layer).bytes_held < 1.01 * mask.size
+    layer.undo()
+    assert not layer.data.any()
+
+
+@pytest.mark.parametrize(
+    ("layer", "remedy"),
+    [
+        (lambda: Labels(da.zeros((20, 20), dtype=np.uint8)), "new Labels layer"),
+        (lambda: Labels(zarr.zeros((20, 20), dtype="u1")), "new Labels layer"),
+        (lambda: Labels([np.zeros((40, 40), np.uint8), np.zeros((20, 20), np.uint8)], multiscale=True), "new Labels"),
+        (lambda: Labels(np.broadcast_to(np.uint8(0), (20, 20))), "duplicate"),
+        (lambda: uneditable(), "duplicate"),  # noqa: PLW0108  it stands below
+    ],
+)
+def test_labels_that_cannot_be_written(layer, remedy):
+    layer = layer()
+    for write in (
+        lambda: write_mask(layer, (2, 2), SPOT, 1),
+        lambda: write_box(layer, (slice(0, 2), slice(0, 3)), SPOT.astype(np.uint8)),
+        lambda: widen_labels(layer, 300),
+        lambda: next_label(layer),
+    ):
+        with pytest.raises(InvalidInputError, match=remedy) as caught:
+            write()
+        assert str(caught.value).count(". ") == 0
+
+
+def uneditable():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    layer.editable = False
+    return layer
+
+
+def test_what_does_not_fit_is_refused():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    with pytest.raises(InvalidInputError, match="widen"):
+        write_mask(layer, (0, 0), SPOT, 256)
+    with pytest.raises(InvalidInputError, match="widen"):
+        write_box(layer, (slice(0, 2), slice(0, 3)), SPOT * 300)
+    with pytest.raises(InvalidInputError, match="dimensions"):
+        write_mask(layer, (0, 0, 0), SPOT[None], 1)
+    with pytest.raises(InvalidInputError, match="out of"):
+        write_box(layer, (slice(19, 21), slice(0, 3)), SPOT.astype(np.uint8))
+    assert not layer.data.any()
+    assert not layer._undo_history
+
+
+# Numbers and types
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "wide"),
+    [
+        ("u1", 255, "u1"),
+        ("u1", 256, "u2"),
+        ("u1", 70000, "u4"),
+        ("i1", 128, "i2"),
+        ("u4", 2**32, "u8"),
+        ("i2", -9, "i2"),
+    ],
+)
+def test_a_wider_type(dtype, value, wide):
+    layer = Labels(np.zeros((20, 20), dtype))
+    replaced = []
+    layer.events.data.connect(lambda event: replaced.append(event.value.dtype))
+    write_mask(layer, (1, 1), SPOT, 7)
+    before = layer.data.copy()
+    assert widen_labels(layer, value) == (dtype != wide)
+    assert replaced == ([np.dtype(wide)] if dtype != wide else [])
+    assert write_mask(layer, (5, 5), SPOT, value)
+    assert layer.data.dtype == wide
+    assert (layer.data == value).sum() == 6
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    layer.undo()
+    assert not layer.data.any()
+    layer.redo()
+    layer.redo()
+    assert (layer.data == value).sum() == 6
+    shown(layer)
+
+
+def test_no_type_is_wide_enough():
+    with pytest.raises(InvalidInputError, match="number the objects anew"):
+        widen_labels(Labels(np.zeros((3, 3), np.uint64)), 2**64)
+    with pytest.raises(InvalidInputError, match="number the objects anew"):
+        widen_labels(Labels(np.zeros((3, 3), np.uint8)), -1)
+
+
+@pytest.mark.parametrize("small", [0, 10**6])
+def test_the_next_label_is_free(small, monkeypatch):
+    monkeypatch.setattr(highest_label, "SMALL", small)
+    viewer = ViewerModel()
+    layer = viewer.add_labels(np.zeros((3, 20, 20), np.int16) - 5)
+    assert next_label(layer) == 1
+    write_mask(layer, (0, 2, 2), SPOT[None], 8)
+    assert next_label(layer) == 9
+    layer.paint((1, 10, 10), 12)
+    assert next_label(layer) == 13
+    layer.data_setitem((np.array([1]), np.array([1]), np.array([1])), 20)
+    assert next_label(layer) == 21
+    write_box(layer, (slice(0, 1),) * 3, np.full((1, 1, 1), 30, np.int16))
+    layer.undo()
+    layer.redo()
+    viewer.dims.set_current_step(0, 2)
+    assert next_label(layer) == 31
+    layer.data[2, 3, 3] = 50
+    layer.refresh()
+    assert next_label(layer) == 51
+    layer.data = np.zeros((4, 4, 4), np.uint8)
+    assert next_label(layer) == 1
+
+
+def test_large_labels_are_not_looked_through_for_every_click(monkeypatch):
+    monkeypatch.setattr(highest_label, "SMALL", 0)
+    looks = []
+    real = highest_label._look_through
+    monkeypatch.setattr(highest_label, "_look_through", lambda layer: looks.append(1) or real(layer))
+    viewer = ViewerModel()
+    layer = viewer.add_labels(np.zeros((5, 20, 20), np.uint8))
+    for click in range(5):
+        viewer.dims.set_current_step(0, click)
+        write_mask(layer, (click, 2, 2), SPOT[None], next_label(layer))
+    assert next_label(layer) == 6
+    assert len(looks) == 1
+
+
+# History
+
+
+def test_the_history_is_bounded_in_bytes():
+    layer = Labels(np.zeros((100, 100), np.uint32))
+    history = bound_history(layer, 60_000)
+    assert bound_history(layer) is history
+    rng = np.random.default_rng(0)
+    states = [layer.data.copy()]
+    for turn in range(30):
+        if turn % 3:
+            write_box(layer, (slice(0, 100), slice(0, 30)), rng.integers(0, 99, (100, 30)).astype(np.uint32))
+        else:
+            layer.brush_size = 30
+            layer.paint((50, 60), turn + 100)
+        states.append(layer.data.copy())
+        assert history.bytes_held <= 60_000
+    steps = len(layer._undo_history)
+    assert 1 <= steps < 30
+    for state in states[-2 : -2 - steps : -1]:
+        layer.undo()
+        np.testing.assert_array_equal(layer.data, state)
+        assert history.bytes_held <= 60_000
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, states[-1 - steps])
+    bound_history(layer, 30_000)
+    assert 0 < history.bytes_held <= 30_000
+    bound_history(layer, 10)
+    assert history.bytes_held == 0
+    layer.redo()
+    np.testing.assert_array_equal(layer.data, states[-1 - steps])
+
+
+@pytest.mark.parametrize("other", [(20, 20), (5, 6), (3, 20, 20), (400,) * 2])
+@pytest.mark.parametrize("blocked", [False, True])
+def test_undo_after_the_data_were_replaced(other, blocked):
+    viewer = ViewerModel()
+    layer = viewer.add_labels(np.zeros((20, 20), np.uint8))
+    for turn in range(3):
+        write_mask(layer, (10, turn), SPOT, turn + 1)
+        layer.paint((15, 15), turn + 1)
+    layer.undo()
+    fresh = np.full(other, 9, np.uint8)
+    if blocked:
+        with layer.events.data.blocker():
+            layer.data = fresh
+    else:
+        layer.data = fresh
+    write_mask(layer, (0,) * len(other), np.ones((1,) * len(other), bool), 4)
+    for step in [layer.undo] * 4 + [layer.redo] * 4 + [layer.undo] * 9:
+        step()
+    assert (layer.data == 9).all()
+
+
+def test_the_same_array_again_keeps_the_steps():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    write_mask(layer, (10, 1), SPOT, 1)
+    layer.data = layer.data  # as some do to refresh
+    layer.undo()
+    assert not layer.data.any()
+
+
+def test_steps_of_other_data_from_before_are_forgotten():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    layer.paint((15, 15), 1)
+    layer.data = np.full((5, 5), 9, np.uint8)
+    bound_history(layer)
+    layer.undo()
+    assert (layer.data == 9).all()
+
+
+def test_without_private_names_nothing_is_bounded_and_nothing_fails(monkeypatch):
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    del layer._undo_history, layer._redo_history
+    monkeypatch.delattr(Labels, "_reset_history")
+    history = bound_history(layer, 5)
+    layer.data = np.ones((20, 20), np.uint8)
+    assert history.bytes_held == 0
+
+
+def test_layers_are_let_go():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    write_mask(layer, (10, 1), SPOT, 1)
+    next_label(layer)
+    gone = weakref.ref(layer)
+    del layer
+    gc.collect()
+    assert gone() is None
+
+
+# On a real canvas
+
+
+@pytest.mark.filterwarnings("ignore:data shape .* exceeds GL_MAX_TEXTURE_SIZE")
+def test_a_box_of_huge_labels_is_uploaded_alone(make_napari_viewer, monkeypatch):
+    """Thinned labels on the canvas are, after every write, as if all had been uploaded anew."""
+    from napari._vispy.layers import base
+
+    monkeypatch.setattr(base, "get_max_texture_sizes", lambda: (64, 64))
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_labels(np.zeros((150, 200), np.uint32))
+    viewer.screenshot(flash=False)  # the texture is made when it is first drawn
+    visual = viewer.window._qt_viewer.canvas.layer_to_visual[layer]
+    assert visual.node._texture.shape[:2] == (50, 50)
+    texture = np.zeros((50, 50), np.uint8)
+    upload = visual.node._texture.scale_and_set_data
+    sizes = []
+
+    def uploaded(data, offset=None, copy=False):
+        offset = offset or (0, 0)
+        texture[offset[0] : offset[0] + data.shape[0], offset[1] : offset[1] + data.shape[1]] = data
+        sizes.append(data.size)
+        upload(data, offset=offset, copy=copy)
+
+    monkeypatch.setattr(visual.node._texture, "scale_and_set_data", uploaded)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        origin = tuple(int(rng.integers(-3, n)) for n in layer.data.shape)
+        write_mask(layer, origin, rng.random((9, 7)) < 0.5, int(rng.integers(1, 99)))
+        np.testing.assert_array_equal(texture, layer._slice.image.view[::3, ::4])
+    assert max(sizes) <= 9
+    assert layer._updated_slice is None
+
+
+def test_one_step_on_the_screen(make_napari_viewer):
+    """What is written, undone and drawn with the brush is what the canvas shows, in slices of a transposed volume."""
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_labels(np.zeros((30, 40, 50), np.uint8), opacity=1)
+    viewer.dims.order = (2, 1, 0)
+    viewer.dims.set_current_step(2, 25)
+    viewer.reset_view()
+    empty = viewer.screenshot(flash=False).astype(int)
+    pictures = [empty]
+    for number in (1, 2):
+        write_mask(layer, (5 * number, 10, 20), np.ones((8, 9, 10), bool), number)
+        pictures.append(viewer.screenshot(flash=False).astype(int))
+    for one, next_one in pairwise(pictures):
+        assert (np.abs(one - next_one).max(-1) > 30).mean() > 0.02
+    for picture in pictures[-2::-1]:
+        layer.undo()
+        np.testing.assert_array_equal(viewer.screenshot(flash=False), picture)
