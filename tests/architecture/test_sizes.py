@@ -15,6 +15,7 @@ OUTERMOST = {
     "napari_plugin/filtering/applying.py",
     "napari_plugin/filtering/live_preview.py",
     "napari_plugin/jobs/runner.py",
+    "napari_plugin/journal/writing.py",
     "cli/main.py",
 }
 """Where a thread, a process or a command ends: whatever went wrong there must still reach the person."""

@@ -215,6 +215,24 @@ def test_press_drag_release_and_undo(hand, widget, viewer):
     np.testing.assert_array_equal(labels.data, whole)
 
 
+@pytest.mark.parametrize("tolerance", [None, 10.0])
+def test_a_press_grows_once(hand, widget, tolerance):
+    """The tolerance of the press is the one that is wanted until the mouse is dragged."""
+    start(hand)
+    if tolerance is not None:
+        widget.options.tolerance.setValue(tolerance)
+    grown = []
+    widget.mode.grow.growth.grown.connect(grown.append)
+    hand.press(40, 30)
+    hand.qtbot.wait(50)
+    hand.settle_growth()
+    assert [one.done for one in grown] == [True]
+    hand.drag(30)
+    hand.settle_growth()
+    assert grown[-1].tolerance > grown[0].tolerance
+    hand.release()
+
+
 def test_a_first_click_mostly_just_works(hand, widget):
     rng = np.random.default_rng(0)
     image = np.clip(discs() + rng.normal(0, 5, (80, 120)), 0, 255).astype(np.uint8)
@@ -289,6 +307,73 @@ def test_a_right_click_drops_what_is_pending_and_escape_too(hand, widget):
     hand.key(Qt.Key.Key_Escape)
     assert not widget.mode.on
     assert not widget.mode_button.isChecked()
+
+
+def test_undo_says_what_it_did_and_first_drops_what_is_pending(hand, widget):
+    labels = start(hand)
+    hand.click(40, 30)
+    made = labels.data.copy()
+    assert made.any()
+    hand.press(40, 85)
+    hand.settle_growth()
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert not widget.mode.grow.pending
+    assert hand.news == "Dropped."
+    hand.release()
+    np.testing.assert_array_equal(labels.data, made)
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert not labels.data.any()
+    assert hand.news.startswith("Undone.")
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert hand.news == "There is nothing to undo."
+    hand.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+    np.testing.assert_array_equal(labels.data, made)
+    assert hand.news.startswith("Redone.")
+    hand.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert hand.news == "There is nothing to redo."
+    hand.key(Qt.Key.Key_Escape)
+    assert not hand.news, "what was said of other labels stays"
+
+
+def test_the_keys_are_shown_where_they_count(hand, widget):
+    start(hand)
+    assert not widget.keys.isHidden()
+    widget.tools.buttons["split"].click()
+    assert widget.keys.isHidden()
+    widget.tools.buttons["grow"].click()
+    assert not widget.keys.isHidden()
+
+
+def test_the_brush_of_another_layer_ends_the_mode(hand, widget, viewer):
+    labels = start(hand)
+    other = viewer.add_labels(np.zeros((80, 120), np.uint8), name="other")
+    viewer.layers.selection.active = other
+    assert widget.mode.on, "another layer is only looked at"
+    other.mode = "paint"
+    assert not widget.mode.on
+    view = hand.view
+    hand.press(40, 30)
+    hand.drag(40)
+    hand.release()
+    assert other.data.any()
+    assert not labels.data.any(), "a stroke in one layer is a click in another"
+    assert hand.view == view, "the stroke moves the image"
+
+
+def test_hidden_labels_are_not_changed_unseen(hand, widget):
+    labels = start(hand)
+    labels.visible = False
+    hand.click(40, 30)
+    assert "is hidden" in hand.news
+    assert not labels.data.any()
+    labels.visible = True
+    hand.click(40, 30)
+    assert labels.data.any()
+    labels.visible = False
+    widget.tools.buttons["delete"].click()
+    hand.click(40, 30)
+    assert "is hidden" in hand.news
+    assert labels.data.any()
 
 
 def test_the_mode_takes_the_mouse_and_gives_it_back(hand, widget, viewer):
@@ -551,7 +636,7 @@ def test_points_grow_together_as_one_step(hand, widget, viewer):
     hand.qtbot.waitUntil(widget.points.button.isEnabled)
     widget.points.button.click()
     hand.qtbot.waitUntil(lambda: "2 objects from 2 points" in widget.panel.status.text(), timeout=60000)
-    assert "1 points were left out" in widget.panel.status.text()
+    assert "1 left out" in widget.panel.status.text()
     left, right = (image > 50) & (np.arange(120) < 60), (image > 50) & (np.arange(120) > 60)
     np.testing.assert_array_equal(labels.data, left + 2 * right)
     hand.key(Qt.Key.Key_Z, CONTROL)
@@ -673,7 +758,7 @@ def test_no_image_says_what_to_do(hand, widget, viewer, capfd):
 
 def test_labels_that_do_not_fit(hand, widget, viewer, capfd):
     for shape, kwargs, sentence in (
-        ((81, 60), {"scale": (1, 2)}, "have another size"),
+        ((81, 60), {"scale": (1, 2)}, "have another size or direction"),
         ((3, 80, 120), {}, "3 dimensions"),
         ((80, 120), {"translate": (0.5, 0)}, "lie between"),
         ((80, 120), {"translate": (200, 0)}, "lies beside"),

@@ -66,8 +66,7 @@ def test_an_error_names_titles(widget, viewer, qtbot):
     array[3, 3] = np.nan
     viewer.add_image(array)
     widget.choose("median")
-    settled(widget, qtbot)
-    assert "'Replace invalid pixels'" in widget.note.text()
+    qtbot.waitUntil(lambda: "'Replace invalid pixels'" in widget.note.text(), timeout=20000)
     widget.panel_of_operation.form.set_values({"size": 4})
     assert widget.note.text().startswith("Size = 4")
 

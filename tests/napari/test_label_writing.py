@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from itertools import pairwise
 
 import dask.array as da
 import numpy as np
@@ -299,6 +298,17 @@ def test_no_type_is_wide_enough():
         widen_labels(Labels(np.zeros((3, 3), np.uint8)), -1)
 
 
+def test_the_array_of_a_hidden_layer_from_before_is_left_alone():
+    array = np.ones((20, 20), np.uint8)
+    layer = Labels(array)
+    layer.visible = False
+    assert widen_labels(layer, 300)
+    assert write_mask(layer, (0, 0), np.ones((20, 20), bool), 300)
+    assert (array == 1).all()
+    layer.visible = True
+    assert (np.asarray(layer._slice.image.raw) == 300).all()
+
+
 @pytest.mark.parametrize("small", [0, 10**6])
 def test_the_next_label_is_free(small, monkeypatch):
     monkeypatch.setattr(highest_label, "SMALL", small)
@@ -461,20 +471,26 @@ def test_a_box_of_huge_labels_is_uploaded_alone(make_napari_viewer, monkeypatch)
     assert layer._updated_slice is None
 
 
-def test_one_step_on_the_screen(make_napari_viewer):
+def test_one_step_on_the_screen(make_napari_viewer, qtbot):
     """What is written, undone and drawn with the brush is what the canvas shows, in slices of a transposed volume."""
     viewer = make_napari_viewer(show=True)
     layer = viewer.add_labels(np.zeros((30, 40, 50), np.uint8), opacity=1)
     viewer.dims.order = (2, 1, 0)
     viewer.dims.set_current_step(2, 25)
     viewer.reset_view()
-    empty = viewer.screenshot(flash=False).astype(int)
-    pictures = [empty]
+
+    def picture():
+        return viewer.screenshot(flash=False).astype(int)
+
+    def changed(before):
+        return (np.abs(picture() - before).max(-1) > 30).mean() > 0.02
+
+    qtbot.waitUntil(lambda: picture().any())  # until the window is there, all is black
+    pictures = [picture()]
     for number in (1, 2):
         write_mask(layer, (5 * number, 10, 20), np.ones((8, 9, 10), bool), number)
-        pictures.append(viewer.screenshot(flash=False).astype(int))
-    for one, next_one in pairwise(pictures):
-        assert (np.abs(one - next_one).max(-1) > 30).mean() > 0.02
-    for picture in pictures[-2::-1]:
+        qtbot.waitUntil(lambda: changed(pictures[-1]))
+        pictures.append(picture())
+    for before in pictures[-2::-1]:
         layer.undo()
-        np.testing.assert_array_equal(viewer.screenshot(flash=False), picture)
+        qtbot.waitUntil(lambda before=before: np.array_equal(picture(), before))

@@ -239,9 +239,13 @@ def test_it_is_drawn_without_the_scene(viewer, qtbot):
     outline = Outline(viewer, layer)
     mask = np.ones((200, 200), bool)
     outline.show((0, 0), mask)
-    process()
     draws, painted = [], []
     viewer.window._qt_viewer.canvas._scene_canvas.events.draw.connect(draws.append)
+    while True:  # until the window has come to rest
+        draws.clear()
+        qtbot.wait(100)
+        if not draws:
+            break
     outline.widget.painted.connect(lambda: painted.append(1))
     for start in range(5):
         with qtbot.waitSignal(outline.widget.painted):

@@ -58,7 +58,7 @@ def widget(viewer, layer, journal, qtbot):
 
 
 def press(qtbot, button):
-    assert button.isEnabled(), button.toolTip()
+    qtbot.waitUntil(button.isEnabled)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 

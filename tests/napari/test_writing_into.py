@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_tessera.napari_plugin.clicking.locking import set_locked
 from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, changed_box
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
@@ -131,6 +132,22 @@ def test_what_was_written_is_a_step_of_the_recipe_until_it_is_undone(widget, vie
     assert f"{mask.name!r} was changed by hand since" in said.args[0]
     made = apply_to(widget, "remove_small", mask, qtbot).metadata["tessera"]["recipe"]
     assert [step["operation"] for step in made["steps"]] == ["remove_small"]
+
+
+def test_locked_objects_stay_as_they_are(widget, viewer, qtbot):
+    before = with_hole()
+    before[40:50, 10:30] = 2
+    before[44:46, 15:20] = 0
+    layer = viewer.add_labels(before.copy(), name="cells")
+    set_locked(layer, [2])
+    widget.choose("fill_holes", layer)
+    widget.into.layer = layer
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    filled = before.copy()
+    filled[15:20, 15:20] = 1
+    np.testing.assert_array_equal(layer.data, filled)
+    assert remembered(layer).recipe is None  # fill_holes alone does not make this
 
 
 def test_labels_that_were_removed_meanwhile_are_a_new_layer(widget, viewer, qtbot):

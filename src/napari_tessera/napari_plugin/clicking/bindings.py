@@ -123,9 +123,10 @@ class KeyBinding:
 
 
 def hold_still(viewer: ViewerModel, layer: Labels, *, still: bool) -> None:
-    """Keep the camera from being dragged, or let it go; zooming with the wheel stays."""
+    """Keep the camera from being dragged, or leave it to the active layer; zooming with the wheel stays."""
     layer.mouse_pan = not still
-    camera_of(viewer).mouse_pan = not still
+    active = viewer.layers.selection.active
+    camera_of(viewer).mouse_pan = not still and (active is None or active.mouse_pan)
 
 
 def _mouse(event: Any) -> Mouse:

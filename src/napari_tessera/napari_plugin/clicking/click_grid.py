@@ -92,7 +92,7 @@ def _shift(image: Layer, kept: list[int], labels: Labels, named: str) -> NDArray
     relative = np.linalg.solve(own, other)
     if np.abs((relative - np.eye(len(spatial))) * extent).max() > 0.25:
         raise InvalidInputError(
-            f"The pixels of {labels.name!r} have another size than those of {image.name!r}: {FITS}."
+            f"The pixels of {labels.name!r} have another size or direction than those of {image.name!r}: {FITS}."
         )
     moved = np.linalg.solve(own, image_origin[chosen] - origin[spatial])
     if np.abs(moved - np.round(moved)).max() > _MOST_SHIFT:

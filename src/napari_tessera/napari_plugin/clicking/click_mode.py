@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
@@ -12,6 +12,7 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.bindings import KeyBinding, MouseBinding, hold_still
 from napari_tessera.napari_plugin.clicking.correct_tools import TOOLS, CorrectTool
 from napari_tessera.napari_plugin.clicking.grow_tool import GrowTool
+from napari_tessera.napari_plugin.clicking.history import take_step
 from napari_tessera.napari_plugin.clicking.intent import KEYS
 from napari_tessera.napari_plugin.clicking.label_writing import check_writable
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
@@ -55,6 +56,7 @@ class ClickMode(QObject):
         self.viewer = viewer
         self._target = target
         self.labels: Labels | None = None
+        self._other: Layer | None = None
         self.tool = GROW
         self._mouse: Mouse | None = None
         self._keys: KeyBinding | None = None
@@ -98,8 +100,8 @@ class ClickMode(QObject):
         keys: dict[str, Callable[[Any], Any]] = {
             "Escape": self._on_escape,
             "Space": self._on_space,
-            "Control-Z": lambda _: self._undo(),
-            "Control-Shift-Z": lambda _: self._redo(),
+            "Control-Z": lambda _: self._step(back=True),
+            "Control-Shift-Z": lambda _: self._step(back=False),
         }
         self._keys = KeyBinding(self.viewer, labels, keys)
         hold_still(self.viewer, labels, still=True)
@@ -127,6 +129,7 @@ class ClickMode(QObject):
         if labels.mode == "pan_zoom":
             labels.cursor = "standard"
             hold_still(self.viewer, labels, still=False)
+        self.happened.emit("")
         self.toggled.emit(False)
         self.viewer.help = labels.help
 
@@ -232,17 +235,15 @@ class ClickMode(QObject):
         if self.labels is labels:
             hold_still(self.viewer, labels, still=True)
 
-    def _undo(self) -> None:
-        if self.labels is not None:
-            self.grow.cancel()
-            self.labels.undo()
-            self.tell()
-
-    def _redo(self) -> None:
-        if self.labels is not None:
-            self.grow.cancel()
-            self.labels.redo()
-            self.tell()
+    def _step(self, *, back: bool) -> None:
+        """Undo or redo a step; what is pending is the last thing that was done, and is dropped first."""
+        if self.labels is None:
+            return
+        if self.grow.pending or self.correct.busy:
+            self._cancel()
+            return
+        self.happened.emit(take_step(self.labels, back=back))
+        self.tell()
 
     def _look_at_keys(self) -> None:
         held = QApplication.queryKeyboardModifiers()
@@ -270,28 +271,38 @@ class ClickMode(QObject):
         self.viewer.layers.selection.events.active.connect(self._on_active)
         self.viewer.layers.events.removed.connect(self._on_removed)
         self.labels.events.mode.connect(self._on_layer_mode)
+        self._listen_to(self.viewer.layers.selection.active)
         self.viewer.dims.events.connect(self._on_dims)
+
+    def _listen_to(self, active: Layer | None) -> None:
+        """Follow the mode of the active layer, if that is not the labels, in place of the one before."""
+        if self._other is not None:
+            self._other.events.mode.disconnect(self._on_layer_mode)
+        self._other = None if active is self.labels else active
+        if self._other is not None:
+            self._other.events.mode.connect(self._on_layer_mode)
 
     def _unlisten(self, labels: Labels) -> None:
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._listen_to(None)
         labels.events.mode.disconnect(self._on_layer_mode)
         self.viewer.dims.events.disconnect(self._on_dims)
 
     def _on_active(self, _event: object) -> None:
         """Keep the mode while another layer is looked at, and end it for the tools of another one."""
-        active = self.viewer.layers.selection.active
         if self.labels is None:
             return
-        if active is not None and active is not self.labels and str(active.mode) != "pan_zoom":
-            self.leave()
-            return
-        hold_still(self.viewer, self.labels, still=True)
-        self.tell()
+        self._listen_to(self.viewer.layers.selection.active)
+        self._on_layer_mode()
+        if self.on:
+            hold_still(self.viewer, self.labels, still=True)
+            self.tell()
 
-    def _on_layer_mode(self, _event: object) -> None:
-        if self.labels is not None and self.labels.mode != "pan_zoom":
-            self.leave()  # the person has taken the brush
+    def _on_layer_mode(self, _event: object = None) -> None:
+        layers = self.labels, self._other
+        if self.on and any(layer is not None and str(layer.mode) != "pan_zoom" for layer in layers):
+            self.leave()  # the person has taken the brush, of this layer or of the one that is active
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self.labels:

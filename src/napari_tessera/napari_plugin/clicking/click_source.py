@@ -116,7 +116,7 @@ class ClickSource:
     """Channels."""
 
     def read(self, box: Box) -> NDArray[Any]:
-        """Return the pixels of a box of the frame, native and contiguous; the channels, if any, are the last axis."""
+        """Return the pixels of a box of the frame, native, maybe as a view; the channels, if any, are the last axis."""
         spans = {
             axis: slice(part.start - step, part.stop - step)
             for axis, part, step in zip(self.order, box, self.shift, strict=True)
@@ -131,7 +131,7 @@ class ClickSource:
             at = [place for place in self.places if isinstance(place, str)].index("c")
             pixels = np.take(np.moveaxis(pixels, at, -1), [one - first for one in self.chosen], axis=-1)
             pixels = pixels if self.channels else pixels[..., 0]
-        return np.ascontiguousarray(pixels, dtype=self.dtype)
+        return np.asarray(pixels, dtype=self.dtype)
 
 
 def labels_frame(

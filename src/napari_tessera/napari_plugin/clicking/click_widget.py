@@ -11,10 +11,10 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLay
 
 from napari_tessera.core.errors import InvalidInputError, TesseraError
 from napari_tessera.napari_plugin.clicking.channel_button import ChannelButton
-from napari_tessera.napari_plugin.clicking.click_mode import ClickMode
+from napari_tessera.napari_plugin.clicking.click_mode import GROW, ClickMode
 from napari_tessera.napari_plugin.clicking.click_source import Extent, channel_count
 from napari_tessera.napari_plugin.clicking.intent import KEYS
-from napari_tessera.napari_plugin.clicking.message_lines import MessageLines
+from napari_tessera.napari_plugin.clicking.message_lines import MessageLines, faint
 from napari_tessera.napari_plugin.clicking.new_labels import new_labels
 from napari_tessera.napari_plugin.clicking.object_bar import ObjectBar
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
@@ -48,6 +48,7 @@ class ClickWidget(JobWidget):
         self._make_layers()
         self._make_mode()
         self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
+        self.mode.happened.connect(self.points.forget)
         self.set_content(self._arrange())
         self._bind_shortcut()
         self._show_layers()
@@ -83,7 +84,10 @@ class ClickWidget(JobWidget):
         self._status = StatusText(self.viewer)
         self.keys = QLabel(KEYS)
         self.keys.setWordWrap(True)
-        self.keys.setEnabled(False)
+        self.keys.setGraphicsEffect(faint(self.keys))
+        policy = self.keys.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # nothing below it jumps
+        self.keys.setSizePolicy(policy)
         self.objects = ObjectBar(self.viewer, lambda: self.labels.layer)
         self.objects.said.connect(self.messages.tell)
         self.objects.changed.connect(self.mode.tell)
@@ -181,6 +185,7 @@ class ClickWidget(JobWidget):
         if not on:
             self.mode.leave()
             return
+        self.messages.tell("")
         if self.labels.layer is None and self.new_button.isEnabled():
             self._new_labels()
         if not self.mode.enter():
@@ -188,6 +193,7 @@ class ClickWidget(JobWidget):
 
     def _choose_tool(self, name: str) -> None:
         self.mode.choose_tool(name)
+        self.keys.setVisible(name == GROW)
         if not self.mode.on:
             self._switch(True)
 
@@ -197,7 +203,6 @@ class ClickWidget(JobWidget):
         self.mode_button.setText("Stop clicking (Esc)" if on else DISPLAY_NAME)
         if not on:
             self._status.show("")
-        self.keys.setVisible(self.mode.tool == "grow")
         if self._open:
             self.refresh()
 

@@ -37,13 +37,13 @@ def write_region(
     if not changed:
         return f"Nothing new for object {label}: drag to the right for more."
     if intent.action == "new":
-        return f"Object {label}: {np.count_nonzero(mask):,} {pixels_word(frame)}. {UNDO}"
+        return f"Object {label}: {pixels_words(frame, int(np.count_nonzero(mask)))}. {UNDO}"
     return f"Object {label} has grown. {UNDO}"
 
 
-def pixels_word(frame: LabelsFrame) -> str:
-    """Return what the pixels of `frame` are called."""
-    return "voxels" if len(frame.shape) == 3 else "pixels"
+def pixels_words(frame: LabelsFrame, count: int) -> str:
+    """Return how many pixels of `frame` there are, in words: ``"1 pixel"``, ``"2,701 voxels"``."""
+    return f"{count:,} {'voxel' if len(frame.shape) == 3 else 'pixel'}{'' if count == 1 else 's'}"
 
 
 def new_label(layer: Labels, count: int = 1) -> int:

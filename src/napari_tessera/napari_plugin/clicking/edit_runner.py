@@ -12,10 +12,11 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.click_source import Box, LabelsFrame
+from napari_tessera.napari_plugin.clicking.intent import CONTROL
 from napari_tessera.napari_plugin.clicking.label_writing import write_box
 from napari_tessera.pipeline.failures import describe_error
 
-UNDO = "Ctrl+Z undoes it."
+UNDO = f"{CONTROL}+Z undoes it."
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.click_source import Box, ClickSource, LabelsFrame
-from napari_tessera.napari_plugin.clicking.committing import pixels_word, replacing, write_region
+from napari_tessera.napari_plugin.clicking.committing import pixels_words, replacing, write_region
 from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner
 from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
 from napari_tessera.napari_plugin.clicking.live_growth import Grown, LiveGrowth
@@ -131,7 +131,9 @@ class GrowTool(QObject):
         under = label_at(frame, pixel)
         if under in {0, intent.label}:
             return intent
-        return Intent(intent.action, under, f"Object {under} is in the way: click beside it, or allow to enter others.")
+        return Intent(
+            intent.action, under, f"Object {under} is in the way: click beside it, or untick Stay out of other objects."
+        )
 
     def press(self, mouse: Mouse) -> None:
         """Begin a region at the mouse, or remove the object there."""
@@ -227,17 +229,17 @@ class GrowTool(QObject):
         pending = self._pending
         if pending is None:
             return
+        pending.latest = grown
         if pending.base is None:
             pending.base = grown.tolerance or (1.0 if pending.source.dtype.kind in "iu" else 1e-6)
             self._retune(pending)
-        pending.latest = grown
         assert self._outline is not None
         self._outline.show(*pending.source.frame.in_layer(grown.region.origin, grown.region.mask))
         if pending.released and pending.settled:
             self._commit(pending)
         elif pending.released:
-            unit = pixels_word(pending.source.frame)
-            self.said.emit(f"Growing … {grown.region.size:,} {unit}. Esc or a right-click drops it.")
+            size = pixels_words(pending.source.frame, grown.region.size)
+            self.said.emit(f"Growing … {size}. Esc or a right-click drops it.")
         else:
             self.said.emit(_describe(pending, grown))
 
@@ -256,7 +258,7 @@ class GrowTool(QObject):
         if intent.action == "replace":
             keep = locked_labels(labels) - {intent.label}
             work = replacing(intent.label, region.origin, region.mask, keep)
-            words = f"Object {intent.label} is these {region.size:,} {pixels_word(frame)} now."
+            words = f"Object {intent.label} is this region now: {pixels_words(frame, region.size)}."
             self._runner.run(Edit(frame, work, lambda _: words, words))
             return
         try:
@@ -288,8 +290,7 @@ def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Calla
 
 
 def _describe(pending: _Pending, grown: Grown) -> str:
-    unit = pixels_word(pending.source.frame)
-    size = f"{grown.region.size:,} {unit}, tolerance {grown.tolerance:.3g}."
+    size = f"{pixels_words(pending.source.frame, grown.region.size)}, tolerance {grown.tolerance:.3g}."
     grows = "" if grown.done else " Still growing."
     end = _ENDS.get(grown.region.ended or "", "")
     keys = "Right: more, left: less. Release: keep it, right-click: drop it."

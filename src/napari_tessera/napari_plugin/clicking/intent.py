@@ -57,10 +57,10 @@ class Intent:
         """What is being made while the button is held."""
         return {
             "new": "New object",
-            "extend": f"Object {self.label} and",
-            "add": f"Added to object {self.label}",
+            "extend": f"Extending object {self.label}",
+            "add": f"Adding to object {self.label}",
             "replace": f"In place of object {self.label}",
-            "subtract": f"Taken from object {self.label}",
+            "subtract": f"Taking from object {self.label}",
             "remove": f"Object {self.label}",
         }[self.action]
 
@@ -93,7 +93,9 @@ def intent_of(modifiers: Collection[str], under: int, selected: int, locked: Col
     else:
         action, label = ("extend", under) if under else ("new", 0)
     if action not in {"new", "extend", "remove"} and selected <= 0:
-        return Intent(action, 0, "No object is selected: click one into being first, or pick one with napari's picker.")
+        return Intent(
+            action, 0, "No object is selected: make one with a click first, or pick one with napari's picker."
+        )
     if label in locked:
         return Intent(action, label, locked_words(label))
     return Intent(action, label)

@@ -272,6 +272,8 @@ def _update_view(
     layer: Labels, box: Box, region: NDArray[Any], changed: NDArray[np.bool_], values: NDArray[Any] | int
 ) -> None:
     """Bring the pixels that napari keeps for showing up to date; where they are the layer's own, they are already."""
+    if not layer.visible:  # sliced anew once it is shown; until then what is kept may be an array that it has no more
+        return
     image = layer._slice.image
     if not layer._slicing_state.loaded or layer._slice.empty or np.shares_memory(layer.data, image.view):
         return

@@ -3,7 +3,7 @@
 import time
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGraphicsOpacityEffect, QLabel, QVBoxLayout, QWidget
 
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 
@@ -13,6 +13,13 @@ LONGEST_SECONDS = 0.25
 """While newer ones keep coming, as in a drag, there is a new text after this time at the latest."""
 _LINES = (4, 3)
 """Height of the two, in lines of text: they keep it, so that nothing below them jumps."""
+
+
+def faint(label: QLabel) -> QGraphicsOpacityEffect:
+    """Return what makes a label stand back behind others, and leaves it readable, in any theme."""
+    effect = QGraphicsOpacityEffect(label)
+    effect.setOpacity(0.7)
+    return effect
 
 
 class MessageLines(QWidget):

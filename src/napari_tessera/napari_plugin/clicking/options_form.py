@@ -1,7 +1,7 @@
 """The settings of a click as a small form."""
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QSpinBox, QWidget
 
 from napari_tessera.napari_plugin.clicking.options import ClickOptions, Criterion
 from napari_tessera.napari_plugin.forms.controls import FloatBox
@@ -76,7 +76,9 @@ class OptionsForm(QWidget):
         layout = QFormLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        layout.addRow("Pixels join", self.criterion)
+        # beneath its name: in a narrow window its words would be cut off beside it
+        layout.addRow(QLabel("Pixels join"))
+        layout.addRow(self.criterion)
         layout.addRow("First tolerance", self.tolerance)
         layout.addRow("Smoothing", self.smoothing)
         layout.addRow("Size limit", self.max_size)

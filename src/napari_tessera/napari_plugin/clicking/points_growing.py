@@ -88,13 +88,9 @@ class PointsGrowth:
         after[grown] = regions.labels[grown].astype(after.dtype) + after.dtype.type(first - 1)
         write_box(layer, frame.box_in_layer(regions.box), frame.in_layer(regions.origin, after)[1])
         layer.selected_label = first + count - 1
-        left = (
-            f" {self._left_out} points were left out: outside, in another slice, or on an object."
-            if self._left_out
-            else ""
-        )
+        left = f" {self._left_out} left out: outside, in another slice, or on an object." if self._left_out else ""
         cut = " Some reached the limit of what may be loaded." if regions.ended == "loaded" else ""
-        return f"{count} objects from {count} points.{left}{cut} {UNDO}"
+        return f"{'1 object from 1 point' if count == 1 else f'{count} objects from {count} points'}.{left}{cut} {UNDO}"
 
 
 def points_in(frame: LabelsFrame, points: Points, here: Any) -> NDArray[np.int64]:

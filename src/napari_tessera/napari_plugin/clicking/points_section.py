@@ -60,6 +60,11 @@ class PointsSection(QWidget):
             why_not or "Grow an object from each point, all at once: where two meet, they share. One step to undo."
         )
 
+    def forget(self) -> None:
+        """Say no more what was grown last: other things have been done since."""
+        if self._thread is None:
+            self._panel.say("")
+
     def cancel(self) -> None:
         """Stop; nothing is written."""
         if self._thread is not None:

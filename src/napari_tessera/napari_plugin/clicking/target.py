@@ -64,7 +64,7 @@ class Target:
         InvalidInputError
             If layers or view do not allow any.
         """
-        check_writable(self.labels)
+        _check_usable(self.labels)
         if self.image is None:
             raise InvalidInputError("Open an image to grow regions in: drop a file into napari.")
         options = self.options
@@ -78,7 +78,7 @@ class Target:
         InvalidInputError
             If the labels cannot be changed, or nothing of them is on screen.
         """
-        check_writable(self.labels)
+        _check_usable(self.labels)
         return labels_frame(self.viewer, self.labels, self.axes_of_labels(), self.options.extent)
 
     def axes_of_labels(self) -> str:
@@ -89,6 +89,13 @@ class Target:
             except InvalidInputError:
                 pass  # labels may be corrected without their image
         return possible_axes(self.labels)[0]
+
+
+def _check_usable(labels: Labels) -> None:
+    """Raise InvalidInputError if `labels` cannot be changed, or what changes in them would not be seen."""
+    check_writable(labels)
+    if not labels.visible:
+        raise InvalidInputError(f"{labels.name!r} is hidden: press the eye beside it in the layer list.")
 
 
 def place_in(frame: LabelsFrame, mouse: Mouse) -> NDArray[np.float64]:

@@ -65,6 +65,10 @@ class FilterPreview(QObject):
         self._taken = QTimer(self)
         self._taken.setSingleShot(True)
         self._taken.timeout.connect(self._tell_removed)
+        self._orphans: list[Layer | None] = []
+        self._sweep = QTimer(self)
+        self._sweep.setSingleShot(True)
+        self._sweep.timeout.connect(self._remove_orphans)
         self.shown = ShownPreview(viewer)
         self.engine = LivePreview(self._make_tasks, self)
         self.engine.arrived.connect(self._show)
@@ -91,13 +95,13 @@ class FilterPreview(QObject):
             self.engine.stop()
             self._asked = None
             self._watch([])
-            self.shown.remove()
+            self._take_away(before)
             return
         same = before is not None and before.layer is target.layer and before.axes == target.axes
         self._watch([target.layer, *target.layers.values()])
         if not same or before is None or type(before.operation) is not type(target.operation):
             self._asked = None
-            self.shown.remove()
+            self._take_away(before)
             self.engine.ask(fresh=True)
         else:
             self.engine.ask()
@@ -110,13 +114,32 @@ class FilterPreview(QObject):
         """Let go of the viewer, and end the thread."""
         self._target = None
         self.engine.close()
-        stop_timers(self._taken)
+        stop_timers(self._taken, self._sweep)
         for event in self._view_events():
             event.disconnect(self._view_moved)
         self._viewer.dims.events.ndisplay.disconnect(self._display_changed)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._watch([])
         self.shown.remove()
+        self._remove_orphans()
+
+    def _take_away(self, before: Target | None) -> None:
+        """Take the preview of `before` out of the viewer.
+
+        If its image has just been deleted, napari may be in the midst of deleting all that is selected, and stumbles
+        over a layer that has gone meanwhile: the preview goes afterwards.
+        """
+        if before is None or before.layer in self._viewer.layers:
+            self.shown.remove()
+            return
+        self._orphans.append(self.shown.let_go())
+        self._sweep.start()
+
+    def _remove_orphans(self) -> None:
+        for layer in self._orphans:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        self._orphans = []
 
     def _view_events(self) -> tuple[Any, ...]:
         camera, dims = camera_of(self._viewer).events, self._viewer.dims.events

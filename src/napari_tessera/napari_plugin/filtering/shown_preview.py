@@ -62,11 +62,16 @@ class ShownPreview:
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""
-        layer, self.layer = self.layer, None
-        self._hide_source()
+        layer = self.let_go()
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
+
+    def let_go(self) -> Layer | None:
+        """Return the layer, which stays in the viewer but is no preview any more."""
+        layer, self.layer = self.layer, None
+        self._hide_source()
         self._limits = None
+        return layer
 
     def _fits(self, plane: Any, source: Layer, *, as_labels: bool) -> bool:
         layer = self.layer

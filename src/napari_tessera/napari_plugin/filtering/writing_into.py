@@ -48,8 +48,9 @@ def changed_box(before: NDArray[Any], after: NDArray[Any]) -> Box | None:
 def write_result(target: Labels, after: NDArray[Any], box: Box | None, metadata: Mapping[str, Any]) -> bool:
     """Write the `box` of `after` into `target`, and let it remember how it was made; returns whether it changed.
 
-    The layer gets a wider type if numbers do not fit its own. What it remembers is left out where its type differs from
-    that of the result: a recipe would not give the same bytes.
+    The layer gets a wider type if numbers do not fit its own. Locked objects stay as they are. What the layer remembers
+    is left out where its type differs from that of the result, or locked objects do: a recipe would not give the same
+    bytes.
 
     Raises
     ------
@@ -58,16 +59,31 @@ def write_result(target: Labels, after: NDArray[Any], box: Box | None, metadata:
     """
     from napari_tessera.napari_plugin.clicking.label_writing import widen_labels, write_box
 
-    changed = False
+    changed, exact = False, True
     if box is not None:
-        widen_labels(target, int(after[box].max()))
-        changed = write_box(target, box, after[box])
+        new = _with_locked(target, box, after[box])
+        exact = new is None
+        new = after[box] if new is None else new
+        widen_labels(target, int(new.max()))
+        changed = write_box(target, box, new)
     made = metadata.get(METADATA_KEY, {})
     known = {**target.metadata.get(METADATA_KEY, {})}
     for key in (RECIPE_KEY, HASH_KEY, GRAPH_KEY):
         known.pop(key, None)
-        if target.data.dtype == after.dtype and key in made:
+        if exact and target.data.dtype == after.dtype and key in made:
             known[key] = made[key]
     if known:  # not its role: labels that somebody annotates with stay that
         target.metadata[METADATA_KEY] = known
     return changed
+
+
+def _with_locked(target: Labels, box: Box, after: NDArray[Any]) -> NDArray[Any] | None:
+    """Return `after` with the locked objects that the box of `target` has; None if that is no other."""
+    from napari_tessera.napari_plugin.clicking.locking import locked_labels
+
+    locked = np.array(sorted(locked_labels(target)), np.int64)
+    before = target.data[box]
+    if not locked.size or before.shape != after.shape:
+        return None
+    kept = (np.isin(before, locked) | np.isin(after, locked)) & (before != after)
+    return np.where(kept, before, after) if kept.any() else None

@@ -1,6 +1,7 @@
 """What the journal keeps of a layer beside its pixels, and a layer made of it again."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ class LayerFacts:
             translate=self.translate,
             units=tuple(None if unit in ("pixel", "") else unit for unit in self.units),
             classes=tuple(
-                LabelClass(id=number, name=known[number], color=colors[number]) for number in sorted(self.classes)
+                LabelClass(id=number, name=known[number], color=_hex(colors[number])) for number in sorted(self.classes)
             ),
             extra={
                 **self.plain,
@@ -139,6 +140,11 @@ def annotated_image(layer: Labels, others: list[Layer]) -> Image | None:
 def _extents_agree(layer: Labels, image: Image) -> bool:
     own, its = np.asarray(layer.extent.world), np.asarray(image.extent.world)
     return bool(np.allclose(own[:, -2:], its[:, -2:]))
+
+
+def _hex(color: str) -> str | None:
+    """Return a colour as the journal keeps it; None for one of another form, such as a name."""
+    return color if re.fullmatch("#([0-9a-fA-F]{2}){3,4}", color) else None
 
 
 def _plain_colormap(colormap: Any) -> dict[str, Any] | None:

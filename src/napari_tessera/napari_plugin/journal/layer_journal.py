@@ -116,7 +116,7 @@ class LayerJournal:
         assert self.array is not None
         try:
             records = records_of(message.edits, self.array.shape, self.array.dtype)
-        except UnknownEditError:
+        except (UnknownEditError, MemoryError):
             self._untold.suspect(0.0)
             return
         if records:
@@ -243,9 +243,9 @@ class LayerJournal:
 
     def drop_writer(self) -> None:
         """Let go of the files, without writing anything."""
-        writer, self._writer = self._writer, None
-        self._recovered, self._compacting = None, False
+        writer, self._writer, self._recovered, self._compacting = self._writer, None, None, False
         if writer is not None:
+            self._rewrite |= writer.base_pending  # a copy that is given up begins anew
             try:
                 writer.close()
             except StorageError:

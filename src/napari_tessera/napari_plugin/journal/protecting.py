@@ -96,8 +96,9 @@ class Journal(QObject):
         key = next(_keys)
         path = image.source.path if image is not None else None
         watch = LayerWatch(layer, key, writer.put, image.name if image is not None else "", str(path) if path else None)
+        message = watch.protect(empty=empty, at_once=at_once, folder=folder)
         self._watches[key], self._writers[key] = watch, writer
-        writer.put(watch.protect(empty=empty, at_once=at_once, folder=folder))
+        writer.put(message)
         self._timer.start()
         self.changed.emit()
         return ""

@@ -69,8 +69,8 @@ class SessionWork(QObject):
         home = current_session().folder
 
         def move(folder: SessionFolder) -> None:
+            remember_session(home, target)  # before: a crash in between leaves it listed
             folder.move(target)
-            remember_session(home, folder.path)
 
         self._with_session(session, lambda writer: writer.move(target), move, f"Moved to {target}.")
 

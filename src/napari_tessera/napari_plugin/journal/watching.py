@@ -226,6 +226,8 @@ def _copied(array: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _class_entries(layer: Labels) -> Any:
+    """Return what the plugin notes in a layer without an event: names and colours of classes, locked objects."""
     known = layer.metadata.get(METADATA_KEY, {})
-    entries = known.get("classes", {}) if isinstance(known, dict) else {}
-    return {number: dict(entry) for number, entry in entries.items()} if isinstance(entries, dict) else {}
+    entries, locked = (known.get("classes", {}), known.get("locked", ())) if isinstance(known, dict) else ({}, ())
+    classes = {number: dict(entry) for number, entry in entries.items()} if isinstance(entries, dict) else {}
+    return classes, tuple(locked)

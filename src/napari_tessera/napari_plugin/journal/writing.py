@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from napari_tessera.napari_plugin.journal.messages import (
     Pictured,
     Protect,
 )
+from napari_tessera.pipeline.failures import describe_error
 
 PAUSE_SECONDS = 0.05
 """A stroke is written when nothing has come for so long …"""
@@ -197,9 +198,9 @@ class SessionWriter:
         for journal in self._journals.values():
             journal.drop_writer()
         before = session.path
+        remember_session(self.home, target)  # before: a crash in between leaves it listed
         session.move(target)
         self.path = session.path
-        remember_session(self.home, session.path)
         for journal in self._journals.values():
             if journal.folder is not None and journal.folder.is_relative_to(before):
                 journal.folder = session.path / journal.folder.relative_to(before)
@@ -208,6 +209,15 @@ class SessionWriter:
     # the thread
 
     def _run(self) -> None:
+        try:
+            self._write_until_closed()
+        except Exception as error:  # noqa: BLE001  a thread that ends must say so
+            words = describe_error(error, report="what you painted")
+            problem = f"Saving has ended. {words} Save the layer with File ▸ Save Selected Layers."
+            self.states = {key: replace(state, unsaved=True, problem=problem) for key, state in self.states.items()}
+            self._shown = self._put
+
+    def _write_until_closed(self) -> None:
         while True:
             self._wait()
             closing = self._closing.is_set()
@@ -308,8 +318,8 @@ class SessionWriter:
             return None
         try:
             result = what(*arguments)
-        except (TesseraError, OSError) as error:
-            self._problems[key] = str(error)
+        except (TesseraError, OSError, MemoryError) as error:
+            self._problems[key] = str(error) or describe_error(error)
             self._retry[key] = now + RETRY_SECONDS
             return None
         if not self._journals[key].unsaved:

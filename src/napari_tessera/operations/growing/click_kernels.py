@@ -36,12 +36,6 @@ that has ever joined. Then the length of the cursor."""
 GOES_ON, UNREAD, CROWDED = 0, 1, 2
 """Why a loop has stopped: nothing is missing; it met a pixel that is not read yet; the queue is used up."""
 
-BATCH = 32
-"""How many pixels join, or a few more, before the mean is asked again."""
-LARGEST, ROUNDING = 1e290, 1e-12
-"""Below the first, products with a count of pixels are finite; the second is far more than sums and products of
-numbers are off by rounding, in relation to the largest of them."""
-
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def flood(
@@ -63,147 +57,43 @@ def flood(
 
     The mean is that of `totals` and `counts`, one number each, which take up what joins if `running`. It is at its end
     when nothing waits in its queue or more than `room` pixels would be in it.
-
-    While a few pixels join, the mean hardly moves: so most neighbours are surely near or surely far all that time, and
-    batches of them are taken without asking the mean again. One that is neither is compared exactly.
     """
+    zero = np.zeros(1, totals.dtype)[0]
     head, tail, first, last = cursor[HEAD], cursor[TAIL], cursor[STEP], cursor[HEAD] + budget
-    begin, most, most_new = tail, min(room, queue.size), BATCH + steps.size
-    total, count = totals[0], counts[0]
-    why, stopped = GOES_ON, False
+    most = min(room, queue.size)
+    total, count, limit = totals[0], counts[0], tolerance * counts[0]
+    begin, why, stopped = tail, GOES_ON, False
     while head < tail and head < last and not stopped:
-        if first == 0 and tail + most_new <= most:
-            known, end, full = tail, min(tail, last), tail + BATCH
-            mean, near, far = sure_distances(total, count, tolerance, most_new if running else 0)
-            head, tail = take_surely(values, stamps, base, unread, queue, head, tail, end, full, steps, mean, near, far)
-            if running:
-                total, count = with_joined(values, queue, known, tail, total, count)
-            if head == end or tail > full:
-                continue
-        tail, first, total, count = take_exactly(
-            values, stamps, base, unread, queue, head, tail, most, steps, first, total, count, running, tolerance
-        )
-        stopped = first < steps.size
-        if stopped and stamps[queue[head] + steps[first]] == unread:
-            why = UNREAD
-        elif stopped and tail < room:
-            why = CROWDED
-        elif not stopped:
-            head, first = head + 1, 0
-    for place in queue[begin:tail]:
-        cursor[LOWEST], cursor[HIGHEST] = min(cursor[LOWEST], place), max(cursor[HIGHEST], place)
+        here = np.int64(queue[np.uint64(head)])
+        for k in range(first, steps.size):
+            there = np.uint64(here + steps[np.uint64(k)])
+            stamp = np.int64(stamps[there])
+            if stamp < base:
+                value = values[there] + zero
+                if abs(total - value * count) < limit:
+                    if tail >= most:
+                        stopped, first = True, k
+                        why = GOES_ON if tail >= room else CROWDED
+                        break
+                    stamps[there] = base
+                    queue[np.uint64(tail)] = there
+                    tail += 1
+                    if running:
+                        total += value
+                        count += 1
+                        limit = tolerance * count
+            elif stamp == unread:
+                stopped, first, why = True, k, UNREAD
+                break
+        if not stopped:
+            head += 1
+            first = 0
+    if tail > begin:
+        cursor[LOWEST] = min(cursor[LOWEST], queue[begin:tail].min())
+        cursor[HIGHEST] = max(cursor[HIGHEST], queue[begin:tail].max())
     totals[0], counts[0] = total, count
     cursor[HEAD], cursor[TAIL], cursor[STEP], cursor[FULL] = head, tail, first, stopped and why == GOES_ON
     return why
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def sure_distances(total: Any, count: Any, tolerance: float, joining: int) -> tuple[float, float, float]:
-    """Return the mean, and the distances from it below which pixels are near, and from which on they are far, until
-    `joining` more have joined; 0 if the mean stays.
-    """
-    mean = total / count
-    largest = abs(mean) + tolerance
-    if joining == 0 and count == 1:
-        return mean, tolerance, tolerance  # the comparison is the exact one
-    if not largest < LARGEST:
-        return mean, 0.0, np.inf
-    # Each that joins moves the mean by less than its share of the tolerance; and all numbers are rounded.
-    slack = tolerance * joining / count + ROUNDING * largest
-    return mean, tolerance - slack, tolerance + slack
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def take_surely(
-    values: NDArray[Any],
-    stamps: NDArray[np.uint8],
-    base: int,
-    unread: int,
-    queue: NDArray[np.int32],
-    head: int,
-    tail: int,
-    end: int,
-    full: int,
-    steps: NDArray[np.int64],
-    mean: float,
-    near: float,
-    far: float,
-) -> tuple[int, int]:
-    """Take what waits before `end`, until `tail` passes `full` or a neighbour is not sure; return `head` and `tail`.
-
-    No branch depends on the noise of the image, which no processor foresees: each neighbour is queued and stamped, but
-    so that it counts only if it joins.
-    """
-    while head < end and tail <= full:
-        here = np.int64(queue[np.uint64(head)])
-        for k in range(steps.size):
-            there = np.uint64(here + steps[np.uint64(k)])
-            stamp = np.int64(stamps[there])
-            away = abs(values[there] - mean)
-            free, is_near = stamp < base, away < near
-            if (stamp == unread) | (free & (away < far) & (not is_near)):
-                return head, tail
-            joins = free & is_near
-            queue[np.uint64(tail)] = there
-            stamps[there] = base if joins else stamp
-            tail += joins
-        head += 1
-    return head, tail
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def with_joined(
-    values: NDArray[Any], queue: NDArray[np.int32], known: int, tail: int, total: Any, count: Any
-) -> tuple[Any, Any]:
-    """Return a total and a count with those who have joined since the queue ended at `known`."""
-    for at in range(known, tail):
-        total += values[queue[at]]
-        count += 1
-    return total, count
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def take_exactly(
-    values: NDArray[Any],
-    stamps: NDArray[np.uint8],
-    base: int,
-    unread: int,
-    queue: NDArray[np.int32],
-    head: int,
-    tail: int,
-    most: int,
-    steps: NDArray[np.int64],
-    first: int,
-    total: Any,
-    count: Any,
-    running: bool,
-    tolerance: float,
-) -> tuple[int, int, Any, Any]:
-    """Take one pixel from the queue, from its neighbour `first` on.
-
-    Returns
-    -------
-    The new `tail`; the neighbour at which it had to stop, or how many there are; the new total and count.
-    """
-    zero = total - total
-    here = np.int64(queue[head])
-    for k in range(first, steps.size):
-        there = here + steps[k]
-        stamp = np.int64(stamps[there])
-        if stamp == unread:
-            return tail, k, total, count
-        value = values[there] + zero
-        if stamp >= base or not abs(total - value * count) < tolerance * count:
-            continue
-        if tail >= most:
-            return tail, k, total, count
-        stamps[there] = base
-        queue[tail] = there
-        tail += 1
-        if running:
-            total += value
-            count += 1
-    return tail, steps.size, total, count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -310,3 +200,27 @@ def mark_outside(marks: NDArray[np.uint8], steps: NDArray[np.int64], queue: NDAr
                 marks[there] = 2
                 queue[waiting] = there
                 waiting += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def mark_seen(
+    seen: NDArray[np.bool_], stamps: NDArray[Any], low: int, unread: int, first: int, planes: int, strides: NDArray[Any]
+) -> None:
+    """Set what of `seen` has a stamp from `low` to below `unread` in any of `planes` behind each other.
+
+    Parameters
+    ----------
+    seen
+        Shape (lines, pixels).
+    low, unread
+        Of the type of the stamps.
+    first, strides
+        The place of the first pixel of the first plane, and by how much it grows from a plane and from a line to the
+        next.
+    """
+    for plane in range(planes):
+        for line in range(seen.shape[0]):
+            start = first + plane * strides[0] + line * strides[1]
+            row, marks = stamps[start : start + seen.shape[1]], seen[line]
+            for at in range(row.size):
+                marks[at] |= (row[at] >= low) & (row[at] < unread)

@@ -33,7 +33,8 @@ LARGE = 2**20
 LINE = 64
 """Pixels that may share a line of the cache."""
 ROOM_SIDE = {2: 4096, 3: 256}
-"""Sides of what there is room for in its arrays; if more is to be read, they are replaced by larger ones."""
+"""Sides of what there is room for in its arrays, longer where others are shorter; if more is to be read, they are
+replaced by larger ones."""
 
 
 @dataclass(frozen=True)
@@ -237,9 +238,11 @@ class Window:
     def _fill(self, box: Box) -> None:
         here, frame = self._place(box), self._frame
         self.values[here] = frame.prepared(box)
-        self.stamps[here] = 0
-        if frame.blocked is not None:
-            np.copyto(self.stamps[here], self.closed, where=frame.blocked(box))
+        stamps = self.stamps[here]
+        if frame.blocked is None:
+            stamps[...] = 0
+        else:
+            np.multiply(frame.blocked(box).view(np.uint8), stamps.dtype.type(self.closed), out=stamps)
 
     def _enclose(self) -> None:
         """Put the shell round what has been read."""
@@ -255,11 +258,15 @@ class Window:
 
 def _room_round(box: Box, shape: Sequence[int]) -> Box:
     """Return the part of a frame that is held in memory when `box` is read: all of one that is not very large."""
-    room = []
-    for part, n in zip(box, shape, strict=True):
-        side = min(max(part.stop - part.start, ROOM_SIDE[len(shape)]), n)
+    room, rest = list(box), ROOM_SIDE[len(shape)] ** len(shape)
+    shortest_first = sorted(range(len(shape)), key=lambda axis: shape[axis])
+    for done, axis in enumerate(shortest_first):
+        part, n = box[axis], shape[axis]
+        fair = int(rest ** (1 / (len(shape) - done)) + 1e-6)  # what the shorter axes leave is shared
+        side = min(max(part.stop - part.start, fair), n)
         start = min(max((part.start + part.stop - side) // 2, 0), n - side)
-        room.append(slice(start, start + side))
+        room[axis] = slice(start, start + side)
+        rest = max(rest // side, 1)
     return tuple(room)
 
 

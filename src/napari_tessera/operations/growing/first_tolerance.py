@@ -130,7 +130,7 @@ def _box_round(point: NDArray[np.int64], half: int, frame: Frame) -> Box:
 
 def _distances_input(frame: Frame, box: Box) -> NDArray[np.float32]:
     """Return the grey levels of a box as they are, with an axis of channels."""
-    pixels = replace(frame, edges=False, sigma=0.0).prepared(box).astype(np.float32)
+    pixels = replace(frame, edges=False, sigma=0.0).prepared(box).astype(np.float32, order="C")
     return pixels if frame.channels else pixels[..., None]
 
 

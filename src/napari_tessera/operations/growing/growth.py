@@ -138,15 +138,17 @@ class Growth:
     def _window_bounds(self) -> NDArray[np.int64]:
         """Return the lowest and highest coordinates in the window with its shell, shape (2, ndim)."""
         if self._bounded < self.size:
-            from napari_tessera.operations.growing.click_kernels import HIGHEST, LOWEST
+            from napari_tessera.operations.growing.click_kernels import HIGHEST, LOWEST, mark_seen
 
             # Along the first axis by the order of places; along the others by what is stamped between.
             self._bounds[:, 0] = self._cursor[[LOWEST, HIGHEST]] // self._strides[0]
             front, back = self._bounds[:, 0].tolist()
             inside = self.window.inside
-            stamps = self.window.stamps[(slice(front, back + 1), *inside[1:])]
-            mine = stamps == self._base if not self.many else (stamps >= self._base) & (stamps < self.window.unread)
-            seen = np.asarray(mine.any(axis=0))
+            seen = np.zeros([part.stop - part.start for part in inside[1:]], np.bool_)
+            corner = int(np.dot([front, *(part.start for part in inside[1:])], self._strides))
+            low, unread = self.window.stamps.dtype.type([self._base, self.window.unread])
+            lines = seen.reshape(-1, seen.shape[-1])
+            mark_seen(lines, self._flat_stamps, low, unread, corner, back - front + 1, self._strides)
             for axis in range(1, self.frame.ndim):
                 along = np.flatnonzero(np.moveaxis(seen, axis - 1, 0).reshape(seen.shape[axis - 1], -1).any(axis=1))
                 self._bounds[:, axis] = along[[0, -1]] + inside[axis].start
