@@ -111,6 +111,19 @@ def test_a_session_is_named_and_keeps_its_place(tmp_path: Path) -> None:
     assert SessionSpec.load(session.path / "session.yaml").name == "Kidney, day 3"
 
 
+def test_what_a_crash_has_left_is_offered_until_somebody_has_looked_at_it(tmp_path: Path) -> None:
+    session = annotated(tmp_path)
+    session._lock.release()  # as when the process dies
+    named = SessionFolder.open(session.path)
+    named.rename("Kidney")
+    named.close(as_found=True)
+    assert find_sessions(tmp_path)[0].unsaved
+    SessionFolder.open(session.path).close()
+    assert not find_sessions(tmp_path)[0].unsaved
+    SessionFolder.open(session.path).close(as_found=True)
+    assert not find_sessions(tmp_path)[0].unsaved
+
+
 @pytest.mark.parametrize("other_disk", [False, True])
 def test_a_session_is_moved_and_still_found(tmp_path: Path, monkeypatch: Any, other_disk: bool) -> None:
     home, target = tmp_path / "home", tmp_path / "share" / "kidney"

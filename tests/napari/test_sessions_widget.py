@@ -163,6 +163,17 @@ def test_after_a_crash_any_widget_offers_what_was_found(listed, viewer, layer, j
     assert bars(viewer) == []
 
 
+def test_what_is_opened_elsewhere_is_not_offered_any_more(listed, widget, viewer, layer, qtbot, monkeypatch):
+    crashed = leave_crashed(listed)
+    monkeypatch.setattr(offering, "_offered", set())
+    api.offer_found(viewer)
+    qtbot.waitUntil(lambda: bars(viewer) != [])
+    viewer.layers.clear()
+    widget.work.open(crashed, "cells")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    qtbot.waitUntil(lambda: bars(viewer) == [])
+
+
 def test_later_leaves_it_listed_and_remove_asks(listed, viewer, qtbot, monkeypatch):
     one, two = leave_crashed(listed, "one"), leave_crashed(listed, "two")
     sessions = [session for session in find_sessions(listed.path.parents[1]) if session.unsaved]

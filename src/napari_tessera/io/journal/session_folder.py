@@ -35,10 +35,13 @@ class SessionFolder:
         What ``session.yaml`` says.
     """
 
-    def __init__(self, path: Path, spec: SessionSpec, lock: SessionLock, disk: Disk) -> None:
+    def __init__(
+        self, path: Path, spec: SessionSpec, lock: SessionLock, disk: Disk, *, found_closed: bool = True
+    ) -> None:
         self.path, self.spec = path, spec
         self._lock, self._disk = lock, disk
         self._writers: list[JournalWriter] = []
+        self._found_closed = found_closed
 
     @classmethod
     def create(cls, home: Path, name: str = "", *, disk: Disk | None = None) -> Self:
@@ -82,12 +85,13 @@ class SessionFolder:
         SessionSpec.load(path / SESSION_FILE)  # before anything is written into a folder that may not be ours
         lock = SessionLock(path)
         try:
-            spec = SessionSpec.load(path / SESSION_FILE).model_copy(update={"closed": False})
+            found = SessionSpec.load(path / SESSION_FILE)
+            spec = found.model_copy(update={"closed": False})
             save_spec(spec, path / SESSION_FILE, disk)
         except BaseException:
             lock.release()
             raise
-        return cls(path, spec, lock, disk)
+        return cls(path, spec, lock, disk, found_closed=found.closed)
 
     @property
     def annotations(self) -> Path:
@@ -168,17 +172,18 @@ class SessionFolder:
         finally:
             self._lock = SessionLock(self.path)
 
-    def close(self) -> None:
+    def close(self, *, as_found: bool = False) -> None:
         """End all journals, note that all is well, and let others in; doing so twice does no harm.
 
-        A session with an array that has not been written as a whole counts as not closed: it is offered again.
+        A session with an array that has not been written as a whole counts as not closed: it is offered again. With
+        `as_found`, so does one that was not closed when it was opened: nobody has looked at what is in it.
         """
         try:
             with ExitStack() as all_of_them:
                 for writer in self._writers:
                     all_of_them.callback(writer.close)
-            whole = not any(writer.gave_up for writer in self._writers)
-            if whole and (self.path / SESSION_FILE).exists():
+            well = not any(writer.gave_up for writer in self._writers) and (self._found_closed or not as_found)
+            if well and (self.path / SESSION_FILE).exists():
                 self._save(closed=True)
         finally:
             self._writers.clear()

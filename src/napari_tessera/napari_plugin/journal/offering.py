@@ -85,6 +85,7 @@ class OfferBar(QWidget):
         self.status.setWordWrap(True)
         self.status.hide()
         layout.addWidget(self.status)
+        shared_journal().changed.connect(self._look_again)
 
     def restore(self, session: SessionSummary) -> None:
         """Read the session in a thread and add its layers."""
@@ -95,7 +96,7 @@ class OfferBar(QWidget):
             lambda: read_session(session.path),
             lambda read: self._restored(session, read),
             lambda why: self._failed(session, why),
-            lambda read: read.session.close(),
+            lambda read: read.session.close(as_found=True),
         )
 
     def remove(self, session: SessionSummary) -> None:
@@ -112,12 +113,22 @@ class OfferBar(QWidget):
 
     def settle(self, session: SessionSummary) -> None:
         """Take a session's row away; the bar goes with the last one."""
-        row = self.rows.pop(session.path, None)
-        if row is not None:
-            row.hide()
-            row.deleteLater()
+        self._settle(session.path)
+
+    def _settle(self, path: Path) -> None:
+        row = self.rows.pop(path, None)
+        if row is None:
+            return
+        row.hide()
+        row.deleteLater()
         if not self.rows:
             self.emptied()
+
+    def _look_again(self) -> None:
+        """Take away what has been opened, moved or removed elsewhere, as in the widget Sessions."""
+        for path in list(self.rows):
+            if not path.exists() or shared_journal().writer_at(path) is not None:
+                self._settle(path)
 
     def _restored(self, session: SessionSummary, read: ReadSession) -> None:
         show_session(self.viewer, shared_journal(), read)

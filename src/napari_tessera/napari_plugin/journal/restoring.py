@@ -73,7 +73,7 @@ def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSe
         if not layers:
             raise MissingInputError(" ".join(problems) or f"No labels were saved in the session {path}: remove it.")
     except BaseException:
-        session.close()
+        session.close(as_found=True)
         raise
     return ReadSession(session, tuple(layers), tuple(problems))
 

@@ -57,7 +57,7 @@ class SessionWork(QObject):
                 remember_session(home, path)
             return found
 
-        self._work(f"Reading {title} …", work, self.read.emit, lambda read: read.session.close())
+        self._work(f"Reading {title} …", work, self.read.emit, lambda read: read.session.close(as_found=True))
 
     def rename(self, session: SessionSummary, name: str) -> None:
         """Give a session a name."""
@@ -115,7 +115,7 @@ class SessionWork(QObject):
             try:
                 elsewhere(folder)
             finally:
-                folder.close()
+                folder.close(as_found=True)
 
         self._work("…", work, lambda _: self._say(said))
 
