@@ -65,6 +65,8 @@ class Life:
     def mark_storage(self) -> None:
         for name in ("compact", "copy_base", "end_base", "sync"):
             setattr(storage.JournalWriter, name, self.marked(name, getattr(storage.JournalWriter, name)))
+        for name in ("append", "sync"):
+            setattr(storage.JournalWriter, name, self.seeing(getattr(storage.JournalWriter, name)))
 
     def marked(self, name: str, method):
         def call(*args, **kwargs):
@@ -73,6 +75,17 @@ class Life:
                 return method(*args, **kwargs)
             finally:
                 self.say(f"< {name}")
+
+        return call
+
+    def seeing(self, method):
+        """Note what the layer holds when the writer writes: it may come before this process has noted it itself."""
+
+        def call(*args, **kwargs):
+            layer = getattr(self, "layer", None)
+            if layer is not None:
+                self.say(f"seen {checksum(layer.data)}")
+            return method(*args, **kwargs)
 
         return call
 

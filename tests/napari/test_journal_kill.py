@@ -47,6 +47,7 @@ class Life:
     gone_on_with: str | None = None
     killed: float = 0.0
     states: list[tuple[float, str]] = field(default_factory=list)
+    seen: list[tuple[int, str]] = field(default_factory=list)
     doing: str = ""
     writing: str = ""
     last_moment: float | None = None
@@ -76,6 +77,8 @@ class Life:
             match word:
                 case "state":
                     self.states.append((float(when), what))
+                case "seen":  # in the midst of an action, after so many states
+                    self.seen.append((len(self.states) - 1, what))
                 case "begin":
                     begun = [what]
                 case "end":
@@ -141,7 +144,8 @@ def check(life: Life) -> tuple[Path | None, str | None]:
     if not life.states:  # killed before it had begun
         return sessions[0].path, life.gone_on_with
     found = checksum(recovered.load())
-    at = max((index for index, (_, state) in enumerate(life.states) if state == found), default=None)
+    there = [(index, state) for index, (_, state) in enumerate(life.states)] + life.seen
+    at = max((index for index, state in there if state == found), default=None)
     assert at is not None, f"what is found was never there; {life.doing}, {life.writing}"
     assert at >= life.due(), f"state {at} of {len(life.states)}, {life.due()} was due; {life.doing}, {life.writing}"
     return sessions[0].path, found
