@@ -394,7 +394,7 @@ def test_what_is_cropped_away_is_not_looked_at() -> None:
 
 def test_isotropic_pixels_without_a_scale_are_refused_or_measured() -> None:
     volume = smooth((6, 20, 22))
-    with pytest.raises(InvalidInputError, match=r"does not say how long .* 'step_z'"):
+    with pytest.raises(InvalidInputError, match=r"does not say how long.*'step_z'"):
         nt.apply(ResampleIsotropic(), volume)
     with pytest.raises(InvalidInputError, match="set its scale"):
         nt.apply(ResampleIsotropicLabels(), volume.astype(np.uint16))
