@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
+# These look at what is drawn, which hundreds of windows opened before them in the same process disturb.
+ON_SCREEN := tests/napari/test_label_writing.py tests/napari/test_outline.py
 
 .PHONY: help demo test test-fast test-gui lint format install system bench docs figures screenshots sample-data manifest constraints clean
 
@@ -37,14 +39,16 @@ format: install
 # GUI tests one after another on a screen of their own, the others two at a time with one torch thread each.
 test: lint
 	$(BIN)/coverage erase
-	.ci/with-display $(BIN)/pytest -m gui --cov --cov-report=
+	.ci/with-display $(BIN)/pytest -m gui --cov --cov-report= $(ON_SCREEN)
+	.ci/with-display $(BIN)/pytest -m gui --cov --cov-append --cov-report= $(ON_SCREEN:%=--ignore=%)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui" -n 2 --cov --cov-append --cov-report=term
 
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow" -n 2 -q
 
 test-gui: install
-	.ci/with-display $(BIN)/pytest -m gui
+	.ci/with-display $(BIN)/pytest -m gui $(ON_SCREEN)
+	.ci/with-display $(BIN)/pytest -m gui $(ON_SCREEN:%=--ignore=%)
 
 # DATA=folder adds the comparison on real images (dsb2018/fluorescence).
 bench: install
