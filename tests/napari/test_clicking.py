@@ -3,14 +3,12 @@
 import gc
 import time
 import weakref
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent, QWheelEvent
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox, QPushButton
+from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QPushButton
 
 from napari_tessera.napari_plugin.clicking import live_growth
 from napari_tessera.napari_plugin.clicking.click_grid import match_grids
@@ -21,134 +19,9 @@ from napari_tessera.napari_plugin.clicking.options import ClickOptions
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
 from napari_tessera.napari_plugin.view_tracker import camera_of
 
+from .click_helpers import ALT, CONTROL, LEFT, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
+
 pytestmark = pytest.mark.gui
-
-PLAIN = Qt.KeyboardModifier.NoModifier
-SHIFT = Qt.KeyboardModifier.ShiftModifier
-CONTROL = Qt.KeyboardModifier.ControlModifier
-ALT = Qt.KeyboardModifier.AltModifier
-LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
-
-
-def discs(dtype=np.uint8):
-    """Return two discs of 100 and 140 on 20, each round a brighter core, without noise."""
-    y, x = np.mgrid[:80, :120]
-    image = np.full((80, 120), 20, dtype)
-    for column, value in ((30, 100), (85, 140)):
-        distance = np.hypot(y - 40, x - column)
-        image[distance < 18] = value
-        image[distance < 8] = value + 20
-    return image
-
-
-class Hand:
-    """A hand on the mouse over the canvas."""
-
-    def __init__(self, viewer, widget, qtbot):
-        self.viewer, self.widget, self.qtbot = viewer, widget, qtbot
-        self.canvas = viewer.window._qt_viewer.canvas
-        self.native = self.canvas.native
-        self.held = []
-
-    def spot(self, y, x, layer=None):
-        """Where on the canvas the pixel (y, x) of the displayed plane is."""
-        layer = layer or self.viewer.layers[0]
-        point = np.array(layer.world_to_data(np.asarray(self.viewer.dims.point)), float)
-        displayed = [d - (self.viewer.dims.ndim - layer.ndim) for d in self.viewer.dims.displayed]
-        point[displayed] = y, x
-        world = np.asarray(layer.data_to_world(point))[displayed]
-        view = self.canvas.view
-        mapped = (view.transform * view.scene.transform).map([world[1], world[0], 0, 1])
-        return QPoint(round(float(mapped[0] / mapped[3])), round(float(mapped[1] / mapped[3])))
-
-    def move(self, y, x):
-        self._move(self.spot(y, x), Qt.MouseButton.NoButton)
-
-    def _move(self, to, buttons):
-        where = QPointF(to), QPointF(self.native.mapToGlobal(to))
-        event = QMouseEvent(QEvent.Type.MouseMove, *where, Qt.MouseButton.NoButton, buttons, PLAIN)
-        QApplication.sendEvent(self.native, event)
-        self.qtbot.wait(10)  # napari passes on a move every 5 ms
-
-    def press(self, y, x, modifiers=PLAIN, button=LEFT):
-        self.at = self.spot(y, x)
-        QTest.mousePress(self.native, button, modifiers, self.at)
-
-    def drag(self, right, down=0):
-        self.at += QPoint(right, down)
-        self._move(self.at, LEFT)
-
-    def release(self, modifiers=PLAIN, button=LEFT):
-        QTest.mouseRelease(self.native, button, modifiers, self.at)
-        self.settle()
-
-    def click(self, y, x, modifiers=PLAIN):
-        self.press(y, x, modifiers)
-        self.settle_growth()
-        self.release(modifiers)
-
-    def line(self, *points):
-        self.press(*points[0])
-        for start, stop in pairwise(points):
-            for part in np.linspace(start, stop, 6)[1:]:
-                target = self.spot(*part)
-                self.drag(target.x() - self.at.x(), target.y() - self.at.y())
-        self.release()
-
-    def scroll(self, notches):
-        where = QPointF(self.at)
-        event = QWheelEvent(
-            where,
-            QPointF(self.native.mapToGlobal(self.at)),
-            QPoint(),
-            QPoint(0, 120 * notches),
-            LEFT,
-            PLAIN,
-            Qt.ScrollPhase.NoScrollPhase,
-            False,
-        )
-        QApplication.sendEvent(self.native, event)
-        self.settle_growth()
-
-    def key(self, key, modifiers=PLAIN):
-        QTest.keyClick(self.native, key, modifiers)
-        self.qtbot.wait(10)
-
-    def settle_growth(self):
-        grow = self.widget.mode.grow
-        self.qtbot.waitUntil(lambda: not grow.growth.busy, timeout=20000)
-
-    def settle(self):
-        mode = self.widget.mode
-        self.qtbot.waitUntil(
-            lambda: not mode.grow.pending and not mode.grow.busy and not mode.correct.busy, timeout=20000
-        )
-
-    @property
-    def view(self):
-        """What of the world the canvas shows."""
-        rect = self.canvas.view.camera.rect
-        return (*rect.pos, *rect.size)
-
-    @property
-    def line_text(self):
-        return self.messages.line.text()
-
-    @property
-    def news(self):
-        return self.messages.news.text()
-
-    @property
-    def messages(self):
-        """The lines of the widget, once they show what was said last: texts come a moment later."""
-        messages = self.widget.messages
-        self.qtbot.waitUntil(lambda: not messages._timer.isActive())
-        return messages
-
-    def clear(self):
-        """Take all layers away, as if napari had just been opened."""
-        self.widget.mode.leave()
-        self.viewer.layers.clear()
 
 
 @pytest.fixture
@@ -168,19 +41,6 @@ def widget(viewer, runner, qtbot):
 @pytest.fixture
 def hand(viewer, widget, qtbot):
     return Hand(viewer, widget, qtbot)
-
-
-def start(hand, image=None, labels=None, **kwargs):
-    """Open an image, make labels and switch the mode on; return the labels."""
-    viewer, widget = hand.viewer, hand.widget
-    viewer.add_image(discs() if image is None else image, **kwargs)
-    if labels is not None:
-        widget.labels.layer = viewer.add_labels(labels)
-    widget.mode_button.click()
-    assert widget.mode.on, widget.messages.news.text()
-    viewer.reset_view()
-    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=60000)
-    return widget.labels.layer
 
 
 def test_press_drag_release_and_undo(hand, widget, viewer):
@@ -241,12 +101,6 @@ def test_a_first_click_mostly_just_works(hand, widget):
     hand.click(50, 30)
     wanted = (discs() > 50) & (np.arange(120) < 60)
     assert (labels.data.astype(bool) & wanted).sum() / (labels.data.astype(bool) | wanted).sum() > 0.85
-
-
-def full_mask(grown, shape):
-    mask = np.zeros(shape, bool)
-    mask[grown.region.box] = grown.region.mask
-    return mask
 
 
 def test_the_wheel_widens_while_the_button_is_held_and_zooms_otherwise(hand, widget, viewer):

@@ -204,6 +204,8 @@ class ClickMode(QObject):
 
     def _hover(self, mouse: Mouse) -> None:
         self._mouse = mouse
+        if self.tool == GROW:
+            self.grow.hover(mouse)
         self.tell()
 
     def _scroll(self, notches: float) -> bool:
@@ -255,8 +257,7 @@ class ClickMode(QObject):
         modifiers = frozenset(name for name, flag in names.items() if held & flag)
         mouse = self._mouse
         if mouse is not None and mouse.modifiers != modifiers:
-            self._mouse = Mouse(mouse.world, mouse.canvas, modifiers, mouse.button)
-            self.tell()
+            self._hover(Mouse(mouse.world, mouse.canvas, modifiers, mouse.button))
 
     def _on_made(self, text: str) -> None:
         self.happened.emit(text)
@@ -309,6 +310,8 @@ class ClickMode(QObject):
             self.follow()
         elif self.grow.pending:
             self._cancel()
+        else:
+            self.grow.cancel()
 
     def _on_dims(self, _event: object) -> None:
         self._mouse = None

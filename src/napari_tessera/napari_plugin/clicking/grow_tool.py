@@ -1,25 +1,29 @@
 """Press, drag, release: a region that grows from the clicked pixel and becomes an object."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.utils import notifications
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.click_source import Box, ClickSource, LabelsFrame
 from napari_tessera.napari_plugin.clicking.committing import pixels_words, replacing, write_region
 from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner
+from napari_tessera.napari_plugin.clicking.growing_ahead import REST_MS, GrowingAhead
 from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
 from napari_tessera.napari_plugin.clicking.live_growth import Grown, LiveGrowth
 from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in
+
+if TYPE_CHECKING:
+    from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule
 
 PER_PIXEL = 1.012
 """By how much the tolerance grows with each pixel of the canvas that the mouse is dragged: twofold with 58."""
@@ -32,6 +36,39 @@ _ENDS = {
     "size": " It stopped at the size limit.",
     "loaded": " It stopped here: one click may not load more of the image. Click again where it ended.",
 }
+
+
+@dataclass(frozen=True)
+class _Click:
+    """Where a region begins, and what becomes of it."""
+
+    target: Target
+    source: ClickSource
+    pixel: NDArray[np.int64]
+    intent: Intent
+
+    @property
+    def rule(self) -> "ClickRule":
+        return self.target.options.rule(len(self.source.frame.shape))
+
+    @property
+    def key(self) -> Hashable:
+        """All that the region depends on but the pixels, which are told apart by their arrays alone."""
+        source, frame, options = self.source, self.source.frame, self.target.options
+        return (
+            (id(frame.layer.data), frame.dims, frame.start, frame.shape, frame.spacing),
+            (id(source.array), source.places, source.order, source.shift, source.chosen),
+            (tuple(self.pixel.tolist()), options, self.intent.label, locked_labels(frame.layer)),
+        )
+
+    def engine(self) -> "ClickFrame":
+        from napari_tessera.operations.growing.clicking import ClickFrame
+
+        source, frame = self.source, self.source.frame
+        blocked = blocked_reader(frame, self.intent.label, enter_others=self.target.options.enter_others)
+        return ClickFrame(
+            source.read, frame.shape, source.dtype, frame.spacing, source.channels, rule=self.rule, blocked=blocked
+        )
 
 
 @dataclass
@@ -103,6 +140,12 @@ class GrowTool(QObject):
         self.growth = LiveGrowth(self)
         self.growth.grown.connect(self._take)
         self.growth.failed.connect(self._fail)
+        self._ahead = GrowingAhead(self.growth)
+        self._hovered: Mouse | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._prepare)
         self._runner = EditRunner(viewer, self)
         self._runner.made.connect(self.made)
         self._runner.refused.connect(self.refused)
@@ -135,21 +178,27 @@ class GrowTool(QObject):
             intent.action, under, f"Object {under} is in the way: click beside it, or untick Stay out of other objects."
         )
 
+    def hover(self, mouse: Mouse) -> None:
+        """Let grow, unseen, what a press would begin, as soon as the mouse rests."""
+        if self._hovered is not None and self._hovered.canvas != mouse.canvas:
+            self._ahead.forget()
+        self._hovered = mouse
+        self._rest.start()
+
     def press(self, mouse: Mouse) -> None:
         """Begin a region at the mouse, or remove the object there."""
-        self.cancel()
+        self._rest.stop()
+        if self.pending:
+            self.cancel()
         try:
-            target = self._target()
-            source = target.source()
-            pixel = pixel_in(source.frame, mouse)
-            intent = self.intent(target, source.frame, pixel, mouse)
-            if intent.problem:
-                self.refused.emit(intent.problem)
-                return
-            if intent.action == "remove":
+            click = self._click(mouse)
+            if click.intent.problem:
+                self._fail(click.intent.problem)
+            elif click.intent.action == "remove":
+                self.cancel()
                 self.removal.emit(mouse)
-                return
-            self._begin(target, source, pixel, intent, mouse)
+            else:
+                self._begin(click, mouse)
         except (TesseraError, MemoryError, OSError) as error:
             self._fail(str(error) or type(error).__name__)
 
@@ -180,7 +229,9 @@ class GrowTool(QObject):
     def cancel(self) -> bool:
         """Drop what is being made; return whether there was anything."""
         was = self._pending is not None
-        self._pending = None
+        self._pending = self._hovered = None
+        self._rest.stop()
+        self._ahead.forget()
         self.growth.stop()
         if self._outline is not None:
             self._outline.hide()
@@ -199,26 +250,46 @@ class GrowTool(QObject):
         self.growth.close()
         self._runner.close()
 
-    def _begin(
-        self, target: Target, source: ClickSource, pixel: NDArray[np.int64], intent: Intent, mouse: Mouse
-    ) -> None:
-        from napari_tessera.operations.growing.clicking import ClickFrame
+    def _prepare(self) -> None:
+        if self.pending or self.busy or self._hovered is None:
+            return
+        try:
+            click = self._click(self._hovered)
+        except TesseraError:
+            self._ahead.forget()
+            return  # the press will say so
+        useless = click.intent.problem or click.intent.action == "remove" or self._waits(click)
+        if useless:
+            self._ahead.forget()
+        elif not self._ahead.holds(click.key):
+            layers = [layer for layer in (click.target.image, click.target.labels) if layer is not None]
+            self._ahead.begin(click.key, layers, click.engine(), click.pixel[None], click.target.options.tolerance)
 
-        frame = source.frame
-        rule = target.options.rule(len(frame.shape))
-        blocked = blocked_reader(frame, intent.label, enter_others=target.options.enter_others)
-        engine = ClickFrame(
-            source.read, frame.shape, source.dtype, frame.spacing, source.channels, rule=rule, blocked=blocked
-        )
-        ready = self._readiness.ready(len(frame.shape), source.dtype, source.channels, rule)
-        self._pending = _Pending(target, source, intent, mouse.canvas[0])
+    def _click(self, mouse: Mouse) -> _Click:
+        target = self._target()
+        source = target.source()
+        pixel = pixel_in(source.frame, mouse)
+        return _Click(target, source, pixel, self.intent(target, source.frame, pixel, mouse))
+
+    def _waits(self, click: _Click) -> bool:
+        """Whether a region cannot begin at once: pixels have to be loaded, or loops to be compiled."""
+        source = click.source
+        ready = self._readiness.ready(len(source.frame.shape), source.dtype, source.channels, click.rule)
+        return source.lazy or not ready
+
+    def _begin(self, click: _Click, mouse: Mouse) -> None:
+        target, waits = click.target, self._waits(click)
+        self._pending = _Pending(target, click.source, click.intent, mouse.canvas[0])
         if self._outlined is not target.labels:
             if self._outline is not None:
                 self._outline.close()
             self._outline, self._outlined = Outline(target.viewer, target.labels), target.labels
-        if source.lazy or not ready:
-            self.said.emit("Loading the image …" if ready else "Getting ready (a few seconds, once) …")
-        self.growth.begin(engine, pixel[None], target.options.tolerance, threaded=source.lazy or not ready)
+        if self._ahead.take(click.key):
+            self.growth.begin_prepared()
+            return
+        if waits:
+            self.said.emit("Getting ready (a few seconds, once) …" if self._readiness.busy else "Loading the image …")
+        self.growth.begin(click.engine(), click.pixel[None], target.options.tolerance, threaded=waits)
 
     def _retune(self, pending: _Pending) -> None:
         wanted = pending.wanted

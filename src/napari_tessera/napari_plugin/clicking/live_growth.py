@@ -20,6 +20,8 @@ SLICE_SECONDS = 0.008
 """How long the GUI thread grows at a time."""
 FIRST_SECONDS = 0.024
 """How long it grows when the button is pressed, before anything else is done."""
+AHEAD_SLICE_SECONDS, AHEAD_SECONDS = 0.004, 0.3
+"""How long it grows at a time, and at most, before the button has been pressed at all."""
 STEP_PIXELS = 100_000
 """So many pixels grow between two looks at the clock."""
 PATIENCE_SECONDS = 0.1
@@ -85,6 +87,8 @@ class LiveGrowth(QObject):
         self._wanted: _Wish | None = None
         self._running: Iterator[Grown | None] | None = None
         self._since = 0.0
+        self._ahead_until: float | None = None
+        self._kept: Grown | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -96,14 +100,30 @@ class LiveGrowth(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether something has not grown to its end yet."""
-        return self._wanted is not None or self._running is not None or self._in_thread > 0
+        """Whether something that is waited for has not grown to its end yet."""
+        under_way = self._wanted is not None or self._running is not None or self._in_thread > 0
+        return under_way and self._ahead_until is None
 
     def begin(self, frame: "ClickFrame", seeds: NDArray[np.int64], tolerance: float | None, *, threaded: bool) -> None:
         """Grow a new region, and in memory do the first slice at once; without a tolerance it is estimated."""
         self.stop()
         self._want(_Wish(self._number, _Click(frame, seeds, threaded), tolerance))
         if not threaded:
+            self._timer.stop()
+            self._slice(FIRST_SECONDS)
+
+    def prepare(self, frame: "ClickFrame", seeds: NDArray[np.int64], tolerance: float | None) -> None:
+        """Grow a region in memory that may be asked for next; nothing is told of it before `begin_prepared`."""
+        self.stop()
+        self._ahead_until = time.perf_counter() + AHEAD_SECONDS
+        self._want(_Wish(self._number, _Click(frame, seeds, threaded=False), tolerance))
+
+    def begin_prepared(self) -> None:
+        """Tell what has grown ahead, and go on with it as if it had begun just now."""
+        kept, self._kept, self._ahead_until = self._kept, None, None
+        if kept is not None and kept.done:
+            self.grown.emit(kept)
+        elif self._last is not None:
             self._timer.stop()
             self._slice(FIRST_SECONDS)
 
@@ -115,7 +135,7 @@ class LiveGrowth(QObject):
     def stop(self) -> None:
         """Give up; nothing of it is told any more."""
         self._number += 1
-        self._wanted = self._running = self._last = None
+        self._wanted = self._running = self._last = self._kept = self._ahead_until = None
         self._in_thread = 0
         self._timer.stop()
 
@@ -136,20 +156,34 @@ class LiveGrowth(QObject):
             self._timer.start()
 
     def _tick(self) -> None:
-        self._slice(SLICE_SECONDS)
+        if self._ahead_until is None:
+            self._slice(SLICE_SECONDS)
+        elif time.perf_counter() < self._ahead_until:
+            self._slice(AHEAD_SLICE_SECONDS)
 
     def _slice(self, seconds: float) -> None:
         end = time.perf_counter() + seconds
         try:
             latest = self._advance(end)
         except (TesseraError, MemoryError, OSError) as error:
-            self.stop()
-            self.failed.emit(describe_error(error))
+            self._give_up(error)
             return
         if self._running is not None or self._wanted is not None:
             self._timer.start()
-        if latest is not None:
+        if self._ahead_until is not None:
+            self._kept = latest or self._kept
+        elif latest is not None:
             self.grown.emit(latest)
+
+    def _give_up(self, error: Exception) -> None:
+        """Tell why it cannot be grown; what only grows ahead fails once more, and is told of, when it is asked for."""
+        if self._ahead_until is not None:
+            self._running = self._wanted = None
+            assert self._last is not None
+            self._wanted, self._last.click.started = self._last, False
+            return
+        self.stop()
+        self.failed.emit(describe_error(error))
 
     def _advance(self, end: float) -> Grown | None:
         now = time.perf_counter()
