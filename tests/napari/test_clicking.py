@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QPushButton
 
@@ -781,3 +781,50 @@ def test_the_form_is_the_defaults_and_every_control_explains_itself(widget, qtbo
     for kind in (QPushButton, QComboBox, QAbstractSpinBox, QCheckBox):
         for control in widget.findChildren(kind):
             assert control.toolTip(), (type(control), getattr(control, "text", str)())
+
+
+def test_an_object_locked_while_another_grows_stays(hand, widget):
+    labels = start(hand)
+    labels.data_setitem((np.array([40, 41]), np.array([28, 28])), 3)
+    widget.options.stay_out.setChecked(False)
+    hand.press(40, 35)
+    hand.settle_growth()
+    assert full_mask(widget.mode.grow.latest, labels.data.shape)[40, 28]
+    set_locked(labels, {3})
+    hand.release()
+    assert (labels.data == 3).sum() == 2
+    assert (labels.data == 4).sum() > 100
+
+
+def test_in_a_grid_the_image_is_clicked_and_the_labels_show_the_outline(hand, widget, viewer, qtbot):
+    labels = start(hand)
+    (viewer.canvas if hasattr(viewer, "canvas") else viewer).grid.enabled = True
+    image = viewer.layers[0]
+    nodes = {layer: hand.canvas.layer_to_visual[layer].node for layer in viewer.layers}
+
+    def on_canvas(layer):
+        x, y, _, w = nodes[layer].get_transform("visual", "canvas").map([30.5, 40.5, 0, 1])
+        return QPoint(round(x / w), round(y / w))
+
+    qtbot.waitUntil(lambda: abs(on_canvas(image).x() - on_canvas(labels).x()) > 100)
+    hand.at = on_canvas(image)
+    QTest.mousePress(hand.native, LEFT, PLAIN, hand.at)
+    hand.settle_growth()
+    outline = widget.mode.grow._outline.widget
+    qtbot.wait(50)
+    seen = outline.grab().toImage()
+    yellow = [
+        x
+        for x in range(seen.width())
+        for y in range(0, seen.height(), 3)
+        if seen.pixelColor(x, y).red() > 200 and seen.pixelColor(x, y).blue() < 60
+    ]
+    assert yellow
+    assert abs(np.mean(yellow) - on_canvas(labels).x()) < 10
+    hand.release()
+    assert labels.data[40, 30] == 1
+    hand.at = on_canvas(labels)
+    QTest.mousePress(hand.native, LEFT, ALT, on_canvas(labels))
+    QTest.mouseRelease(hand.native, LEFT, ALT, on_canvas(labels))
+    hand.settle()
+    assert not labels.data.any()

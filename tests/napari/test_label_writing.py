@@ -1,6 +1,7 @@
 """What is written into labels: undone step by step among strokes, shown at once, refused with a remedy; its history."""
 
 import gc
+import threading
 import weakref
 
 import dask.array as da
@@ -23,6 +24,7 @@ from napari_tessera.napari_plugin.clicking.label_writing import (
     write_box,
     write_mask,
 )
+from napari_tessera.napari_plugin.clicking.stepping import take_step
 
 pytestmark = pytest.mark.gui
 
@@ -86,14 +88,18 @@ def perform(layer, action):
         layer.data_setitem(tuple(np.array(arguments[0]).T), arguments[1])
 
 
-def check_sequence(layer, sequence):
+def check_sequence(layer, sequence, quick):
     """Do actions, keeping a plain list of states beside the layer."""
+    step = {
+        "undo": (lambda: take_step(layer, back=True)) if quick else layer.undo,
+        "redo": (lambda: take_step(layer, back=False)) if quick else layer.redo,
+    }
     states, at = [layer.data.copy()], 0
     for action in sequence:
         if action[0] in ("undo", "redo"):
             for _ in range(action[1]):
                 at = max(at - 1, 0) if action[0] == "undo" else min(at + 1, len(states) - 1)
-                getattr(layer, action[0])()
+                step[action[0]]()
         else:
             perform(layer, action)
             if not np.array_equal(layer.data, states[at]):
@@ -103,10 +109,10 @@ def check_sequence(layer, sequence):
         shown(layer)
         assert bound_history(layer).bytes_held < MOST_BYTES
     for _ in range(len(states)):
-        layer.undo()
+        step["undo"]()
     np.testing.assert_array_equal(layer.data, states[0])
     for _ in range(len(states)):
-        layer.redo()
+        step["redo"]()
     np.testing.assert_array_equal(layer.data, states[-1])
 
 
@@ -134,7 +140,7 @@ def test_undo_and_redo_among_strokes(data, ndim, dtype, public):
     with pytest.MonkeyPatch.context() as patch:
         if public:
             patch.setattr(label_writing, "_ATOM", None)
-        check_sequence(layer, sequence)
+        check_sequence(layer, sequence, data.draw(st.booleans(), label="quick steps"))
 
 
 @given(
@@ -333,18 +339,61 @@ def test_the_next_label_is_free(small, monkeypatch):
     assert next_label(layer) == 1
 
 
-def test_large_labels_are_not_looked_through_for_every_click(monkeypatch):
+@pytest.fixture
+def looks(monkeypatch):
+    """Names of the threads that have looked through an array."""
     monkeypatch.setattr(highest_label, "SMALL", 0)
     looks = []
     real = highest_label._look_through
-    monkeypatch.setattr(highest_label, "_look_through", lambda layer: looks.append(1) or real(layer))
+
+    def look(*args):
+        looks.append(threading.current_thread().name)
+        return real(*args)
+
+    monkeypatch.setattr(highest_label, "_look_through", look)
+    return looks
+
+
+def test_large_labels_are_not_looked_through_for_every_click(looks):
     viewer = ViewerModel()
     layer = viewer.add_labels(np.zeros((5, 20, 20), np.uint8))
     for click in range(5):
         viewer.dims.set_current_step(0, click)
         write_mask(layer, (click, 2, 2), SPOT[None], next_label(layer))
     assert next_label(layer) == 6
+    assert looks == ["tessera-highest-label"]
+
+
+def test_undo_and_redo_do_not_make_large_labels_be_looked_through(looks):
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    for number in (3, 9):
+        layer.paint((5, 5), number)
+        write_mask(layer, (9, number), SPOT, number)
+    assert next_label(layer) == 10
+    for _ in range(4):
+        layer.undo()
+        assert next_label(layer) == 10  # 9 may be brought back by a redo, and nothing else than it
+    layer.redo()
+    layer.data[3, 3] = 40  # a refresh from outside does
+    layer.refresh()
+    assert next_label(layer) == 41
+    assert set(looks) == {"tessera-highest-label"}
+    assert len(looks) == 2
+
+
+def test_large_labels_are_looked_through_ahead_and_only_once(looks):
+    layer = Labels(np.full((20, 20), 7, np.uint8))
+    highest_label.look_ahead(layer)
+    highest_label.look_ahead(layer)
+    assert next_label(layer) == 8
     assert len(looks) == 1
+    array = np.full((30, 40, 50), 3, np.uint16)
+    array[7, 8, 9] = 500
+    layer.data = array[::2, :, ::-1][:, 1:]  # neither contiguous nor of the first axis's order
+    layer.data[1, 1, 1] = 900
+    assert next_label(layer) in (4, 901)
+    layer.refresh()
+    assert next_label(layer) == 901
 
 
 # History
@@ -493,3 +542,27 @@ def test_one_step_on_the_screen(make_napari_viewer, qtbot):
     qtbot.waitUntil(lambda: 0.02 < lit() < 1.2 * one)
     layer.undo()
     qtbot.waitUntil(lambda: lit() < 0.001)
+
+
+def test_a_step_back_shows_its_box_alone_and_is_heard_of(make_napari_viewer, qtbot):
+    """Seen in what is sent to the screen: all of the layer for napari's own undo, the box for ours."""
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_labels(np.zeros((300, 400), np.uint16))
+    visual = viewer.window._qt_viewer.canvas.layer_to_visual[layer]
+    texture = visual.node._texture
+    sent, heard = [], []
+    upload = texture.scale_and_set_data
+    texture.scale_and_set_data = lambda data, **kwargs: (sent.append(data.shape[:2]), upload(data, **kwargs))
+    changed = []
+    visual.node.set_data = lambda data: changed.append(data.shape)
+    layer.events.set_data.connect(lambda _: heard.append(1))
+    write_mask(layer, (10, 20), np.ones((30, 40), bool), 3)
+    take_step(layer, back=True)
+    assert not layer.data.any()
+    take_step(layer, back=False)
+    assert layer.data.sum() == 3 * 30 * 40
+    assert sent == [(30, 40)] * 3
+    assert not changed
+    assert len(heard) == 2
+    layer.undo()
+    assert changed

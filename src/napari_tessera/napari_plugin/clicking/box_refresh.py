@@ -17,7 +17,7 @@ _NAMES = ("_updated_slice", "_slice_input", "_slice", "_transforms")
 def refresh_box(layer: Labels) -> None:
     """Show the box of `layer` that waits for it; listeners of ``labels_update`` hear of it as of a stroke."""
     steps = _thinning(layer)
-    visuals = [] if steps is None else _visuals_of(layer)
+    visuals = [] if steps is None else visuals_of(layer)
     box = getattr(layer, "_updated_slice", None)
     if steps is None or box is None or not visuals:
         layer._partial_labels_refresh()
@@ -53,7 +53,7 @@ def _thinning(layer: Labels) -> list[int] | None:
     return steps if any(step > 1 for step in steps) else None
 
 
-def _visuals_of(layer: Labels) -> list[Any]:
+def visuals_of(layer: Labels) -> list[Any]:
     """Return what draws `layer` in canvases: they listen to its strokes."""
     found = []
     for callback in layer.events.labels_update.callbacks:

@@ -12,10 +12,10 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.bindings import KeyBinding, MouseBinding, hold_still
 from napari_tessera.napari_plugin.clicking.correct_tools import TOOLS, CorrectTool
 from napari_tessera.napari_plugin.clicking.grow_tool import GrowTool
-from napari_tessera.napari_plugin.clicking.history import take_step
 from napari_tessera.napari_plugin.clicking.intent import KEYS
 from napari_tessera.napari_plugin.clicking.label_writing import check_writable
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
+from napari_tessera.napari_plugin.clicking.stepping import take_step
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, pixel_in
 
 GROW = "grow"

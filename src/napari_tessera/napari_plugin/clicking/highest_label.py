@@ -1,28 +1,65 @@
-"""The highest label of a layer, without looking at all of a large one at every question."""
+"""The highest label of a layer, without the GUI thread looking through a large one.
 
+What is wanted of it is a number that no object has. So for a large layer it never falls while that keeps its array:
+strokes raise it by what they write, undo and redo bring back only what was there before. Everything else is looked
+through in a thread, once, and again after a refresh that neither a stroke, nor the history, nor a slider explains.
+"""
+
+import threading
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from napari.layers import Labels
+from numpy.typing import NDArray
 
 SMALL = 2**22
 """Arrays up to so many pixels are simply looked through, in a few milliseconds."""
+_BLOCK = 2**22
+"""Pixels between two looks at whether anybody still wants to know."""
 
 
 def highest_label(layer: Labels) -> int:
     """Return a label that no label of `layer` is above, at least 0.
 
-    Of a small array it is the highest that there is. Of a large one it is the highest that there has been since it was
-    last looked through: strokes and what is undone and redone are followed, a replaced array and a refresh from outside
-    make it look again. What was written straight into the array without a refresh is not noticed.
+    Of a small array it is the highest that there is. Of a large one it is the highest that there was since the layer
+    got it. What was written straight into the array without a refresh is not noticed. If a large array is still being
+    looked through this waits for it, up to a fifth of a second per gigabyte: `look_ahead` begins it early.
     """
     if layer.data.size <= SMALL:
-        return _look_through(layer)
-    known = _KNOWN.get(layer)
-    if known is None:
-        known = _KNOWN[layer] = _Highest(layer)
-    return known.ask()
+        return _look_through(layer.data, threading.Event())
+    return _watch(layer).ask()
+
+
+def look_ahead(layer: Labels) -> None:
+    """Begin to look through a large layer, in a thread, so that `highest_label` need not wait later."""
+    if isinstance(layer.data, np.ndarray) and layer.data.size > SMALL:
+        _watch(layer)
+
+
+class _Look:
+    """Looks through an array in a thread."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.highest = 0
+        self._array: NDArray[Any] | None = array
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="tessera-highest-label")
+        self._thread.start()
+
+    def wait(self) -> int:
+        """Return the highest label, once it is known."""
+        self._thread.join()
+        return self.highest
+
+    def stop(self) -> None:
+        """Let it end; nobody asks any more."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        assert self._array is not None
+        self.highest = _look_through(self._array, self._stop)
+        self._array = None
 
 
 class _Highest:
@@ -30,43 +67,73 @@ class _Highest:
 
     def __init__(self, layer: Labels) -> None:
         self._layer = ref(layer)
-        self._value: int | None = None
         self._place = _shown_place(layer)
-        layer.events.data.connect(self._forget)
+        self._steps = _steps(layer)
+        self._written = 0  # the highest label that strokes have written into the array
+        self._look = _Look(layer.data)
+        layer.events.data.connect(self._replaced)
         layer.events.set_data.connect(self._shown_anew)
         layer.events.paint.connect(self._painted)
 
     def ask(self) -> int:
         """Return the highest label."""
-        layer = self._layer()
-        assert layer is not None
-        if self._value is None:
-            self._value = _look_through(layer)
-        return self._value
+        self._written = max(self._written, self._look.wait())
+        return self._written
 
-    def _forget(self) -> None:
-        self._value = None
+    def _replaced(self) -> None:
+        self._written = 0
+        self._look_again()
+
+    def _look_again(self) -> None:
+        layer = self._layer()
+        self._look.stop()
+        if layer is not None and isinstance(layer.data, np.ndarray):
+            self._look = _Look(layer.data)
 
     def _shown_anew(self) -> None:
-        """Look again after a refresh, but not because a slider was moved, which shows anew as well."""
+        """Look again after a refresh that is neither that of an undo or redo nor that of a slider."""
         layer = self._layer()
         if layer is None:
             return
         place, self._place = self._place, _shown_place(layer)
-        if place == self._place:
-            self._value = None
+        steps, self._steps = self._steps, _steps(layer)
+        if place == self._place and steps == self._steps:
+            self._look_again()
 
     def _painted(self, event: Any) -> None:
-        if self._value is not None:
-            for atom in event.value:
-                self._value = max(self._value, int(np.max(atom[-1])))
+        for atom in event.value:
+            self._written = max(self._written, int(np.max(atom[-1])))
+        layer = self._layer()
+        if layer is not None:
+            self._steps = _steps(layer)
 
 
 _KNOWN: WeakKeyDictionary[Labels, _Highest] = WeakKeyDictionary()
 
 
-def _look_through(layer: Labels) -> int:
-    return max(0, int(layer.data.max())) if layer.data.size else 0
+def _watch(layer: Labels) -> _Highest:
+    known = _KNOWN.get(layer)
+    if known is None:
+        known = _KNOWN[layer] = _Highest(layer)
+    return known
+
+
+def _look_through(array: NDArray[Any], stop: threading.Event) -> int:
+    """Return the highest label of `array`, at least 0; what it returns once it was stopped is worth nothing."""
+    if array.ndim > 1 and not array.flags.c_contiguous:
+        return max((_look_through(part, stop) for part in array), default=0)
+    flat, highest = array.reshape(-1), 0
+    for begin in range(0, flat.size, _BLOCK):
+        if stop.is_set():
+            break
+        highest = max(highest, int(flat[begin : begin + _BLOCK].max()))
+    return highest
+
+
+def _steps(layer: Labels) -> Any:
+    """Return what is different once something was painted, undone or redone."""
+    stacks = (getattr(layer, "_undo_history", ()), getattr(layer, "_redo_history", ()))
+    return tuple((len(stack), id(stack[-1]) if stack else 0) for stack in stacks)
 
 
 def _shown_place(layer: Labels) -> Any:

@@ -11,8 +11,6 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.clicking.intent import CONTROL
-
 MOST_BYTES = 256 * 2**20
 """What all steps of a layer, to be undone and to be redone, may take up by default."""
 
@@ -39,18 +37,6 @@ def bound_history(layer: Labels, most_bytes: int | None = None) -> "LabelHistory
         history.most_bytes = most_bytes
     history.trim()
     return history
-
-
-def take_step(layer: Labels, *, back: bool) -> str:
-    """Undo the last step in `layer`, or redo the last one undone; return what was done, as a sentence."""
-    steps = getattr(layer, "_undo_history" if back else "_redo_history", None)
-    if steps is not None and not steps:
-        return "There is nothing to undo." if back else "There is nothing to redo."
-    if back:
-        layer.undo()
-        return f"Undone. {CONTROL}+Shift+Z redoes it."
-    layer.redo()
-    return f"Redone. {CONTROL}+Z undoes it."
 
 
 class LabelHistory:

@@ -171,6 +171,14 @@ def next_label(layer: Labels) -> int:
     return highest_label(layer) + 1
 
 
+def show_box(layer: Labels, box: Box) -> None:
+    """Bring a box of a layer in which labels have changed to the screen; `knows_history` must hold."""
+    region = layer.data[box]
+    _update_view(layer, box, region, np.ones(region.shape, bool), region)
+    layer._accumulate_updated_slice(box)
+    refresh_box(layer)
+
+
 def boxes_of_step(step: Sequence[Any]) -> list[Box]:
     """Return which boxes one step of napari's history has changed; `step` is the value of ``events.paint``."""
     boxes = []
