@@ -2,12 +2,16 @@
 
 The demo runs in napari as for a person; pictures are taken on the way: the sample, a training with its preview, the
 prediction. Before it, the widget Filter & threshold with Otsu's thresholds, and Click to segment with a real mouse:
-press, drag, commit, split, merge. Names of files:
-``docs/images/{filter,click_press,click_drag,click_objects,click_split,click_merge,sample,train,predict}.png``; with
-``--filter`` the first alone, with ``--click`` those of the clicks alone.
+press, drag, commit, split, merge. Sessions: a napari is killed while it is painted in, and the next one offers what was
+painted. Names of files:
+``docs/images/{filter,click_press,click_drag,click_objects,click_split,click_merge,sample,train,predict}.png`` and
+``docs/images/session_{offer,list}.png``;
+with ``--filter`` the first alone, with ``--click`` those of the clicks alone, with ``--sessions`` those of sessions alone.
 """
 
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -158,6 +162,64 @@ def picture_click() -> None:
     viewer.close()
 
 
+PAINTED = "--paint-and-die"
+
+
+def paint_and_die() -> None:
+    """Make objects by clicks, wait until they are saved, and end as in a crash."""
+    from napari_tessera.io.journal.sessions import find_sessions
+    from napari_tessera.napari_plugin.journal.protecting import shared_journal
+    from napari_tessera.napari_plugin.session import current_session
+
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(*SIZE)
+    image, scribbles = viewer.open_sample("napari-tessera", "nuclei")
+    viewer.layers.remove(scribbles)
+    image.scale, image.units = (1, 1), ("pixel", "pixel")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", "Click to segment")
+    wait(1)
+    widget.mode_button.click()
+    viewer.reset_view()
+    wait_until(lambda: not widget.mode.readiness.busy)
+    mouse = Mouse(viewer)
+    for place in bright_places(image.data)[:12]:
+        mouse.press(place)
+        mouse.release()
+    home = current_session().folder
+    wait_until(lambda: bool(found := find_sessions(home)) and found[0].thumbnail is not None)
+    wait_until(lambda: all(not shared_journal().state(watch).unsaved for watch in shared_journal().watches()))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def picture_sessions() -> None:
+    """Take the pictures of what a crash leaves behind: the offer, and the list of sessions once it was restored."""
+    subprocess.run([sys.executable, __file__, PAINTED], check=False)
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(*SIZE)
+    image, scribbles = viewer.open_sample("napari-tessera", "nuclei")
+    viewer.layers.remove(scribbles)
+    image.scale, image.units = (1, 1), ("pixel", "pixel")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", "Sessions")
+    wait(1)
+    from napari_tessera.napari_plugin.journal.offering import OfferBar
+
+    window = viewer.window._qt_window  # noqa: SLF001  the bar is nobody's attribute
+    wait_until(lambda: bool(window.findChildren(OfferBar)))
+    (bar,) = window.findChildren(OfferBar)
+    wait(1)
+    viewer.reset_view()
+    take(viewer, "session_offer")
+    next(iter(bar.rows.values())).restore_button.click()
+    wait_until(lambda: any(layer.name != image.name for layer in viewer.layers))
+    wait(3)
+    widget.list_sessions()
+    wait(1)
+    widget.list.setCurrentRow(0)
+    viewer.reset_view()
+    take(viewer, "session_list")
+    viewer.close()
+
+
 def bright_places(image: np.ndarray) -> list[tuple[float, float]]:
     """Return the middles of bright objects, those near the middle of the image first."""
     from scipy import ndimage
@@ -208,12 +270,20 @@ def main() -> None:
     viewer.close()
 
 
+def choose() -> None:
+    """Take the pictures that were asked for; all of them without an option."""
+    asked = set(sys.argv[1:])
+    makers = {"--filter": picture_filter, "--click": picture_click, "--sessions": picture_sessions}
+    for option, make in makers.items():
+        if option in asked or not asked & set(makers):
+            make()
+    if not asked & set(makers):
+        main()
+
+
 if __name__ == "__main__":
+    if PAINTED in sys.argv:
+        paint_and_die()
     with tempfile.TemporaryDirectory() as folder:
         os.environ[HOME_VARIABLE] = folder
-        if "--click" not in sys.argv:
-            picture_filter()
-        if "--filter" not in sys.argv:
-            picture_click()
-        if not {"--filter", "--click"} & set(sys.argv):
-            main()
+        choose()

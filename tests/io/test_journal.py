@@ -3,6 +3,7 @@
 import errno
 import json
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.exporting import export_labels
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord, PointsRecord, ReplaceRecord, WidenRecord
 from napari_tessera.io.journal.recovery import recover
+from napari_tessera.io.journal.segments import glance
 from napari_tessera.io.journal.writer import JournalWriter
 from napari_tessera.io.opening import open_image
 
@@ -476,6 +478,85 @@ def test_a_missing_segment_is_reported(tmp_path: Path, monkeypatch: pytest.Monke
     recovered = recover(tmp_path / "layer")
     assert recovered.load().max() == 1
     assert len(recovered.damage) == 1
+
+
+@pytest.mark.parametrize("at", [0.01, 0.3, 0.6, 0.99])
+def test_a_flipped_bit_in_a_chunk_is_noticed_and_the_rest_is_there(tmp_path: Path, at: float) -> None:
+    labels = np.random.default_rng(0).integers(1, 900, (600, 1100)).astype(np.uint16)
+    writer = JournalWriter.create(tmp_path / "layer", header(labels.shape), labels, private=True)
+    writer.copy_base()
+    writer.close()
+    chunk = tmp_path / "layer" / "labels-1.zarr" / "c" / "0" / "1"
+    content = bytearray(chunk.read_bytes())
+    content[int(at * len(content))] ^= 4
+    chunk.write_bytes(content)
+    recovered = recover(tmp_path / "layer")
+    labels[:512, 512:1024] = 0
+    np.testing.assert_array_equal(recovered.load(), labels)
+    assert len(recovered.damage) == 1
+    assert "0-511, 512-1023" in recovered.damage[0]
+    again = JournalWriter.open(tmp_path / "layer")
+    again.append(BoxRecord(box((0, 5), (510, 520)), np.full((5, 10), 3, np.uint16)))
+    with pytest.raises(StorageError, match="damaged"):  # folding over it would hide it
+        again.compact()
+    again.close()
+    labels[0:5, 510:520] = 3
+    np.testing.assert_array_equal(recover(tmp_path / "layer").load(), labels)
+
+
+def test_layers_of_the_first_version_have_no_checksums_and_are_gone_on_with(tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 900, (40, 50)).astype(np.uint16)
+    writer = JournalWriter.create(tmp_path / "layer", header(), labels, private=True)
+    writer.copy_base()
+    writer.close()
+    store = tmp_path / "layer" / "labels-1.zarr"
+    description = json.loads((store / "zarr.json").read_text())
+    assert description["codecs"].pop() == {"name": "crc32c"}
+    (store / "zarr.json").write_text(json.dumps(description))
+    chunk = store / "c" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-4])
+    np.testing.assert_array_equal(recover(tmp_path / "layer").load(), labels)
+    again = JournalWriter.open(tmp_path / "layer")
+    again.append(stroke(7))
+    again.sync()
+    assert again.compact()
+    labels[2:5, 3:9] = 7
+    np.testing.assert_array_equal(zarr.open_array(store, mode="r")[:], labels)
+    np.testing.assert_array_equal(recover(tmp_path / "layer").load(), labels)
+
+
+def test_an_array_that_was_not_copied_as_a_whole_leaves_what_was_there_before_and_is_told(tmp_path: Path) -> None:
+    writer = JournalWriter.create(tmp_path / "layer", header((600, 1100)))
+    writer.append(stroke(7))
+    writer.append(MetadataRecord({"layer_name": "renamed"}))
+    writer.sync()
+    assert glance(tmp_path / "layer", 0).replaced is None
+    before = recover(tmp_path / "layer").load()
+    began = time.time()
+    other = np.ones((600, 1100), np.uint16)
+    writer.append(ReplaceRecord(other))
+    assert not writer.copy_base(lambda: True)
+    writer.append(stroke(9))
+    writer.append(MetadataRecord({"layer_name": "later"}))
+    writer.sync()  # and here it ends
+    recovered = recover(tmp_path / "layer")
+    np.testing.assert_array_equal(recovered.load(), before)
+    assert recovered.complete
+    assert recovered.replaced is not None
+    assert began <= recovered.replaced <= time.time()
+    seen = glance(tmp_path / "layer", 0)
+    assert (seen.replaced, seen.changes) == (recovered.replaced, {"layer_name": "renamed"})
+    again = JournalWriter.open(tmp_path / "layer")
+    again.append(stroke(8, (6, 9)))
+    again.sync()  # the number of the array is given to something else
+    assert recover(tmp_path / "layer").replaced is None
+    assert glance(tmp_path / "layer", 0).replaced is None
+    assert again.compact()
+    again.append(ReplaceRecord(other, private=True))
+    again.copy_base()
+    again.close()
+    assert recover(tmp_path / "layer").replaced is None
+    assert glance(tmp_path / "layer", LayerSpec.load(tmp_path / "layer" / "layer.yaml").folded).replaced is None
 
 
 def test_a_damaged_chunk_is_reported_and_the_others_are_there(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Out
 from napari_tessera.io.journal import segments, session_folder, session_lock
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.naming import file_name, free_name
-from napari_tessera.io.journal.records import BoxRecord
+from napari_tessera.io.journal.records import BoxRecord, MetadataRecord
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.session_lock import Holder, SessionLock, SessionTakenError, find_holder
-from napari_tessera.io.journal.sessions import find_sessions, remember_session, remove_session
+from napari_tessera.io.journal.sessions import find_sessions, remember_session, remove_leftovers, remove_session
 from napari_tessera.io.opening import open_image
 
 HEADER = LayerHeader(image_name="cells: a/b", layer_name="Labels", shape=(20, 30), dtype="uint8", axes="yx")
@@ -374,3 +374,37 @@ def test_a_session_that_ends_before_an_array_is_written_counts_as_not_closed(tmp
     session.open_layer(session.layers()[0])
     session.close()
     assert find_sessions(tmp_path)[0].closed
+
+
+def test_names_in_the_list_are_those_in_the_log(tmp_path: Path) -> None:
+    session = SessionFolder.create(tmp_path)
+    writer = session.create_layer(HEADER)
+    writer.append(MetadataRecord({"layer_name": "nuclei", "image_name": "embryo"}))
+    writer.sync()
+    (found,) = find_sessions(tmp_path)
+    assert (found.layers[0].layer_name, found.image_names) == ("nuclei", ("embryo",))
+    session.close()
+
+
+def test_a_removal_that_was_cut_off_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, elsewhere, kept = (annotated(tmp_path) for _ in range(3))
+    elsewhere.close()
+    elsewhere = SessionFolder.open(elsewhere.path)
+    elsewhere.move(tmp_path / "other" / "place")
+    remember_session(tmp_path, elsewhere.path)
+
+    def die(path: Path, **_: object) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    for session in (here, elsewhere):
+        session.close()
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("napari_tessera.io.journal.sessions.shutil.rmtree", die)
+            remove_session(session.path)
+    assert len(list(tmp_path.rglob(".*.removed"))) == 2
+    assert [session.path for session in find_sessions(tmp_path)] == [kept.path]
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.rglob(".*.removed"))
+    assert kept.path.exists()
+    kept.close()

@@ -1,4 +1,4 @@
-"""What the tests of the plugin share: a session folder of their own and a runner that is always closed."""
+"""What the tests of the plugin share: a session folder of their own, a runner that is always closed, a window."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -42,6 +42,43 @@ def runner(qapp: Any) -> Iterator[Any]:
     yield runner
     runner.close()
     runner.deleteLater()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def manifests_read_once() -> Iterator[None]:
+    """Plugins do not change while tests run; napari looks for them and reads their manifests with every new window."""
+    import npe2
+
+    found: list[int] = []
+    discover = npe2.PluginManager.discover
+
+    def once(*args: Any, **kwargs: Any) -> int:
+        if not found:
+            found.append(discover(*args, **kwargs))
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npe2.PluginManager, "discover", once)
+        yield
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Any) -> Any:
+    """Return napari's window, shown; files of tests that need another have a fixture of their own of this name."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1100, 800)
+    return viewer
+
+
+@pytest.fixture
+def widget(viewer: Any, runner: Any) -> Iterator[Any]:
+    """Give the widget Filter & threshold, docked; tests of other widgets have a fixture of their own of this name."""
+    from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
+
+    widget = FilterWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
+    yield widget
+    widget.close()
 
 
 @pytest.fixture

@@ -1,47 +1,141 @@
 """A napari that paints at random until it is killed; started by test_journal_kill.py.
 
 Everything heavy is imported once, then a process is forked for each life. There is no window: a real ViewerModel with a
-real Labels layer, and Qt's event loop on its offscreen platform. What the layer holds after each action, and after each
-dab of a stroke, is written into a trace file as a checksum with the time; so is what the writer's thread is at.
+real Labels layer, and Qt's event loop on its offscreen platform.
 
-Lines of standard input: ``SEED HOME TRACE [SESSION]``; SESSION is gone on with.
+The trace file tells what the layer has held, as checksums with times. They are noted in the GUI thread before the
+journal hears of what was done: at napari's own events, whose callbacks here come before those of the journal, after
+each action, and after each dab of a stroke. So whatever the journal can know of has been noted, and anything else that
+is found was never there. Begin and end of what the GUI thread and the writer's thread are at are noted too.
+
+Each line also has the seconds for which this process was held up so far: its two threads were ready to run and the
+computer gave them no core (Linux counts that), or the disk took longer than a tenth of a second to sync one file. The
+rest, such as a thread that waits for the interpreter, or a writer that is late, is the program's own.
+
+A life may have a *target*: once it has painted for a while, it does that next (in the GUI thread or in the writer's),
+and then asks a process of its own for SIGKILL, which comes a random moment later.
+
+Lines of standard input: ``SEED HOME TRACE TARGET [SESSION]``; SESSION is gone on with.
 """
 
+import gc
+import itertools
 import os
 import random
 import signal
+import struct
 import sys
+import tempfile
+import threading
 import time
 import zlib
 from pathlib import Path
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # the only one there always is that allows to fork
 
+import napari
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QApplication
 
+from napari_tessera.io.journal import disk
 from napari_tessera.io.journal import writer as storage
+from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_box, write_mask
-from napari_tessera.napari_plugin.journal import layer_journal
+from napari_tessera.napari_plugin.journal import layer_journal, watching, writing
+from napari_tessera.napari_plugin.journal.describing import facts_of
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import restore_session
 
 SHAPES = ((150, 220), (700, 900), (3, 90, 120), (1300, 1100))
+TARGETS = {
+    "stroke": 0.15, "undo": 0.002, "redo": 0.002, "replace": 0.01, "resize": 0.01, "click": 0.003,
+    "compact": 0.01, "copy_base": 0.005, "end_base": 0.008, "sync": 0.002,
+}  # fmt: skip
+"""What a life may be killed in, and within how many seconds of its beginning."""
+
+OF_THE_WRITER = ("compact", "copy_base", "end_base", "sync")
+REPLACING = ("replace", "resize")
+DISK_SECONDS = 0.1
+BEFORE_TARGET = (0.1, 0.9)
+"""Seconds of painting before the target."""
 
 
 def checksum(array: np.ndarray) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(array)):08x}-{array.dtype.name}-{'x'.join(map(str, array.shape))}"
 
 
+class Clock:
+    """How long this process was held up by the computer."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, int] = {}
+        self.disk = 0.0
+
+    def follow(self) -> None:
+        """Count the thread that calls this."""
+        thread = threading.get_native_id()
+        if thread not in self._files:
+            path = Path(f"/proc/self/task/{thread}/schedstat")
+            self._files[thread] = os.open(path, os.O_RDONLY) if path.exists() else -1
+
+    def held_up(self) -> float:
+        waited = 0.0
+        for file in list(self._files.values()):
+            if file >= 0:
+                waited += int(os.pread(file, 100, 0).split()[1]) / 1e9
+        return waited + self.disk
+
+    def timed(self, method):
+        def call(*args):
+            began = time.monotonic()
+            try:
+                return method(*args)
+            finally:
+                self.disk += max(0.0, time.monotonic() - began - DISK_SECONDS)
+
+        return call
+
+
+class Executioner:
+    """A process that sends SIGKILL to this one, a while after it was asked to."""
+
+    def __init__(self, trace: int) -> None:
+        reading, self._pipe = os.pipe()
+        victim = os.getpid()
+        if os.fork() == 0:
+            os.close(self._pipe)
+            asked = os.read(reading, 8)
+            if asked:  # otherwise the other process is gone already
+                end = time.monotonic() + struct.unpack("d", asked)[0]
+                time.sleep(max(0.0, end - time.monotonic() - 0.001))
+                while time.monotonic() < end:
+                    pass
+                os.write(trace, f"{time.time():.6f} 0 kill\n".encode())
+                os.kill(victim, signal.SIGKILL)
+            os._exit(0)
+        os.close(reading)
+
+    def kill_in(self, seconds: float) -> None:
+        os.write(self._pipe, struct.pack("d", seconds))
+
+
 class Life:
-    def __init__(self, seed: int, home: Path, trace: Path, session: Path | None) -> None:
+    def __init__(self, seed: int, home: Path, trace: Path, target: str, session: Path | None) -> None:
         os.environ["NAPARI_TESSERA_HOME"] = str(home)
         self.random = random.Random(seed)
         self.numbers = np.random.default_rng(seed)
         self.trace = os.open(trace, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        self.executioner = Executioner(self.trace)
+        self.target = target
+        self.armed_at = float("inf")
+        self.clock = Clock()
+        self.clock.follow()
+        if target in ("copy_base", "end_base") or self.random.random() < 0.4:
+            watching.COPY_BYTES = 2**15  # so that many arrays are copied while they are painted in
         self.application = QApplication([])
         self.viewer = ViewerModel()
         self.journal = Journal()
@@ -50,6 +144,24 @@ class Life:
             self.layer = self.new_layer()
         else:
             self.layer = restore_session(self.viewer, self.journal, session)[0]
+        for name in ("paint", "set_data", "data"):  # connected last, so called first
+            self.layer.events[name].connect(getattr(self, f"on_{name}"))
+        self.state()
+
+    def on_paint(self, event) -> None:
+        """Note what there is after a step of the history; napari may tell it before it writes."""
+        after = self.layer.data.copy()
+        for atom in event.value:
+            if hasattr(atom, "slice_key"):
+                after[atom.slice_key][... if atom.mask is None else atom.mask] = atom.new_value
+            else:
+                after[tuple(atom[0])] = atom[2]
+        self.say(f"state {checksum(after)}")
+
+    def on_set_data(self, _event) -> None:
+        self.state()
+
+    def on_data(self, _event) -> None:
         self.state()
 
     def new_layer(self) -> Labels:
@@ -63,49 +175,60 @@ class Life:
         return layer
 
     def mark_storage(self) -> None:
-        for name in ("compact", "copy_base", "end_base", "sync"):
+        for name in OF_THE_WRITER:
             setattr(storage.JournalWriter, name, self.marked(name, getattr(storage.JournalWriter, name)))
-        for name in ("append", "sync"):
-            setattr(storage.JournalWriter, name, self.seeing(getattr(storage.JournalWriter, name)))
+        for name in ("sync", "sync_folder"):
+            setattr(disk.Disk, name, self.clock.timed(getattr(disk.Disk, name)))
 
     def marked(self, name: str, method):
-        def call(*args, **kwargs):
+        def call(journal, *args):
+            if (name == "sync" and not journal.pending_bytes) or (name == "copy_base" and not journal.copying):
+                return method(journal, *args)
+            self.clock.follow()
             self.say(f"> {name}")
+            self.aim_at(name)
             try:
-                return method(*args, **kwargs)
+                return method(journal, *args)
             finally:
                 self.say(f"< {name}")
 
         return call
 
-    def seeing(self, method):
-        """Note what the layer holds when the writer writes: it may come before this process has noted it itself."""
-
-        def call(*args, **kwargs):
-            layer = getattr(self, "layer", None)
-            if layer is not None:
-                self.say(f"seen {checksum(layer.data)}")
-            return method(*args, **kwargs)
-
-        return call
+    def aim_at(self, name: str) -> None:
+        if name == self.target and time.monotonic() > self.armed_at:
+            self.armed_at = float("inf")
+            self.executioner.kill_in(self.random.uniform(0.0, TARGETS[name]))
 
     def say(self, text: str) -> None:
-        os.write(self.trace, f"{time.time():.6f} {text}\n".encode())
-
-    def state_of(self, layer: Labels) -> None:
-        self.say(f"state {checksum(layer.data)}")
+        os.write(self.trace, f"{time.time():.6f} {self.clock.held_up():.6f} {text}\n".encode())
 
     def state(self) -> None:
-        self.state_of(self.layer)
+        self.say(f"state {checksum(self.layer.data)}")
 
     def live(self, server: int) -> None:
-        while os.getppid() == server:
-            action = self.random.choice(self.actions())
+        if self.target != "-":
+            self.armed_at = time.monotonic() + self.random.uniform(*BEFORE_TARGET)
+        for turn in itertools.count():
+            if os.getppid() != server:
+                return
+            action = self.next_action(turn)
             self.say(f"begin {action.__name__}")
+            self.aim_at(action.__name__)
             action()
             self.state()
             self.say(f"end {action.__name__}")
             self.rest(self.random.choice((0.0, 0.0, 0.01, 0.03, 0.1, 0.4)))
+
+    def next_action(self, turn: int):
+        if time.monotonic() <= self.armed_at:
+            return self.random.choice(self.actions())
+        if self.target in ("copy_base", "end_base"):
+            return self.replace if turn % 2 else self.stroke
+        if self.target in OF_THE_WRITER or (self.target == "redo" and not self.layer._redo_history):
+            return self.undo if turn % 2 else self.dab
+        if self.target == "undo" and not self.layer._undo_history:
+            return self.stroke
+        return getattr(self, self.target)
 
     def actions(self):
         often = (self.dab, self.stroke, self.stroke, self.undo, self.undo, self.redo, self.fill, self.click, self.box)
@@ -218,29 +341,46 @@ class Life:
 
 
 def warm_up() -> None:
-    """Make napari import everything that it imports late, before lives are counted in seconds."""
-    viewer = ViewerModel()
-    layer = viewer.add_labels(np.zeros((20, 20), np.uint8))
-    layer.paint((5, 5), 1)
-    layer.fill((15, 15), 2)
-    layer.paint_polygon([(0, 0), (9, 0), (9, 9)], 3)
-    layer.undo()
-    write_mask(layer, (0, 0), np.ones((3, 3), bool), next_label(layer))
+    """Make napari import and compile everything that comes late, before lives are counted in seconds."""
+    for dtype, shape in itertools.product(
+        (np.uint8, np.uint16, np.int32, np.uint32, np.int64), ((20, 20), (3, 20, 20))
+    ):
+        viewer = ViewerModel()
+        layer = viewer.add_labels(np.zeros(shape, dtype))
+        corner = (0,) * (layer.ndim - 2)
+        layer.paint((*corner, 5, 5), 1)
+        layer.fill((*corner, 15, 15), 2)
+        layer.paint_polygon([(*corner, 0, 0), (*corner, 0, 9), (*corner, 9, 9)], 3)
+        layer.undo()
+        layer.data_setitem(tuple(np.array([0]) for _ in shape), 4)
+        write_mask(layer, (0,) * layer.ndim, np.ones((1, 3, 3)[-layer.ndim :], bool), next_label(layer))
+        layer.visible = False
+        layer.visible = True
+        facts_of(layer).header()
+    napari.current_viewer()
+    with tempfile.TemporaryDirectory() as home:
+        session = SessionFolder.create(Path(home))
+        writer = session.create_layer(facts_of(layer).header(), layer.data, private=True)
+        writer.copy_base()
+        session.close()
+    gc.collect()
+    gc.freeze()  # what is there is not copied in every life
 
 
 def main() -> None:
     warm_up()
     layer_journal.COMPACT_BYTES = 3000  # so that there is something to be killed in
-    layer_journal.COMPACT_LOOK_SECONDS = 0.1
+    layer_journal.COMPACT_LOOK_SECONDS = 0.05
+    writing.IDLE_SECONDS = 0.02  # so that the log is folded and arrays are compared in the pauses
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = os.getpid()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        seed, home, trace, *session = line.rstrip("\n").split("\t")
+        seed, home, trace, target, *session = line.rstrip("\n").split("\t")
         pid = os.fork()
         if pid == 0:
-            Life(int(seed), Path(home), Path(trace), Path(session[0]) if session else None).live(server)
+            Life(int(seed), Path(home), Path(trace), target, Path(session[0]) if session else None).live(server)
             os._exit(0)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()

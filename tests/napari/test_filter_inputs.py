@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.filtering import applying
-from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
 from napari_tessera.napari_plugin.filtering.operation_inputs import (
     OperationInputs,
     frequencies,
@@ -24,21 +23,6 @@ from napari_tessera.pipeline.api import apply
 from .filter_helpers import apply_to, cells, click, finished, preview_of, settled
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1100, 800)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner):
-    widget = FilterWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
-    yield widget
-    widget.close()
 
 
 def stripes(period, shape=(64, 64)):

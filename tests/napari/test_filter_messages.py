@@ -8,7 +8,7 @@ from napari.utils import notifications
 from qtpy.QtCore import QCoreApplication, QEvent
 
 from napari_tessera.napari_plugin.filtering import applying
-from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
+from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.runner import RunState
 
@@ -16,21 +16,6 @@ from .conftest import fake_job
 from .filter_helpers import cells, click, finished, preview_of, settled
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1100, 800)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner):
-    widget = FilterWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
-    yield widget
-    widget.close()
 
 
 @pytest.mark.parametrize(

@@ -24,21 +24,6 @@ from .filter_helpers import apply_to, cells, click, finished, preview_of, save, 
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1100, 800)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner, qtbot):
-    widget = FilterWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
-    yield widget
-    widget.close()
-
-
 def test_an_empty_viewer_says_what_to_do(widget):
     assert not widget.apply_button.isEnabled()
     assert "Open an image" in widget.panel.status.text()

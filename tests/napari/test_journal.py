@@ -500,6 +500,47 @@ def test_a_folder_that_may_not_be_written(journal, layer, monkeypatch):
     wait_until(lambda: is_saved(journal, layer))
 
 
+@pytest.mark.parametrize(
+    "classes", [7, [1, 2], {1: "cell"}, {"cell": {"name": "cell", "color": "red"}}, {1: {"color": "red"}}, {1: None}]
+)
+def test_odd_names_of_classes_are_told_in_a_sentence_and_the_rest_is_saved(journal, classes):
+    layer = annotation()
+    layer.metadata["tessera"] = {"classes": classes, "locked": 3}
+    assert journal.protect(layer, empty=True) == ""
+    assert len(journal.told) == 1
+    assert "unknown form" in journal.told[0]
+    layer.paint((5, 5), 1)
+    wait_until(lambda: is_saved(journal, layer))
+    assert saved_header(journal, layer).classes == ()
+
+
+SCRIPT = """
+import os, sys
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtWidgets import QApplication
+application = QApplication([])
+from napari_tessera.napari_plugin.journal.api import protect_layer
+layer = Labels(np.zeros((60, 80), np.uint8), name="cells")
+assert protect_layer(layer, empty=True) == ""
+layer.paint((30, 30), 3)
+if sys.argv[1] == "layer":
+    del layer
+if sys.argv[1] == "error":
+    raise ValueError("a mistake")
+"""
+
+
+@pytest.mark.parametrize("how", ["end", "layer", "error"])
+def test_a_script_that_ends_without_an_event_loop_closes_its_session(session_folder, how):
+    done = subprocess.run([sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == ((1, True) if how == "error" else (0, False)), done.stderr
+    (session,) = find_sessions(session_folder)
+    assert session.closed
+    assert recover(session.layers[0].folder).load()[30, 30] == 3
+
+
 # sessions
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,12 +12,17 @@ from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
+from napari_tessera.io.journal.records import MetadataRecord
 from napari_tessera.io.journal.recovery import recover
+from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import find_sessions
+from napari_tessera.io.journal.writer import JournalWriter
 from napari_tessera.io.opening import open_image
-from napari_tessera.napari_plugin.journal import api, offering, protecting
+from napari_tessera.napari_plugin.journal import api, offering, protecting, watching
 from napari_tessera.napari_plugin.journal.offering import OfferBar
+from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.protecting import Journal
+from napari_tessera.napari_plugin.journal.restoring import restore_session
 from napari_tessera.napari_plugin.journal.sessions_widget import SessionsWidget
 from napari_tessera.napari_plugin.journal.telling import ago, moment
 
@@ -172,6 +178,91 @@ def test_what_is_opened_elsewhere_is_not_offered_any_more(listed, widget, viewer
     widget.work.open(crashed, "cells")
     qtbot.waitUntil(lambda: len(viewer.layers) == 1)
     qtbot.waitUntil(lambda: bars(viewer) == [])
+
+
+def test_an_array_that_was_not_saved_as_a_whole_is_said_where_it_is_offered(
+    widget, viewer, layer, journal, qtbot, monkeypatch
+):
+    monkeypatch.setattr(watching, "COPY_BYTES", 0)
+    press(qtbot, widget.protect_button)
+    layer.paint((20, 30), 3)
+    qtbot.waitUntil(lambda: is_saved(journal, layer))
+    before = layer.data.copy()
+    monkeypatch.setattr(JournalWriter, "copy_base", lambda *_: False)  # it takes its time
+    layer.data = np.ones_like(layer.data)
+    layer.paint((40, 50), 5)
+    (writer,) = journal.writers()
+    folder = journal.state(journal.watch_of(layer)).folder
+    qtbot.waitUntil(lambda: recover(folder).replaced is not None)
+    crashed = leave_crashed(find_sessions(writer.home)[0])
+    bar = offering.show_offer(viewer, [session for session in find_sessions(writer.home) if session.path == crashed])
+    assert "got another array at" in bar.rows[crashed].text.text()
+    told = []
+    monkeypatch.setattr(offering.notifications, "show_warning", told.append)
+    viewer.layers.clear()
+    press(qtbot, bar.rows[crashed].restore_button)
+    qtbot.waitUntil(lambda: told != [])
+    assert "this is what it held before" in told[0]
+    np.testing.assert_array_equal(viewer.layers[0].data, before)
+
+
+def test_the_bar_follows_what_is_done_elsewhere(listed, viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(offering, "LOOK_MS", 50)
+    crashed = leave_crashed(listed)
+    (crashed / "thumbnail.png").unlink(missing_ok=True)
+    bar = offering.show_offer(viewer, [session for session in find_sessions(listed.path.parents[1]) if session.unsaved])
+    row = bar.rows[crashed]
+    qtbot.waitUntil(lambda: not row.picture.pixmap().toImage().allGray())  # drawn from the labels
+    with closing_as_found(crashed) as session:
+        session.rename("week 1")
+    qtbot.waitUntil(lambda: "week 1" in row.text.text())
+    with closing_as_found(crashed) as session:
+        writer = session.open_layer(session.layers()[0])
+        writer.append(MetadataRecord({"layer_name": "nuclei"}))
+    qtbot.waitUntil(lambda: "nuclei" in row.text.text())
+    SessionFolder.open(crashed).close()
+    qtbot.waitUntil(lambda: bars(viewer) == [])
+
+
+@contextmanager
+def closing_as_found(path):
+    session = SessionFolder.open(path)
+    try:
+        yield session
+    finally:
+        session.close(as_found=True)
+
+
+def test_a_session_without_a_picture_shows_its_labels_in_the_list(listed, widget, qtbot):
+    crashed = leave_crashed(listed)
+    (crashed / "thumbnail.png").unlink(missing_ok=True)
+    widget.list_sessions()
+    qtbot.waitUntil(
+        lambda: any(path == crashed and picture is not None for (path, _), picture in widget.list._drawn.items())
+    )
+    sessions = widget.list.find(listed.path.parents[1])
+    session = next(session for session in sessions if session.path == crashed)
+    picture = picture_of_labels(session)
+    assert picture.shape == (64, 80, 3)
+    assert picture[20, 30].any()
+    assert not picture[50, 70].any()
+
+
+def test_layers_come_back_in_their_order(widget, viewer, layer, journal, qtbot):
+    names = ["zebra", "ant", "moth"]
+    layers = [viewer.add_labels(np.zeros((64, 80), np.uint8), name=name) for name in names]
+    for each in layers:
+        journal.protect(each, empty=True)
+        each.paint((5, 5), 1)
+    viewer.layers.move(viewer.layers.index(layers[2]), 0)
+    qtbot.waitUntil(lambda: all(is_saved(journal, each) for each in layers))
+    folders = {each.name: journal.state(journal.watch_of(each)).folder for each in layers}
+    qtbot.waitUntil(lambda: recover(folders["ant"]).header.extra["place"] == viewer.layers.index(layers[1]))
+    qtbot.waitUntil(lambda: recover(folders["moth"]).header.extra["place"] == 0)
+    crashed = leave_crashed(find_sessions(journal.writers()[0].home)[0])
+    viewer.layers.clear()
+    restore_session(viewer, journal, crashed)
+    assert [each.name for each in viewer.layers] == ["moth", "zebra", "ant"]
 
 
 def test_later_leaves_it_listed_and_remove_asks(listed, viewer, qtbot, monkeypatch):

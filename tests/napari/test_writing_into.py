@@ -6,7 +6,6 @@ import pytest
 from napari.layers import Labels
 
 from napari_tessera.napari_plugin.clicking.locking import set_locked
-from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, changed_box
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
 from napari_tessera.operations.registry import build_operation, find_operation
@@ -15,21 +14,6 @@ from napari_tessera.pipeline.api import apply
 from .filter_helpers import apply_to, cells, click, finished, preview_of, save, settled
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1100, 800)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner):
-    widget = FilterWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
-    yield widget
-    widget.close()
 
 
 def with_hole():

@@ -1,7 +1,8 @@
 """The chunks of a journalled layer: a zarr 3 array whose chunks are written one by one, each in one step.
 
-Chunks that hold only zeros are not there. The files are those of the zarr specification, so any program opens them.
-They are written here because a chunk must be on the disk, as a whole, before the log that made it may go.
+Chunks that hold only zeros are not there. The files are those of the zarr specification, so any program opens them;
+each ends with a checksum (codec ``crc32c``). They are written here because a chunk must be on the disk, as a whole,
+before the log that made it may go.
 """
 
 import json
@@ -12,9 +13,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import StorageError
 from napari_tessera.core.image import Region
 from napari_tessera.io.arrays import reading
 from napari_tessera.io.journal.disk import TEMPORARY, Disk
@@ -23,7 +26,24 @@ from napari_tessera.io.journal.frames import compress, decompress
 CHUNK_EDGE = 1024
 """Pixels along y and x: what takes time is to sync each file, so there are few."""
 
+_SUM_BYTES = 4
+
 Index = tuple[int, ...]
+
+
+class DamagedChunkError(StorageError):
+    """A chunk that cannot be read.
+
+    Attributes
+    ----------
+    region
+        What it covers.
+    """
+
+    def __init__(self, path: Path, region: Region, reason: str) -> None:
+        pixels = ", ".join(f"{part.start}-{part.stop - 1}" for part in region)
+        super().__init__(f"{path} is damaged ({reason}): the labels at {pixels} in it are lost, the others are there.")
+        self.region = region
 
 
 class ChunkStore:
@@ -35,10 +55,14 @@ class ChunkStore:
         The array's folder.
     shape, dtype, chunks
         Of the array; dtype in native byte order.
+    summed
+        Whether chunks end with a checksum; those of the first version of the format have none.
     """
 
-    def __init__(self, path: Path, shape: Index, dtype: np.dtype[Any], chunks: Index, disk: Disk) -> None:
-        self.path, self.shape, self.dtype, self.chunks = path, shape, dtype, chunks
+    def __init__(
+        self, path: Path, shape: Index, dtype: np.dtype[Any], chunks: Index, disk: Disk, *, summed: bool = True
+    ) -> None:
+        self.path, self.shape, self.dtype, self.chunks, self.summed = path, shape, dtype, chunks, summed
         self._disk = disk
         self._unsynced: set[Path] = set()
 
@@ -66,7 +90,8 @@ class ChunkStore:
         with reading(path / "zarr.json"):
             fields = json.loads((path / "zarr.json").read_bytes())
             chunks = tuple(fields["chunk_grid"]["configuration"]["chunk_shape"])
-            return cls(path, tuple(fields["shape"]), np.dtype(fields["data_type"]), chunks, disk)
+            summed = fields["codecs"][-1]["name"] == "crc32c"
+            return cls(path, tuple(fields["shape"]), np.dtype(fields["data_type"]), chunks, disk, summed=summed)
 
     def region(self, index: Index) -> Region:
         """Return what a chunk covers, cut at the array's border."""
@@ -101,18 +126,31 @@ class ChunkStore:
 
         Raises
         ------
+        DamagedChunkError
+            If its checksum does not match, or there is something else wrong with it.
         StorageError
-            If the file is damaged.
+            If the file may not be read.
         """
         path = self._file(index)
+        region = self.region(index)
         with reading(path):
             try:
                 content = path.read_bytes()
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                if isinstance(error, PermissionError):
+                    raise
+                raise DamagedChunkError(path, region, error.strerror or str(error)) from error
+        if self.summed:
+            content, total = content[:-_SUM_BYTES], content[-_SUM_BYTES:]
+            if google_crc32c.value(content).to_bytes(_SUM_BYTES, "little") != total:
+                raise DamagedChunkError(path, region, "its checksum is another")
+        try:
             pixels = decompress(content, self.dtype.newbyteorder("<")).reshape(self.chunks)
-        cut = tuple(slice(0, part.stop - part.start) for part in self.region(index))
-        return pixels[cut].astype(self.dtype)
+        except (ValueError, RuntimeError) as error:  # what the decoder raises is a RuntimeError
+            raise DamagedChunkError(path, region, str(error)) from error
+        return pixels[tuple(slice(0, part.stop - part.start) for part in region)].astype(self.dtype)
 
     def write(self, index: Index, pixels: NDArray[Any]) -> None:
         """Store a chunk in one step; its name is safe after `sync`.
@@ -139,7 +177,10 @@ class ChunkStore:
             self._unsynced.add(folder.parent)
             folder = folder.parent
         self._disk.make_folder(path.parent, sync_name=False)
-        self._disk.write_file(path, compress(pixels.astype(self.dtype, copy=False)), sync_name=False)
+        content = compress(pixels.astype(self.dtype, copy=False))
+        if self.summed:
+            content += google_crc32c.value(content).to_bytes(_SUM_BYTES, "little")
+        self._disk.write_file(path, content, sync_name=False)
         self._unsynced.add(path.parent)
 
     def sync(self) -> None:
@@ -180,6 +221,7 @@ def _description(store: ChunkStore, axes: str) -> dict[str, Any]:
         "codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}} if itemsize > 1 else {"name": "bytes"},
             {"name": "blosc", "configuration": codec},
+            *([{"name": "crc32c"}] if store.summed else []),
         ],
         "attributes": {},
         **({"dimension_names": list(axes)} if axes else {}),

@@ -6,7 +6,6 @@ flag `LAST`: an action counts when its last frame is there, and not at all befor
 
 import json
 import math
-import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -103,12 +102,13 @@ def read_frame(file: BinaryIO, path: Path) -> tuple[Frame, bytes] | None:
     return Frame(kind, bool(flags & LAST), number, time, path, offset, length, box), payload
 
 
-def frame_times(file: BinaryIO) -> Iterator[int]:
-    """Yield the time of each frame from the file's position on, in nanoseconds since 1970, from its head alone."""
+def frame_heads(file: BinaryIO, path: Path) -> Iterator[Frame]:
+    """Yield the frames from the file's position on, without a look at their payloads: pixels have no box."""
     while len(head := file.read(HEAD_BYTES)) == HEAD_BYTES and head.startswith(MAGIC):
-        _, _, length, _, _, _, _, time = _HEAD.unpack(head)
-        yield time
-        file.seek(length, os.SEEK_CUR)
+        _, _, length, kind, flags, _, number, time = _HEAD.unpack(head)
+        offset = file.tell()
+        yield Frame(kind, bool(flags & LAST), number, time, path, offset, length, None)
+        file.seek(offset + length)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,9 @@ class Recovered:
         Whether an action that was not on the disk as a whole was left out: the ordinary end of a crash.
     damage
         A sentence for each damaged place; what lies before it is there.
+    replaced
+        When the layer got another array that was not written as a whole before the end, in seconds since 1970: what
+        there was before it is what there is. None if nothing of that kind happened.
     """
 
     header: LayerHeader
@@ -48,6 +51,7 @@ class Recovered:
     complete: bool
     torn: bool
     damage: list[str]
+    replaced: float | None
     _state: LayerState = field(repr=False)
     _stamp: tuple[int, int] = field(repr=False)
     _payloads: OrderedDict[int, bytes] = field(default_factory=OrderedDict, repr=False)
@@ -159,6 +163,7 @@ def recover(folder: Path, disk: Disk | None = None) -> Recovered:
         complete=state.spec.complete,
         torn=state.log.torn,
         damage=list(state.log.damage),
+        replaced=state.replaced,
         _state=state,
         _stamp=stamp,
     )

@@ -15,11 +15,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.journal.disk import Disk, keeping
-from napari_tessera.io.journal.frames import MAGIC, Frame, frame_times, read_frame
+from napari_tessera.io.journal.frames import (
+    HEAD_BYTES,
+    MAGIC,
+    METADATA,
+    REPLACE,
+    Frame,
+    decode_fields,
+    frame_heads,
+    read_frame,
+)
 
 _SEGMENT = re.compile(r"log-(\d{12})(?:-(\d+))?\.bin")
 _FILE_MAGIC = b"TSRAJNL\n"
@@ -39,9 +48,34 @@ def segments_before(folder: Path, number: int) -> list[Path]:
     return [path for path, after in pairwise(paths) if first_number(after) <= number]
 
 
-def last_time(folder: Path) -> float:
-    """Return the time of the last frame in seconds since 1970, 0 without any; payloads are neither read nor checked."""
-    latest = 0
+@dataclass(frozen=True)
+class Glance:
+    """What the heads of a log's frames say, without a look at what is in them.
+
+    Attributes
+    ----------
+    time
+        Of the last frame, in seconds since 1970; 0 without any.
+    replaced
+        When the layer got another array that was not written as a whole; None if there was no such.
+    changes
+        Of the layer's header, such as its name, up to there.
+    """
+
+    time: float
+    replaced: float | None
+    changes: dict[str, Any]
+
+
+def glance(folder: Path, folded: int) -> Glance:
+    """Return what the heads of the frames after number `folded` say; of pixels the payloads are not read.
+
+    Raises
+    ------
+    StorageError
+        If a segment cannot be read.
+    """
+    heads: list[Frame] = []
     for path in segment_paths(folder):
         try:
             file = path.open("rb")
@@ -51,8 +85,30 @@ def last_time(folder: Path) -> float:
             raise _unreadable(path, error) from error
         with file:
             file.seek(_FILE_HEAD.size)
-            latest = max(latest, max(frame_times(file), default=0))
-    return latest / 1e9
+            first = first_number(path)
+            heads = [head for head in heads if head.number < first]
+            heads += frame_heads(file, path)
+    time = max((head.time / 1e9 for head in heads), default=0.0)
+    changes: dict[str, Any] = {}
+    for head in heads:
+        if head.number <= folded:
+            continue
+        if head.kind == REPLACE:
+            return Glance(time, head.time / 1e9, changes)
+        if head.kind == METADATA:
+            changes |= _fields_of(head)
+    return Glance(time, None, changes)
+
+
+def _fields_of(head: Frame) -> dict[str, Any]:
+    """Return the fields of a frame, none if it is damaged or gone."""
+    try:
+        with head.path.open("rb") as file:
+            file.seek(head.offset - HEAD_BYTES)
+            found = read_frame(file, head.path)
+    except OSError:
+        return {}
+    return decode_fields(found[1]) if found is not None else {}
 
 
 @dataclass

@@ -8,13 +8,15 @@ from pathlib import Path
 from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerSpec, SessionList, SessionSpec
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, TesseraError
 from napari_tessera.io.journal.disk import Disk
-from napari_tessera.io.journal.segments import last_time
+from napari_tessera.io.journal.segments import glance
 from napari_tessera.io.journal.session_folder import SESSIONS, THUMBNAIL_FILE, layer_folders
 from napari_tessera.io.journal.session_lock import Holder, SessionLock, find_holder
 from napari_tessera.io.journal.state import save_spec
 from napari_tessera.io.writing import writing
 
 _ELSEWHERE = "sessions.yaml"
+_REMOVED = ".removed"
+"""How the name of a session's folder ends once a person has had it removed."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class LayerSummary:
         What it is.
     time
         Of its last change, in seconds since 1970.
+    replaced
+        When it got another array that was not written as a whole: what there was before it is what there is. None if
+        nothing of that kind happened.
     """
 
     folder: Path
@@ -36,6 +41,7 @@ class LayerSummary:
     layer_name: str
     shape: tuple[int, ...]
     time: float
+    replaced: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,9 @@ def summarize(path: Path) -> SessionSummary:
 
 def _summarize_layer(folder: Path) -> LayerSummary:
     spec = LayerSpec.load(folder / LAYER_FILE)
-    header = spec.header
-    time = max(spec.changed, last_time(folder))
-    return LayerSummary(folder, header.image_name, header.layer_name, header.shape, time)
+    log = glance(folder, spec.folded)
+    image, layer = (str(log.changes.get(name, getattr(spec.header, name))) for name in ("image_name", "layer_name"))
+    return LayerSummary(folder, image, layer, spec.header.shape, max(spec.changed, log.time), log.replaced)
 
 
 def remember_session(home: Path, path: Path) -> None:
@@ -159,10 +165,25 @@ def remove_session(path: Path) -> None:
         raise MissingInputError(f"There is no session {path}: it may have been moved or removed already.")
     SessionLock(path).release()
     with writing(path):
-        gone = path.with_name(f".{path.name}.removed")
+        gone = _removed(path)
         shutil.rmtree(gone, ignore_errors=True)
         path.rename(gone)
-        shutil.rmtree(gone)
+        try:
+            shutil.rmtree(gone)
+        except FileNotFoundError:
+            shutil.rmtree(gone, ignore_errors=True)  # another napari that has just started removes it as well
+
+
+def remove_leftovers(home: Path) -> None:
+    """Go on with the removal of sessions that a program which died had begun to remove."""
+    known = [_removed(path) for path in _elsewhere(home)]
+    for gone in (*(home / SESSIONS).glob(f".*{_REMOVED}"), *known):
+        if gone.is_dir() and not gone.is_symlink():
+            shutil.rmtree(gone, ignore_errors=True)
+
+
+def _removed(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_REMOVED}")
 
 
 def _elsewhere(home: Path) -> list[Path]:

@@ -43,6 +43,9 @@ class LayerState:
         Of that frame, in seconds since 1970.
     log
         What was found in the segments.
+    replaced
+        When it got an array that was not written as a whole, in seconds since 1970; None if there was no such. What was
+        done from then on does not count.
     """
 
     folder: Path
@@ -53,6 +56,7 @@ class LayerState:
     number: int
     time: float
     log: Log
+    replaced: float | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -94,6 +98,7 @@ def read_state(folder: Path, disk: Disk) -> LayerState:
         number=last.number if last else spec.folded,
         time=last.time / 1e9 if last else spec.changed,
         log=log,
+        replaced=min((frame.time / 1e9 for frame in log.frames if frame.kind == REPLACE), default=None),
     )
 
 

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import LabelClass, LayerHeader
 from napari_tessera.core.axes import CANONICAL
-from napari_tessera.napari_plugin.layers import METADATA_KEY, layer_classes
+from napari_tessera.napari_plugin.layers import METADATA_KEY
 
 MOST_FEATURE_CELLS = 200_000
 """Tables of features with more cells are not kept: they would be written again with every change."""
+
+PLACE = "place"
+"""What a layer's place in the viewer's list is called among what is kept: layers come back in that order."""
 
 _PLAIN = ("opacity", "blending", "visible", "contour", "selected_label", "n_edit_dimensions", "brush_size")
 """Attributes of a layer that are kept as they are."""
@@ -30,6 +33,8 @@ class LayerFacts:
     ----------
     image_name, image_path
         Of the image that is annotated; empty and None if it is not known.
+    odd_classes
+        Whether names of classes are noted in a form that is not the plugin's; these are not kept.
     """
 
     name: str
@@ -46,6 +51,7 @@ class LayerFacts:
     features: Any
     metadata: Mapping[str, Any]
     plain: Mapping[str, Any] = field(default_factory=dict)
+    odd_classes: bool = False
 
     def header(self) -> LayerHeader:
         """Return the facts as they are written to disk."""
@@ -82,6 +88,7 @@ def facts_of(layer: Labels, image_name: str = "", image_path: str | None = None)
     plain["rotate"] = np.asarray(layer.rotate, float).tolist()
     plain["shear"] = np.asarray(layer.shear, float).tolist()
     plain["affine"] = np.asarray(layer.affine.affine_matrix, float).tolist()
+    classes, odd = _classes_of(layer)
     return LayerFacts(
         name=str(layer.name),
         shape=tuple(int(length) for length in layer.data.shape),
@@ -92,12 +99,28 @@ def facts_of(layer: Labels, image_name: str = "", image_path: str | None = None)
         scale=tuple(float(step) for step in layer.scale),
         translate=tuple(float(shift) for shift in layer.translate),
         units=tuple(str(unit) for unit in layer.units),
-        classes=layer_classes(layer),
+        classes=classes,
         colormap=dict(colormap.color_dict) if isinstance(colormap, DirectLabelColormap) else colormap,
         features=layer.features,
         metadata=dict(layer.metadata),
         plain=plain,
+        odd_classes=odd,
     )
+
+
+def _classes_of(layer: Labels) -> tuple[dict[int, tuple[str, str]], bool]:
+    """Return name and colour of each class, and whether there are entries that make no sense."""
+    own = layer.metadata.get(METADATA_KEY, {})
+    entries = own.get("classes", {}) if isinstance(own, Mapping) else {}
+    if not isinstance(entries, Mapping):
+        return {}, True
+    classes = {}
+    for number, entry in entries.items():
+        try:
+            classes[int(number)] = (str(entry["name"]), str(entry["color"]))
+        except (TypeError, ValueError, KeyError, IndexError):
+            continue
+    return classes, len(classes) < len(entries)
 
 
 def layer_from(header: LayerHeader, array: NDArray[Any]) -> Labels:

@@ -5,20 +5,31 @@ from typing import Any
 
 import napari
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QPixmap
+from napari.utils import notifications
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
-from napari_tessera.io.journal.sessions import SessionSummary, find_sessions, remove_session
+from napari_tessera.io.journal.sessions import (
+    SessionSummary,
+    find_sessions,
+    remove_leftovers,
+    remove_session,
+    summarize,
+)
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
+from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.protecting import shared_journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session, show_session
-from napari_tessera.napari_plugin.journal.telling import listed, moment, session_title
+from napari_tessera.napari_plugin.journal.telling import listed, moment, replaced_words, session_title
 from napari_tessera.napari_plugin.session import current_session
 
 TITLE = "Annotation found"
 PICTURE_EDGE = 56
+LOOK_MS = 2000
+"""How often names and states in the bar are brought up to date."""
 _MOST_ROWS = 3
 
 _offered: set[Path] = set()
@@ -40,7 +51,11 @@ def offer(viewer: ViewerModel) -> None:
         if current is not None and left:
             show_offer(current, left)
 
-    in_thread(shared_journal(), lambda: find_sessions(home), found, lambda _why: None)
+    def look() -> list[SessionSummary]:
+        remove_leftovers(home)
+        return find_sessions(home)
+
+    in_thread(shared_journal(), look, found, lambda _why: None)
 
 
 def show_offer(viewer: Any, sessions: list[SessionSummary]) -> "OfferBar":
@@ -69,7 +84,7 @@ class OfferBar(QWidget):
     def __init__(self, viewer: ViewerModel, sessions: list[SessionSummary]) -> None:
         super().__init__()
         self.viewer = viewer
-        self.rows: dict[Path, QWidget] = {}
+        self.rows: dict[Path, _Row] = {}
         self.emptied: Any = lambda: None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 4)
@@ -86,6 +101,12 @@ class OfferBar(QWidget):
         self.status.hide()
         layout.addWidget(self.status)
         shared_journal().changed.connect(self._look_again)
+        self._looking = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(self._read_again)
+        self._timer.start()
+        self._read_again()
 
     def restore(self, session: SessionSummary) -> None:
         """Read the session in a thread and add its layers."""
@@ -130,10 +151,34 @@ class OfferBar(QWidget):
             if not path.exists() or shared_journal().writer_at(path) is not None:
                 self._settle(path)
 
+    def _read_again(self) -> None:
+        """Bring names, times and pictures up to date, in a thread; another napari may have opened a session."""
+        self._look_again()
+        if self._looking or not self.rows:
+            return
+        self._looking = True
+        paths = list(self.rows)
+        in_thread(self, lambda: [_with_picture(path) for path in paths], self._show_again, self._not_read)
+
+    def _show_again(self, found: list[tuple[SessionSummary, NDArray[Any] | None]]) -> None:
+        self._looking = False
+        for session, picture in found:
+            row = self.rows.get(session.path)
+            if row is not None and row.isEnabled():
+                if session.unsaved:
+                    row.show_session(session, picture)
+                else:
+                    self._settle(session.path)
+
+    def _not_read(self, _why: str) -> None:
+        self._looking = False
+
     def _restored(self, session: SessionSummary, read: ReadSession) -> None:
         show_session(self.viewer, shared_journal(), read)
         self._say("")
         self.settle(session)
+        if read.remarks:
+            notifications.show_warning(" ".join(read.remarks))
 
     def _failed(self, session: SessionSummary, why: str) -> None:
         row = self.rows.get(session.path)
@@ -152,25 +197,40 @@ class _Row(QWidget):
         super().__init__()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        picture = QLabel()
-        picture.setFixedSize(PICTURE_EDGE, PICTURE_EDGE)
-        picture.setPixmap(picture_of_session(session, PICTURE_EDGE))
-        layers = listed([layer.layer_name for layer in session.layers])
-        self.text = QLabel(f"<b>{_escaped(session_title(session))}</b> · {moment(session.time)}<br>{_escaped(layers)}")
+        self.session = session
+        self.picture = QLabel()
+        self.picture.setFixedSize(PICTURE_EDGE, PICTURE_EDGE)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.show_session(session, None)
         self.restore_button = QPushButton("Restore")
         self.restore_button.setToolTip("Add the layers as they were, and go on saving what is painted in them.")
-        self.restore_button.clicked.connect(lambda: bar.restore(session))
+        self.restore_button.clicked.connect(lambda: bar.restore(self.session))
         self.later_button = QPushButton("Later")
         self.later_button.setToolTip("Leave it where it is: it stays listed in Plugins ▸ Tessera ▸ Sessions.")
-        self.later_button.clicked.connect(lambda: bar.settle(session))
+        self.later_button.clicked.connect(lambda: bar.settle(self.session))
         self.remove_button = QPushButton("Remove …")
         self.remove_button.setToolTip("Remove it from the disk, after asking once more.")
-        self.remove_button.clicked.connect(lambda: bar.remove(session))
-        layout.addWidget(picture, 0, 0)
+        self.remove_button.clicked.connect(lambda: bar.remove(self.session))
+        layout.addWidget(self.picture, 0, 0)
         layout.addWidget(self.text, 0, 1)
         layout.setColumnStretch(1, 1)
         for column, button in enumerate((self.restore_button, self.later_button, self.remove_button), start=2):
             layout.addWidget(button, 0, column)
+
+    def show_session(self, session: SessionSummary, picture: NDArray[Any] | None) -> None:
+        """Show what there is to say about the session, and `picture` (axes ``yxc``) where it has none of its own."""
+        self.session = session
+        self.picture.setPixmap(picture_of_session(session, PICTURE_EDGE, picture))
+        lines = [listed([layer.layer_name for layer in session.layers])]
+        lines += [replaced_words(layer.layer_name, layer.replaced) for layer in session.layers if layer.replaced]
+        title = f"<b>{_escaped(session_title(session))}</b> · {moment(session.time)}"
+        self.text.setText("<br>".join([title, *map(_escaped, lines)]))
+
+
+def _with_picture(path: Path) -> tuple[SessionSummary, NDArray[Any] | None]:
+    session = summarize(path)
+    return session, picture_of_labels(session) if session.unsaved and session.thumbnail is None else None
 
 
 def sure_to_remove(parent: QWidget, session: SessionSummary) -> bool:
@@ -181,9 +241,12 @@ def sure_to_remove(parent: QWidget, session: SessionSummary) -> bool:
     return bool(answer == QMessageBox.StandardButton.Yes)
 
 
-def picture_of_session(session: SessionSummary, edge: int) -> QPixmap:
-    """Return the picture of a session, `edge` pixels wide and high; an empty one if it has none."""
+def picture_of_session(session: SessionSummary, edge: int, instead: NDArray[Any] | None = None) -> QPixmap:
+    """Return the picture of a session, `edge` pixels wide and high; where it has none, `instead` or an empty one."""
     found = QPixmap(str(session.thumbnail)) if session.thumbnail is not None else QPixmap()
+    if found.isNull() and instead is not None:
+        height, width, _ = instead.shape
+        found = QPixmap.fromImage(QImage(instead.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888))
     if found.isNull():
         found = QPixmap(edge, edge)
         found.fill(Qt.GlobalColor.transparent)

@@ -1,14 +1,23 @@
 """A small picture of what is annotated, to know a session by: a few thousand pixels of image and labels."""
 
+import math
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import label_colormap
 from numpy.typing import NDArray
+
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.io.journal.recovery import recover
+from napari_tessera.io.journal.sessions import LayerSummary, SessionSummary
 
 EDGE = 128
 """Longest side of the picture, in pixels."""
+MOST_BYTES = 2**24
+"""Labels that take up more on the disk are not read for a picture."""
+_MOST_PIXELS = 2**26
 
 
 def picture_of(viewer: ViewerModel, labels: Labels, image: Image | None) -> NDArray[np.uint8] | None:
@@ -33,6 +42,44 @@ def picture_of(viewer: ViewerModel, labels: Labels, image: Image | None) -> NDAr
     weight = 0.6 * colors[..., 3:] * (numbers != 0)[..., None]
     mixed = ground * (1 - weight) + colors[..., :3] * weight
     return np.clip(mixed * 255, 0, 255).astype(np.uint8)
+
+
+def picture_of_labels(session: SessionSummary) -> NDArray[np.uint8] | None:
+    """Return a picture of the labels in a session's first layer, for one that ended before it had one of its own.
+
+    It reads the journal, so call it in a thread. None if that cannot be done soon or there is nothing to see.
+
+    Returns
+    -------
+    ndarray
+        Axes ``yxc``, three channels; the plane of a stack that has the most labels.
+    """
+    if not session.layers or len(session.layers[0].shape) < 2 or _is_large(session.layers[0]):
+        return None
+    try:
+        labels = recover(session.layers[0].folder).load()
+    except (TesseraError, MemoryError):
+        return None
+    stack = labels.reshape(-1, *labels.shape[-2:])
+    step = max(1, -(-max(stack.shape[-2:]) // EDGE))
+    thin = np.stack([_thinned(plane, step) for plane in stack[:: max(1, len(stack) // 256)]])
+    plane = thin[np.count_nonzero(thin, axis=(1, 2)).argmax()]
+    if not plane.any():
+        return None
+    colors = np.asarray(label_colormap(49).map(plane.astype(np.int64)), np.float32)[..., :3]
+    return np.asarray(np.where((plane != 0)[..., None], colors * 255, 0), np.uint8)
+
+
+def _thinned(plane: NDArray[Any], step: int) -> NDArray[Any]:
+    """Return the highest label of each square of `step` pixels, so that fine strokes stay."""
+    rows = np.maximum.reduceat(plane, np.arange(0, plane.shape[0], step), axis=0)
+    return np.asarray(np.maximum.reduceat(rows, np.arange(0, plane.shape[1], step), axis=1))
+
+
+def _is_large(layer: LayerSummary) -> bool:
+    if math.prod(layer.shape) > _MOST_PIXELS:
+        return True
+    return sum(path.stat().st_size for path in layer.folder.rglob("*") if path.is_file()) > MOST_BYTES
 
 
 def _plane(viewer: ViewerModel, layer: Layer, data: Any) -> NDArray[Any] | None:

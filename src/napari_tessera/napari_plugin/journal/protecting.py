@@ -1,8 +1,10 @@
 """Which layers are protected, and by whom: the part of the journal that lives in the GUI thread."""
 
+import atexit
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +98,13 @@ class Journal(QObject):
         key = next(_keys)
         path = image.source.path if image is not None else None
         watch = LayerWatch(layer, key, writer.put, image.name if image is not None else "", str(path) if path else None)
+        watch.put_at(_place_of(layer))
         message = watch.protect(empty=empty, at_once=at_once, folder=folder)
+        if message.facts.odd_classes:
+            notifications.show_warning(
+                f"The names of classes in the metadata of {layer.name!r} are of an unknown form: they are not saved, "
+                "but everything that is painted is. Name the classes in the widget Train."
+            )
         self._watches[key], self._writers[key] = watch, writer
         writer.put(message)
         self._timer.start()
@@ -175,8 +183,9 @@ class Journal(QObject):
             watch.look()
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Write what is left and end all sessions, as when napari closes."""
-        self._timer.stop()
+        """Write what is left and end all sessions, as when napari closes; doing so twice does no harm."""
+        with suppress(RuntimeError):  # Qt has deleted it already
+            self._timer.stop()
         self.flush()
         end = time.monotonic() + seconds
         writers = self.writers()
@@ -199,6 +208,8 @@ class Journal(QObject):
     def _tick(self) -> None:
         for writer in self.writers():
             writer.seen = time.monotonic()
+        for watch in self.watches():
+            watch.put_at(_place_of(watch.layer))
         self.flush()
         self._drop_the_gone()
         self._tell_problems()
@@ -262,6 +273,11 @@ def _viewer_of(layer: Layer | None) -> Any:
     return viewer if viewer is not None and layer in viewer.layers else None
 
 
+def _place_of(layer: Layer | None) -> int | None:
+    viewer = _viewer_of(layer)
+    return viewer.layers.index(layer) if viewer is not None else None
+
+
 def _layers_beside(layer: Layer) -> list[Layer]:
     viewer = _viewer_of(layer)
     return [other for other in viewer.layers if isinstance(other, Image)] if viewer is not None else []
@@ -275,7 +291,14 @@ def shared_journal() -> Journal:
     global _shared  # noqa: PLW0603  one per process, as there is one QApplication
     if _shared is None:
         _shared = Journal()
+        atexit.unregister(_close_shared)
+        atexit.register(_close_shared)  # a script may end without ever having run Qt's event loop
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(_shared.close)
     return _shared
+
+
+def _close_shared() -> None:
+    if _shared is not None:
+        _shared.close()

@@ -13,8 +13,9 @@ from napari_tessera.config.session import LayerHeader
 from napari_tessera.core.errors import MissingInputError, TesseraError
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
-from napari_tessera.napari_plugin.journal.describing import layer_from
+from napari_tessera.napari_plugin.journal.describing import PLACE, layer_from
 from napari_tessera.napari_plugin.journal.protecting import Journal
+from napari_tessera.napari_plugin.journal.telling import replaced_words
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class ReadSession:
     problems: tuple[str, ...]
     """Why layers could not be read, a sentence each."""
 
+    @property
+    def remarks(self) -> list[str]:
+        """Everything that a person should know about what is missing, a sentence each."""
+        return [*self.problems, *(warning for layer in self.layers for warning in layer.warnings)]
+
 
 def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSession:
     """Open the session at `path` and read its layers; may take long, so it is best done in a thread.
@@ -75,7 +81,14 @@ def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSe
     except BaseException:
         session.close(as_found=True)
         raise
+    layers.sort(key=_order)
     return ReadSession(session, tuple(layers), tuple(problems))
+
+
+def _order(layer: ReadLayer) -> tuple[float, str]:
+    """Return what layers are sorted by: their place in the viewer, or else when they were first painted in."""
+    place = layer.header.extra.get(PLACE)
+    return float(place) if isinstance(place, int) else float("inf"), layer.header.created
 
 
 def _read_layer(folder: Path) -> ReadLayer:
@@ -86,7 +99,10 @@ def _read_layer(folder: Path) -> ReadLayer:
         warnings.append(
             f"{recovered.header.layer_name!r} had not been saved as a whole before the end: pixels may be missing."
         )
-    return ReadLayer(folder, recovered.header, array, tuple(warnings), not warnings)
+    whole = not warnings
+    if recovered.replaced is not None:
+        warnings.append(replaced_words(recovered.header.layer_name, recovered.replaced))
+    return ReadLayer(folder, recovered.header, array, tuple(warnings), whole)
 
 
 def show_session(viewer: ViewerModel, journal: Journal, read: ReadSession) -> list[Labels]:

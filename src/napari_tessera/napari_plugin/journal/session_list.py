@@ -2,13 +2,16 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
-from napari_tessera.io.journal.sessions import SessionSummary
+from napari_tessera.io.journal.sessions import SessionSummary, find_sessions
 from napari_tessera.napari_plugin.journal.offering import picture_of_session
+from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.telling import session_title, session_words
 
 _PICTURE_EDGE = 48
@@ -29,6 +32,7 @@ class SessionList(QListWidget):
         super().__init__()
         self._sessions: list[SessionSummary] = []
         self._here: set[Path] = set()
+        self._drawn: dict[tuple[Path, float], NDArray[Any] | None] = {}
         self.setIconSize(QSize(_PICTURE_EDGE, _PICTURE_EDGE))
         self.setWordWrap(True)
         self.setToolTip("What was saved while painting, the last changed first. Nothing is removed by itself.")
@@ -52,6 +56,15 @@ class SessionList(QListWidget):
             if session.path == path:
                 self.setCurrentRow(row)
 
+    def find(self, home: Path) -> list[SessionSummary]:
+        """Return the sessions there are, with pictures of those that have none of their own at hand; for a thread."""
+        sessions = find_sessions(home)
+        for session in sessions:
+            drawn = (session.path, session.time)
+            if session.thumbnail is None and session.open_elsewhere is None and drawn not in self._drawn:
+                self._drawn[drawn] = picture_of_labels(session)
+        return sessions
+
     def show_sessions(self, sessions: list[SessionSummary], here: Collection[Path]) -> None:
         """List `sessions`; this napari has those at `here` open."""
         if sessions == self._sessions and set(here) == self._here and self.count() == len(sessions):
@@ -63,10 +76,19 @@ class SessionList(QListWidget):
         for session in sessions:
             words = session_words(session, open_here=self.open_here(session))
             item = QListWidgetItem(f"{session_title(session)}\n{words}")
-            item.setIcon(QIcon(picture_of_session(session, _PICTURE_EDGE)))
+            item.setIcon(
+                _icon(picture_of_session(session, _PICTURE_EDGE, self._drawn.get((session.path, session.time))))
+            )
             item.setToolTip(str(session.path))
             self.addItem(item)
         self.blockSignals(False)
         if before is not None:
             self.choose(before.path)
         self.chosen.emit()
+
+
+def _icon(picture: QPixmap) -> QIcon:
+    """Return an icon that keeps its colours where its row is chosen."""
+    icon = QIcon(picture)
+    icon.addPixmap(picture, QIcon.Mode.Selected)
+    return icon

@@ -8,7 +8,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_tessera.io.journal.sessions import SessionSummary, find_sessions
+from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.offering import offer, sure_to_remove
@@ -161,7 +161,7 @@ class SessionsWidget(QWidget):
             return
         self._looking = True
         home = current_session().folder
-        in_thread(self, lambda: find_sessions(home), self._listed, self._not_listed)
+        in_thread(self, lambda: self.list.find(home), self._listed, self._not_listed)
 
     def _listed(self, sessions: list[SessionSummary]) -> None:
         self._looking = False
@@ -218,7 +218,7 @@ class SessionsWidget(QWidget):
 
     def _opened(self, read: ReadSession) -> None:
         layers = show_session(self.viewer, self.journal, read)
-        remarks = [*read.problems, *(warning for layer in read.layers for warning in layer.warnings)]
+        remarks = read.remarks
         images = [layer.header.image_path for layer in read.layers if layer.header.image_path]
         found = f" The image was opened from {images[0]}." if images else ""
         self.say(

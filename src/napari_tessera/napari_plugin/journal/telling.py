@@ -42,6 +42,15 @@ def state_words(state: LayerState, now: float | None = None) -> str:
     return f"saved {ago((time.time() if now is None else now) - state.saved)}"
 
 
+def replaced_words(name: str, when: float) -> str:
+    """Return a sentence about an array that the end of napari came before."""
+    clock = datetime.fromtimestamp(when).astimezone().strftime("%H:%M:%S")
+    return (
+        f"{name!r} got another array at {clock}, which had not been saved as a whole when napari ended: this is what "
+        "it held before."
+    )
+
+
 def session_title(session: SessionSummary) -> str:
     """Return what a person knows a session by: its name, its images, or else its folder."""
     images = [name for name in session.image_names if name]

@@ -13,13 +13,14 @@ name, scale, colours, features, …      their events; class names, which have n
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.journal.describing import LayerFacts, facts_of
+from napari_tessera.napari_plugin.journal.describing import PLACE, LayerFacts, facts_of
 from napari_tessera.napari_plugin.journal.history_reading import Edits, HistoryReader
 from napari_tessera.napari_plugin.journal.messages import (
     Changed,
@@ -98,6 +99,7 @@ class LayerWatch:
         self._array = weakref.ref(layer.data)
         self._history = HistoryReader(layer)
         self._redescribe = self._suspects = False
+        self._place: int | None = None
         self._looked = self._hinted = time.monotonic()
         self._classes = _class_entries(layer)
         layer.events.paint.connect(self._on_paint)
@@ -116,12 +118,19 @@ class LayerWatch:
         """Return what is kept of the layer beside its pixels."""
         layer = self._layer()
         assert layer is not None
-        return facts_of(layer, self.image_name, self.image_path)
+        facts = facts_of(layer, self.image_name, self.image_path)
+        return facts if self._place is None else replace(facts, plain={**facts.plain, PLACE: self._place})
+
+    def put_at(self, place: int | None) -> None:
+        """Note at which place of the viewer's list the layer is; None if it is not in it."""
+        if place is not None and place != self._place:
+            self._place, self._redescribe = place, True
 
     def protect(self, **how: Any) -> Protect:
         """Return the message that begins it; `how` are fields of `Protect`."""
         layer = self._layer()
         assert layer is not None
+        self._redescribe &= how.get("folder") is not None  # a new journal begins with what is said here
         copied = None if how.get("empty") or how.get("folder") else _copied(layer.data)
         return Protect(self.key, self.facts(), layer.data, copied=copied, **how)
 
@@ -229,5 +238,6 @@ def _class_entries(layer: Labels) -> Any:
     """Return what the plugin notes in a layer without an event: names and colours of classes, locked objects."""
     known = layer.metadata.get(METADATA_KEY, {})
     entries, locked = (known.get("classes", {}), known.get("locked", ())) if isinstance(known, dict) else ({}, ())
-    classes = {number: dict(entry) for number, entry in entries.items()} if isinstance(entries, dict) else {}
-    return classes, tuple(locked)
+    if isinstance(entries, dict):
+        entries = {number: dict(entry) if isinstance(entry, dict) else entry for number, entry in entries.items()}
+    return entries, tuple(locked) if isinstance(locked, list | tuple | set) else locked
