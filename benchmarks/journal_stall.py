@@ -90,7 +90,7 @@ class OwnTime:
 
     def take(self) -> dict[str, float]:
         """Return the figures since the last time, in ms."""
-        taken, self.seconds = 1000 * np.array(self.seconds), []
+        taken, self.seconds = 1000 * np.array(self.seconds or [0.0]), []
         return {
             "p50": round(np.median(taken), 3),
             "p99": round(np.percentile(taken, 99), 3),

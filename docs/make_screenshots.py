@@ -5,8 +5,8 @@ prediction. Before it, the widget Filter & threshold with Otsu's thresholds, and
 press, drag, commit, split, merge. Sessions: a napari is killed while it is painted in, and the next one offers what was
 painted. Names of files:
 ``docs/images/{filter,click_press,click_drag,click_objects,click_split,click_merge,sample,train,predict}.png`` and
-``docs/images/session_{offer,list}.png``;
-with ``--filter`` the first alone, with ``--click`` those of the clicks alone, with ``--sessions`` those of sessions alone.
+``docs/images/session_{offer,list}.png``; with ``--filter`` the first alone, with ``--click`` those of the clicks, with
+``--sessions`` those of sessions.
 """
 
 import os
