@@ -5,7 +5,8 @@ one and then, dab by dab the same, in the other; which comes first is drawn by l
 waited for, so that what it does falls to the layer that made it. A stroke's time is that of napari's mouse callback and
 of whatever the event loop has to do after it, by the clock (wall) and as computing time of the GUI thread (CPU, which
 other programs hardly touch). Reported are median and 99th percentile, off and on, and what is between them with a 95 %
-interval (bootstrap over pairs of blocks).
+interval (bootstrap over pairs of blocks); a limit is missed where all of the interval lies above it. With them stands
+for how long the journal's own code ran in the GUI thread, call by call.
 
 Cases: a new layer of zeros, and one with labels that is adopted; the latter also while it is copied to the disk, where
 the same strokes were painted in it just before. Needs a screen (``xvfb-run`` gives one) and 8 GB of memory::
@@ -92,14 +93,16 @@ class OwnTime:
         """Return the figures since the last time, in ms."""
         taken, self.seconds = 1000 * np.array(self.seconds or [0.0]), []
         return {
-            "p50": round(np.median(taken), 3),
-            "p99": round(np.percentile(taken, 99), 3),
-            "worst": round(taken.max(), 3),
+            name: round(float(np.percentile(taken, quantile)), 3)
+            for name, quantile in (("p50", 50), ("p99", 99), ("worst", 100))
         }
 
 
-def paint(layer: napari.layers.Labels, strokes: int, seed: int) -> np.ndarray:
-    """Return the seconds of each stroke, shape ``(strokes, 2)``; the same seed paints the same strokes."""
+def paint(layer: napari.layers.Labels, strokes: int, seed: int, number: int = 0) -> np.ndarray:
+    """Return the seconds of each stroke, shape ``(strokes, 2)``; the same seed paints the same strokes.
+
+    Over strokes that are there already another `number` is to be painted: napari skips what changes nothing.
+    """
     rng = np.random.default_rng(seed)
     shape = np.array(layer.data.shape)
     seconds = []
@@ -107,7 +110,7 @@ def paint(layer: napari.layers.Labels, strokes: int, seed: int) -> np.ndarray:
         start, step = rng.uniform(0.1, 0.8, shape.size) * shape, np.zeros(shape.size)
         start[:-2] = 0
         step[-2:] = rng.uniform(-15, 15, 2)
-        seconds.append(stroke(layer, start, step, 1 + count % 9))
+        seconds.append(stroke(layer, start, step, 1 + (count + number) % 9))
         wait(PAUSE_SECONDS)
     return np.array(seconds)
 
@@ -203,7 +206,7 @@ def figures(seconds: np.ndarray) -> dict[str, Any]:
     """Return median and 99th percentile in ms, off and on, and the differences with their intervals."""
     rng = np.random.default_rng(0)
     lots = rng.integers(0, len(seconds), (RESAMPLED, len(seconds)))
-    found: dict[str, Any] = {"strokes": int(np.prod(seconds.shape[:3:2]))}
+    found: dict[str, Any] = {"strokes": seconds.shape[0] * seconds.shape[2]}
     for kind, name in ((WALL, "wall"), (CPU, "cpu")):
         times = 1000 * seconds[..., kind]
         for quantile, called in ((50, "p50"), (99, "p99")):
@@ -212,8 +215,8 @@ def figures(seconds: np.ndarray) -> dict[str, Any]:
             each = np.percentile(drawn, quantile, axis=(1, 3))
             low, high = np.percentile(each[:, 1] - each[:, 0], (2.5, 97.5))
             found[f"{name}_{called}_ms"] = {
-                "off": round(off, 2), "on": round(on, 2), "more": round(on - off, 2),
-                "interval": [round(low, 2), round(high, 2)],
+                "off": round(float(off), 2), "on": round(float(on), 2), "more": round(float(on - off), 2),
+                "interval": [round(float(low), 2), round(float(high), 2)],
             }  # fmt: skip
     return found
 
@@ -235,7 +238,7 @@ def run(blocks: int, seconds: float) -> dict[str, dict[str, Any]]:
         case.protect()
         copied = []
         while not copied or (not case.saved and len(copied) < 2):
-            copied.append(paint(case.on, strokes, 1000 + len(copied)))
+            copied.append(paint(case.on, strokes, 1000 + len(copied), number=4))
         lag = case.settle()
         say(f"{name}: copied {lag:.1f} s after these strokes")
         during = np.array(list(zip(alone, copied, strict=False)))
@@ -283,8 +286,11 @@ def main() -> None:
                     f"  {figure:<12} off {found['off']:7.2f}  on {found['on']:7.2f}  "
                     f"more {found['more']:+6.2f} ({low:+.2f} to {high:+.2f})"
                 )
-        kept.append(reached("  median, on more than off", case["wall_p50_ms"]["more"], 2, " ms"))
-        kept.append(reached("  99th percentile, on more than off", case["wall_p99_ms"]["more"], 16, " ms"))
+        least = {name: found["interval"][0] for name, found in case.items() if name.endswith(("p50_ms", "p99_ms"))}
+        kept.append(reached("  median, at least so much more with it on", max(0, least["wall_p50_ms"]), 2, " ms"))
+        kept.append(reached("  99th percentile, at least so much more", max(0, least["wall_p99_ms"]), 16, " ms"))
+        kept.append(reached("  median of what is computed, at least more", max(0, least["cpu_p50_ms"]), 2, " ms"))
+        kept.append(reached("  the journal's own code, 99 of 100 calls", case["journal_ms"]["p99"], 16, " ms"))
         if "saved_after_s" in case:
             kept.append(reached("  saved after the last stroke", case["saved_after_s"], 2, " s"))
     print(f"most memory of the whole run: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")

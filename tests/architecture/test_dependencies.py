@@ -10,7 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "napari_tessera"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DISTRIBUTIONS = {"yaml": "pyyaml", "skimage": "scikit-image", "cv2": "opencv-python-headless"}
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "cv2": "opencv-python-headless",
+    "google_crc32c": "google-crc32c",
+}
 
 
 def imported(path: Path) -> Iterator[str]:

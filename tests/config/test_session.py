@@ -6,20 +6,25 @@ import pytest
 import yaml
 
 from napari_tessera.config.files import FileConfig
+from napari_tessera.config.migrations import STEPS
 from napari_tessera.config.session import LabelClass, LayerHeader, LayerSpec, SessionSpec
 from napari_tessera.core.errors import InvalidInputError
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize(("name", "kind"), [("session", SessionSpec), ("annotation", LayerSpec)])
-def test_files_of_schema_version_1_keep_their_meaning(name: str, kind: type[FileConfig]) -> None:
+@pytest.mark.parametrize(
+    ("name", "version", "kind"),
+    [("session", 1, SessionSpec), ("annotation", 1, LayerSpec), ("annotation", 2, LayerSpec)],
+)
+def test_files_of_every_schema_version_keep_their_meaning(name: str, version: int, kind: type[FileConfig]) -> None:
     """Do not regenerate these files once a release has written such: they stand for those that users have."""
-    path = GOLDEN / f"{name}-v1.yaml"
+    path = GOLDEN / f"{name}-v{version}.yaml"
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert (written.pop("kind"), written.pop("schema_version")) == (name, version)
     loaded = kind.load(path).model_dump(mode="json")
-    assert loaded == {**loaded, **{key: value for key, value in written.items() if key != "kind"}}
-    assert written["kind"] == name
+    assert loaded == {**loaded, **written, "schema_version": kind.current_version}
+    assert all((name, older) in STEPS for older in range(1, kind.current_version))
 
 
 @pytest.mark.parametrize(

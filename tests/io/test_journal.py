@@ -591,7 +591,8 @@ def test_a_journal_of_a_newer_version_is_refused_in_one_sentence(tmp_path: Path)
     with pytest.raises(InvalidInputError, match="update"):
         recover(tmp_path / "kind")
     description = tmp_path / "layer" / "layer.yaml"
-    description.write_text(description.read_text().replace("schema_version: 1", "schema_version: 2"))
+    now, text = LayerSpec.current_version, description.read_text()
+    description.write_text(text.replace(f"schema_version: {now}", f"schema_version: {now + 1}"))
     with pytest.raises(InvalidInputError, match="update napari-tessera"):
         recover(tmp_path / "layer")
 

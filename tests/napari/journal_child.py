@@ -31,8 +31,9 @@ import time
 import zlib
 from pathlib import Path
 
-os.environ["QT_QPA_PLATFORM"] = "offscreen"
-os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # the only one there always is that allows to fork
+if __name__ == "__main__":  # the test imports this module too, and Qt is started in its process later
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # the only one there always is that allows to fork
 
 import napari
 import numpy as np
@@ -41,7 +42,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QApplication
 
-from napari_tessera.io.journal import disk
+from napari_tessera.io.journal import chunks, disk
 from napari_tessera.io.journal import writer as storage
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_box, write_mask
@@ -135,7 +136,8 @@ class Life:
         self.clock = Clock()
         self.clock.follow()
         if target in ("copy_base", "end_base") or self.random.random() < 0.4:
-            watching.COPY_BYTES = 2**15  # so that many arrays are copied while they are painted in
+            watching.COPY_BYTES = 2**15  # so that many arrays are copied while they are painted in,
+            chunks.CHUNK_EDGE = 200  # and that this takes a while
         self.application = QApplication([])
         self.viewer = ViewerModel()
         self.journal = Journal()

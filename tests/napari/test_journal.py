@@ -403,6 +403,23 @@ def test_arrays_that_come_faster_than_they_are_copied(journal, layer):
     wait_until(lambda: is_saved(journal, layer))
 
 
+def test_a_copied_array_does_not_hold_before_all_that_it_may_show_is_told(journal, layer, monkeypatch, no_looking):
+    layer.paint((5, 5), 1)
+    wait_until(lambda: is_saved(journal, layer))
+    before = layer.data.copy()
+    folder = journal.state(journal.watch_of(layer)).folder
+    monkeypatch.setattr(watching, "COPY_BYTES", 0)
+    layer.data = np.full((60, 80), 7, np.uint8)
+    with layer.block_history():
+        layer.paint((30, 30), 3, refresh=False)  # in the array, and nobody has heard of it
+        time.sleep(0.7)  # the writer copies it, and asks this thread, which does not answer
+        found = recover(folder)
+        np.testing.assert_array_equal(found.load(), before)
+        assert found.replaced is not None
+    wait_until(lambda: is_saved(journal, layer))
+    assert recover(folder).replaced is None
+
+
 def test_two_layers_share_a_session(journal, layer, session_folder):
     other = annotation((20, 30))
     journal.protect(other, empty=True)

@@ -188,13 +188,14 @@ def test_an_array_that_was_not_saved_as_a_whole_is_said_where_it_is_offered(
     layer.paint((20, 30), 3)
     qtbot.waitUntil(lambda: is_saved(journal, layer))
     before = layer.data.copy()
-    monkeypatch.setattr(JournalWriter, "copy_base", lambda *_: False)  # it takes its time
-    layer.data = np.ones_like(layer.data)
-    layer.paint((40, 50), 5)
     (writer,) = journal.writers()
     folder = journal.state(journal.watch_of(layer)).folder
-    qtbot.waitUntil(lambda: recover(folder).replaced is not None)
-    crashed = leave_crashed(find_sessions(writer.home)[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalWriter, "copy_base", lambda *_: False)  # it takes its time
+        layer.data = np.ones_like(layer.data)
+        layer.paint((40, 50), 5)
+        qtbot.waitUntil(lambda: recover(folder).replaced is not None)
+        crashed = leave_crashed(find_sessions(writer.home)[0])
     bar = offering.show_offer(viewer, [session for session in find_sessions(writer.home) if session.path == crashed])
     assert "got another array at" in bar.rows[crashed].text.text()
     told = []
@@ -240,7 +241,7 @@ def test_a_session_without_a_picture_shows_its_labels_in_the_list(listed, widget
     qtbot.waitUntil(
         lambda: any(path == crashed and picture is not None for (path, _), picture in widget.list._drawn.items())
     )
-    sessions = widget.list.find(listed.path.parents[1])
+    sessions = widget.list.found_in(listed.path.parents[1])
     session = next(session for session in sessions if session.path == crashed)
     picture = picture_of_labels(session)
     assert picture.shape == (64, 80, 3)

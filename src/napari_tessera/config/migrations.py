@@ -9,7 +9,9 @@ from typing import Any
 
 Fields = dict[str, Any]
 
-STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {}
+STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {
+    ("annotation", 1): lambda fields: fields,  # the chunks' own description says what is new
+}
 """``(kind, version)`` → the function that turns fields of that version into fields of the next."""
 
 

@@ -77,6 +77,10 @@ class LayerSpec(FileConfig):
     """How far the journal of a layer has been folded into its chunks."""
 
     kind: ClassVar[str] = "annotation"
+    current_version: ClassVar[int] = 2
+    """2: chunks end with a checksum; an array that was begun before keeps its own, and its description says so."""
+
+    schema_version: int = 2
 
     generation: int = Field(ge=1)
     """Which ``labels-<generation>.zarr`` the chunks lie in."""

@@ -12,6 +12,7 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.bindings import KeyBinding, MouseBinding, hold_still
 from napari_tessera.napari_plugin.clicking.correct_tools import TOOLS, CorrectTool
 from napari_tessera.napari_plugin.clicking.grow_tool import GrowTool
+from napari_tessera.napari_plugin.clicking.highest_label import look_ahead
 from napari_tessera.napari_plugin.clicking.intent import KEYS
 from napari_tessera.napari_plugin.clicking.label_writing import check_writable
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
@@ -96,6 +97,7 @@ class ClickMode(QObject):
         self.labels = labels = target.labels
         self.viewer.layers.selection.active = labels
         labels.mode = "pan_zoom"
+        look_ahead(labels)
         self._binding.bind()
         keys: dict[str, Callable[[Any], Any]] = {
             "Escape": self._on_escape,

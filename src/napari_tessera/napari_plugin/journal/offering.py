@@ -31,6 +31,8 @@ PICTURE_EDGE = 56
 LOOK_MS = 2000
 """How often names and states in the bar are brought up to date."""
 _MOST_ROWS = 3
+_LOOKS_TAKEN = 3
+"""A session that somebody has open at so many looks in a row is not offered any more."""
 
 _offered: set[Path] = set()
 
@@ -164,11 +166,13 @@ class OfferBar(QWidget):
         self._looking = False
         for session, picture in found:
             row = self.rows.get(session.path)
-            if row is not None and row.isEnabled():
-                if session.unsaved:
-                    row.show_session(session, picture)
-                else:
-                    self._settle(session.path)
+            if row is None or not row.isEnabled():
+                continue
+            row.times_taken = row.times_taken + 1 if session.open_elsewhere is not None else 0
+            if session.unsaved:
+                row.show_session(session, picture)
+            elif row.times_taken in (0, _LOOKS_TAKEN):  # naming it takes it for a moment only
+                self._settle(session.path)
 
     def _not_read(self, _why: str) -> None:
         self._looking = False
@@ -198,6 +202,7 @@ class _Row(QWidget):
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.session = session
+        self.times_taken = 0
         self.picture = QLabel()
         self.picture.setFixedSize(PICTURE_EDGE, PICTURE_EDGE)
         self.text = QLabel()

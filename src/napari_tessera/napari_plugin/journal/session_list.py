@@ -56,7 +56,7 @@ class SessionList(QListWidget):
             if session.path == path:
                 self.setCurrentRow(row)
 
-    def find(self, home: Path) -> list[SessionSummary]:
+    def found_in(self, home: Path) -> list[SessionSummary]:
         """Return the sessions there are, with pictures of those that have none of their own at hand; for a thread."""
         sessions = find_sessions(home)
         for session in sessions:

@@ -161,7 +161,7 @@ class SessionsWidget(QWidget):
             return
         self._looking = True
         home = current_session().folder
-        in_thread(self, lambda: self.list.find(home), self._listed, self._not_listed)
+        in_thread(self, lambda: self.list.found_in(home), self._listed, self._not_listed)
 
     def _listed(self, sessions: list[SessionSummary]) -> None:
         self._looking = False
