@@ -1,7 +1,7 @@
 """Run all benchmarks one after the other and write what they say into one report.
 
-Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the images of `dsb2018.py`,
-which is left out without it. The report goes to ``.benchmarks/report.md`` and holds what every script said; the exit
+Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the images of `dsb2018.py` and
+`first_clicks.py`, which are left out without it. The report goes to ``.benchmarks/report.md`` and holds what every script said; the exit
 status is 1 if one of them missed a limit or failed. Close everything else first.
 """
 
@@ -52,11 +52,11 @@ def describe_computer() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", nargs="?", help="folder of images for dsb2018.py")
+    parser.add_argument("data", nargs="?", help="folder of images for dsb2018.py and first_clicks.py")
     data = parser.parse_args().data
     outcomes = [run(script) for script in SCRIPTS]
     if data:
-        outcomes.append(run("dsb2018", data))
+        outcomes += [run(script, data) for script in ("dsb2018", "first_clicks")]
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text("\n".join(["# Benchmarks\n", describe_computer(), *(text for _, text in outcomes)]))
     print(f"written to {REPORT}")

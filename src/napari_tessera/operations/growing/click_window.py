@@ -171,6 +171,11 @@ class Window:
         """Where in the window that lies which has been read."""
         return self._place(self._box)
 
+    def place_of(self, box: Box) -> Box | None:
+        """Return where in the window a box of the frame lies; None if not all of it has been read."""
+        read = all(a.start >= b.start and a.stop <= b.stop for a, b in zip(box, self._box, strict=True))
+        return self._place(box) if read else None
+
     def flat(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places of pixels of the frame, shape (n, ndim), in the flat window."""
         return np.asarray((points - self.shift) @ self.strides)

@@ -266,15 +266,25 @@ class ClickFrame:
         return array.astype(np.int64)
 
     def _finish(self, region: ClickRegion) -> ClickRegion:
+        if region.ended == "whole" and self._frame.edges:
+            from napari_tessera.operations.growing.ridges import at_ridges
+
+            origin, numbers = at_ridges(self._growth, region.mask.astype(np.uint32), self.rule.max_size or EVER)
+            region = self._with_mask(region, origin, numbers != 0)
         if not self.rule.fill_holes or region.ended != "whole":
             return region
         from napari_tessera.operations.growing.holes import fill_holes
 
         filled = fill_holes(region.mask)
         if self._frame.blocked is not None:
-            filled &= ~self._growth.closed
-        size = int(np.count_nonzero(filled))
-        return region if size > (self.rule.max_size or EVER) else replace(region, mask=filled, size=size)
+            closed = self._growth.look(region.box)[1]
+            filled &= True if closed is None else ~closed
+        return self._with_mask(region, region.origin, filled)
+
+    def _with_mask(self, region: ClickRegion, origin: tuple[int, ...], mask: NDArray[np.bool_]) -> ClickRegion:
+        """Return the region with another mask, unless that is larger than a region may be."""
+        size = int(np.count_nonzero(mask))
+        return region if size > (self.rule.max_size or EVER) else replace(region, origin=origin, mask=mask, size=size)
 
 
 def warm_up(ndim: int, dtype: DTypeLike, channels: int, rule: ClickRule) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.operations.growing.click_window import Box
 from napari_tessera.operations.growing.clicking import ClickFrame, check_seeds
-from napari_tessera.operations.growing.growth import Ended
+from napari_tessera.operations.growing.growth import EVER, Ended
 
 SLICE = 200_000
 """Pixels between two looks at whether to stop."""
@@ -82,11 +82,16 @@ def grow_competing(
     while not growth.advance(SLICE):
         if stop():
             raise JobCancelledError("Growing from points was cancelled.")
-    labels = growth.regions.astype(np.uint32)
+    origin, labels = tuple(part.start for part in growth.bounds), growth.regions.astype(np.uint32)
+    if growth.frame.edges and growth.ended != "loaded":
+        from napari_tessera.operations.growing.ridges import at_ridges
+
+        origin, labels = at_ridges(growth, labels, frame.rule.max_size or EVER)
     if frame.rule.fill_holes and growth.ended != "loaded":
-        _fill_each(labels, ~growth.closed & (labels == 0), frame.rule.max_size)
+        closed = growth.look(tuple(slice(a, a + n) for a, n in zip(origin, labels.shape, strict=True)))[1]
+        _fill_each(labels, (labels == 0) if closed is None else (labels == 0) & ~closed, frame.rule.max_size)
     sizes = np.bincount(labels.reshape(-1), minlength=len(places) + 1)[1:].astype(np.int64)
-    return CompetingRegions(tuple(part.start for part in growth.bounds), labels, sizes, growth.ended)
+    return CompetingRegions(origin, labels, sizes, growth.ended)
 
 
 def _tolerances(frame: ClickFrame, places: NDArray[np.int64], given: Any) -> NDArray[np.float64]:

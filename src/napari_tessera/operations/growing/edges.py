@@ -5,6 +5,7 @@ each pixel is the same to the last bit as in the whole image. Beyond the borders
 Pixels that are NaN or infinite become NaN, and those round them are weighted without them.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 SMALLEST = 0.3
 """Sigma, in pixels of an axis, below which a derivative is the plain difference of the two neighbours."""
+
+BESIDE_RIDGE = 2.0
+"""How far from the ridge of an edge a region may end, beside the sigma of the edge strengths."""
 
 
 def radius_of(sigma: float) -> int:
@@ -83,6 +87,69 @@ def edge_strength(image: NDArray[Any], sigmas: Sequence[float], sides: Sequence[
         if image.shape[along] > 1:
             squares += (part / side) ** 2
     return np.where(finite, np.sqrt(squares), np.nan).astype(image.dtype)
+
+
+def ridge_rounds(steps: NDArray[np.int64], sides: Sequence[float], sigma: float) -> NDArray[np.int64]:
+    """Return in how many rounds of `to_the_ridge` each step may be taken.
+
+    Parameters
+    ----------
+    steps
+        Shape (neighbours, ndim).
+    sides
+        Of a pixel, as multiples of the smallest.
+    sigma
+        Of the edge strengths, in those units.
+    """
+    lengths = np.sqrt(((steps * np.asarray(sides)) ** 2).sum(axis=1))
+    return np.asarray(np.maximum(((BESIDE_RIDGE + sigma) / lengths + 1e-6).astype(np.int64), 1))
+
+
+def to_the_ridge(
+    mask: NDArray[np.bool_],
+    strengths: NDArray[Any],
+    steps: NDArray[np.int64],
+    rounds: NDArray[np.int64],
+    blocked: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Let a region that was stopped by edges advance uphill to where they are strongest.
+
+    An edge is strong on both its flanks, so that the region has ended before it. In each round, all pixels join that
+    lie beside the region and are stronger than their neighbour in it.
+
+    Parameters
+    ----------
+    mask
+        Bool: the region, in a box that reaches as many pixels beyond it as there are rounds, or to the image's border.
+    strengths
+        Shape of the mask, float32 or float64: edge strengths; what is NaN does not join.
+    steps
+        Shape (neighbours, ndim): to the neighbours of a pixel.
+    rounds
+        Shape (neighbours,): see `ridge_rounds`.
+    blocked
+        Bool, shape of the mask: what may not be entered.
+
+    Returns
+    -------
+    Bool, shape of the mask.
+    """
+    from napari_tessera.operations.growing.ridge_kernels import climb
+
+    padded = np.pad(mask, 1)
+    inside = (slice(1, -1),) * mask.ndim
+    inner = mask.copy()
+    for step in steps.tolist():
+        inner &= padded[tuple(slice(1 + by, 1 + by + n) for by, n in zip(step, mask.shape, strict=True))]
+    border = np.flatnonzero(np.pad(mask & ~inner, 1))
+    closed = np.pad(np.zeros(mask.shape, np.uint8) if blocked is None else blocked.view(np.uint8), 1, constant_values=1)
+    strides = np.array([math.prod(padded.shape[axis + 1 :]) for axis in range(padded.ndim)], np.int64)
+    queue = np.empty(padded.size, np.int32)  # long enough for whatever joins; memory that is not used costs nothing
+    queue[: len(border)] = border
+    stamps = padded.astype(np.int32)
+    levels = np.pad(strengths, 1)
+    climb(levels.reshape(-1), closed.reshape(-1), 1, stamps.reshape(-1), queue, len(border), 1, steps @ strides, rounds)
+    return np.asarray(stamps[inside] != 0)
 
 
 def _gaussian(sigma: float) -> NDArray[np.float64]:

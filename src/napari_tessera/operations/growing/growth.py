@@ -126,10 +126,15 @@ class Growth:
         """Shape of `bounds`: what belongs to the one region."""
         return np.asarray(self._bounded_stamps() == self._base)
 
-    @property
-    def closed(self) -> NDArray[np.bool_]:
-        """Shape of `bounds`: what may not be entered."""
-        return np.asarray(self._bounded_stamps() == self.window.closed)
+    def look(self, box: Box) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return the values that are grown over in a box of the frame, and what may not be entered there, if anything.
+
+        What is in the window is not read again.
+        """
+        place = self.window.place_of(box)
+        if place is not None:
+            return self.window.values[place], self.window.stamps[place] == self.window.closed
+        return self.frame.prepared(box), None if self.frame.blocked is None else self.frame.blocked(box)
 
     def _bounded_stamps(self) -> NDArray[Any]:
         low, high = self._window_bounds()
