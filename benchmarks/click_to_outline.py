@@ -2,9 +2,10 @@
 
 Real images are tiled to 2048², and clicked in napari with events of the mouse: measured is the time from the event to
 the moment when Qt has painted the outline and the window is shown. The mouse moves there and rests for a fifth of a
-second before it presses; `at_once_ms` is for a press out of the blue, without any move before. Regions are brought to their sizes by the tolerance
-and a size limit. Beside it stands how long the same window takes to draw its canvas anew with nothing to show: with
-software OpenGL, as under Xvfb, that depends on the size of the window alone. Needs a screen (``xvfb-run`` gives one)::
+second before it presses; `at_once_ms` is for a press out of the blue, without any move before. Regions are brought to
+their sizes by the tolerance and a size limit. Beside it stands how long the same window takes to draw its canvas anew
+with nothing to show: with software OpenGL, as under Xvfb, that depends on the size of the window alone. Needs a
+screen (``xvfb-run`` gives one)::
 
     xvfb-run -a -s "-screen 0 1600x1200x24" python benchmarks/click_to_outline.py [IMAGE ...] [--volume STACK] [--json]
 

@@ -1,8 +1,8 @@
 """Run all benchmarks one after the other and write what they say into one report.
 
 Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the images of `dsb2018.py` and
-`first_clicks.py`, which are left out without it. The report goes to ``.benchmarks/report.md`` and holds what every script said; the exit
-status is 1 if one of them missed a limit or failed. Close everything else first.
+`first_clicks.py`, which are left out without it. The report goes to ``.benchmarks/report.md`` and holds what every
+script said; the exit status is 1 if one of them missed a limit or failed. Close everything else first.
 """
 
 import argparse
