@@ -6,8 +6,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
-# These look at what is drawn, which hundreds of windows opened before them in the same process disturb.
-ON_SCREEN := tests/napari/test_label_writing.py tests/napari/test_outline.py
 
 .PHONY: help demo test test-fast test-gui lint format install system bench docs figures screenshots sample-data manifest constraints clean
 
@@ -36,19 +34,14 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# GUI tests one after another on a screen of their own, the others two at a time with one torch thread each.
 test: lint
-	$(BIN)/coverage erase
-	.ci/with-display $(BIN)/pytest -m gui --cov --cov-report= $(ON_SCREEN)
-	.ci/with-display $(BIN)/pytest -m gui --cov --cov-append --cov-report= $(ON_SCREEN:%=--ignore=%)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui" -n 2 --cov --cov-append --cov-report=term
+	.ci/test $(BIN)
 
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow" -n 2 -q
 
 test-gui: install
-	.ci/with-display $(BIN)/pytest -m gui $(ON_SCREEN)
-	.ci/with-display $(BIN)/pytest -m gui $(ON_SCREEN:%=--ignore=%)
+	.ci/with-display $(BIN)/pytest -m gui
 
 # DATA=folder adds the comparison on real images (dsb2018/fluorescence).
 bench: install

@@ -4,7 +4,6 @@ One compute thread per process: several test processes share few cores, and thei
 another.
 """
 
-import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,9 +16,3 @@ from hypothesis import settings
 # no deadline: how long an example takes says more about the machine than about the code
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("steady")
-
-
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector what stays: every closed window costs a full collection, and most is modules."""
-    gc.collect()
-    gc.freeze()

@@ -1,5 +1,7 @@
 """What the tests of the plugin share: a session folder of their own, a runner that is always closed, a window."""
 
+import gc
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,19 @@ import pytest
 from napari_tessera.config.base import Config
 from napari_tessera.core.jobs import CancelToken
 
+FINISHED = itertools.count(1)
 FAKE_WORKER = str(Path(__file__).with_name("fake_worker.py"))
+
+
+def pytest_runtest_logfinish() -> None:
+    """Now and then set aside what lives on: napari collects garbage with each layer that goes, and with each window.
+
+    Of each window some ten thousand objects stay, in napari's test application; after hundreds of them a collection
+    would take seconds.
+    """
+    if next(FINISHED) % 10 == 1:
+        gc.collect()
+        gc.freeze()
 
 
 class FakeRequest(Config):

@@ -528,20 +528,24 @@ def test_one_step_on_the_screen(make_napari_viewer, qtbot):
     viewer.dims.set_current_step(2, 25)
     viewer.reset_view()
 
-    def lit():
-        """Return the share of the canvas that labels cover; its size may change while the window comes to rest."""
-        return (viewer.screenshot(flash=False)[..., :3].max(-1) > 30).mean()
+    def picture():
+        return viewer.screenshot(flash=False).astype(int)
 
-    assert lit() < 0.001
-    write_mask(layer, (5, 10, 20), np.ones((8, 9, 10), bool), 1)
-    qtbot.waitUntil(lambda: lit() > 0.02)
-    one = lit()
-    write_mask(layer, (20, 10, 20), np.ones((8, 9, 10), bool), 2)
-    qtbot.waitUntil(lambda: lit() > 1.5 * one)
-    layer.undo()
-    qtbot.waitUntil(lambda: 0.02 < lit() < 1.2 * one)
-    layer.undo()
-    qtbot.waitUntil(lambda: lit() < 0.001)
+    def changed(before):
+        return (np.abs(picture() - before).max(-1) > 30).mean() > 0.02
+
+    size = None
+    while size != picture().shape:  # until the window has come to rest
+        size = picture().shape
+        qtbot.wait(100)
+    pictures = [picture()]
+    for number in (1, 2):
+        write_mask(layer, (5 * number, 10, 20), np.ones((8, 9, 10), bool), number)
+        qtbot.waitUntil(lambda: changed(pictures[-1]))
+        pictures.append(picture())
+    for before in pictures[-2::-1]:
+        layer.undo()
+        qtbot.waitUntil(lambda before=before: np.array_equal(picture(), before))
 
 
 def test_a_step_back_shows_its_box_alone_and_is_heard_of(make_napari_viewer, qtbot):
