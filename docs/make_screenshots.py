@@ -139,8 +139,9 @@ def picture_click() -> None:
     places = bright_places(image.data)
     mouse.press(places[0])
     take(viewer, "click_press")
-    mouse.drag(25)
+    mouse.drag(-60)
     take(viewer, "click_drag")
+    mouse.drag(60)
     mouse.release()
     for place in places[1:7]:
         mouse.press(place)

@@ -1,6 +1,7 @@
 """Click to segment with real events of mouse and keyboard on the canvas."""
 
 import gc
+import threading
 import time
 import weakref
 
@@ -10,7 +11,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QPushButton
 
-from napari_tessera.napari_plugin.clicking import live_growth
+from napari_tessera.napari_plugin.clicking import grow_tool, live_growth
 from napari_tessera.napari_plugin.clicking.click_grid import match_grids
 from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT, ClickWidget
 from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
@@ -18,6 +19,7 @@ from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_loc
 from napari_tessera.napari_plugin.clicking.options import ClickOptions
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
 from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.operations.growing import click_window
 
 from .click_helpers import ALT, CONTROL, LEFT, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
 
@@ -842,3 +844,139 @@ def test_in_a_grid_the_image_is_clicked_and_the_labels_show_the_outline(make_nap
     QTest.mouseRelease(hand.native, LEFT, ALT, on_canvas(labels))
     hand.settle()
     assert not labels.data.any()
+
+
+class Gate:
+    """An image on disk, so to speak, whose pixels come once the gate is open."""
+
+    def __init__(self, image):
+        self.image, self.open = image, threading.Event()
+        self.shape, self.dtype, self.ndim = image.shape, image.dtype, image.ndim
+
+    def __getitem__(self, key):
+        self.open.wait(20)
+        return self.image[key]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.image, dtype)
+
+
+def behind_a_gate(hand):
+    """Start on a lazy image, with the gate closed; return the gate and the labels."""
+    da = pytest.importorskip("dask.array")
+    gate = Gate(discs())
+    gate.open.set()
+    labels = start(hand, da.from_array(gate, chunks=(80, 120)), contrast_limits=(0, 255))
+    hand.widget.options.tolerance.setValue(30)
+    gate.open.clear()
+    return gate, labels
+
+
+def test_what_was_kept_is_not_dropped_by_the_next_press_nor_changed_by_the_wheel(hand, widget):
+    gate, labels = behind_a_gate(hand)
+    hand.press(40, 30)
+    QTest.mouseRelease(hand.native, LEFT, PLAIN, hand.at)
+    assert widget.mode.grow.pending
+    first = hand.at
+    hand.press(40, 85)
+    assert "still being made" in hand.news
+    QTest.mouseRelease(hand.native, LEFT, PLAIN, hand.at)
+    hand.at = first
+    view = hand.view
+    assert not widget.mode.grow.scroll(5)
+    gate.open.set()
+    hand.settle()
+    np.testing.assert_array_equal(labels.data > 0, (discs() > 50) & (np.arange(120) < 60))
+    assert hand.view == view
+    gate.open.clear()
+    hand.press(40, 85)
+    QTest.mouseRelease(hand.native, LEFT, PLAIN, hand.at)
+    hand.key(Qt.Key.Key_Escape)  # drops it, and the mode stays
+    assert widget.mode.on
+    gate.open.set()
+    hand.qtbot.wait(100)
+    assert labels.data.max() == 1
+
+
+def test_a_replacement_under_way_is_neither_doubled_nor_overtaken(hand, widget, monkeypatch):
+    labels = start(hand)
+    hand.click(40, 30)
+    hand.click(40, 85)
+    labels.selected_label = 1
+    before = labels.data.copy()
+    gate = threading.Event()
+    work = grow_tool.replacing
+
+    def held(*arguments):
+        inner = work(*arguments)
+        return lambda pixels: (gate.wait(20), inner(pixels))[1]
+
+    monkeypatch.setattr(grow_tool, "replacing", held)
+    hand.press(5, 5, CONTROL)
+    hand.settle_growth()
+    QTest.mouseRelease(hand.native, LEFT, CONTROL, hand.at)
+    assert widget.mode.grow.busy
+    hand.press(5, 100, CONTROL)
+    assert "still being made" in hand.news
+    QTest.mouseRelease(hand.native, LEFT, CONTROL, hand.at)
+    hand.key(Qt.Key.Key_Z, CONTROL)  # the last thing that was done: it is dropped, and nothing before it
+    gate.set()
+    hand.settle()
+    hand.qtbot.wait(50)
+    np.testing.assert_array_equal(labels.data, before)
+    assert widget.mode.on
+
+
+def test_the_middle_button_ends_a_drag(hand, widget):
+    labels = start(hand)
+    hand.press(40, 30)
+    hand.settle_growth()
+    for event in (QTest.mousePress, QTest.mouseRelease):
+        event(hand.native, Qt.MouseButton.MiddleButton, PLAIN, hand.at)
+    hand.release()
+    assert not widget.mode.grow.pending
+    assert not labels.data.any()
+    hand.click(40, 30)
+    assert labels.data[40, 30] == 1
+
+
+def test_what_is_written_while_a_region_grows_stays(hand, widget):
+    labels = start(hand)
+    hand.press(40, 30)
+    hand.settle_growth()
+    labels.data_setitem((np.array([40, 41]), np.array([26, 26])), 7)
+    hand.release()
+    assert (labels.data == 7).sum() == 2
+    assert labels.data[40, 30] == 8
+    labels.undo()
+    widget.options.stay_out.setChecked(False)
+    hand.press(40, 30)
+    hand.settle_growth()
+    hand.release()
+    assert not (labels.data == 7).any()
+
+
+@pytest.mark.parametrize("slow", ["edges", "smoothing"])
+def test_what_cannot_be_cut_in_slices_grows_in_a_thread(hand, widget, slow, monkeypatch):
+    labels = start(hand)
+    if slow == "edges":
+        widget.options.criterion.setCurrentIndex(2)
+        assert widget.options.options().criterion == "edge_stopped"
+    else:
+        widget.options.smoothing.setValue(1.5)
+    hand.click(40, 30)  # what is compiled once
+    labels.undo()
+    threads = set()
+    prepared = click_window.Frame.prepared
+
+    def noting(frame, box):
+        threads.add(threading.current_thread() is threading.main_thread())
+        return prepared(frame, box)
+
+    monkeypatch.setattr(click_window.Frame, "prepared", noting)
+    hand.move(40, 84)
+    hand.qtbot.wait(100)
+    assert not threads  # nothing grows ahead
+    hand.click(40, 85)
+    assert threads == {False}
+    assert labels.data[40, 85] == 1

@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 
 from napari_tessera.napari_plugin.clicking import live_growth
 from napari_tessera.napari_plugin.clicking.click_widget import ClickWidget
+from napari_tessera.napari_plugin.clicking.locking import set_locked
 
 from .click_helpers import SHIFT, Hand, full_mask, start
 
@@ -115,7 +116,9 @@ def test_a_press_takes_no_pixels_that_have_changed_since(hand, widget, viewer, c
     mask = full_mask(widget.mode.grow.latest, (80, 120))
     assert not (mask & (labels.data == 7)).any()
     assert mask[40, 30]
-    if change == "image in place":
+    if change == "image":
+        assert mask.all() or mask[0, 0]  # all is one grey level now
+    elif change == "image in place":
         assert not mask[:, 31:].any()
     hand.release()
 
@@ -136,19 +139,37 @@ def test_other_settings_and_keys_begin_anew(hand, widget):
     come_to_rest(hand, 40, 20)
     hand.press(40, 20, SHIFT)  # adds to 3, whose pixels it may enter
     hand.settle_growth()
-    assert full_mask(widget.mode.grow.latest, labels.data.shape)[40, 20]
+    mask = full_mask(widget.mode.grow.latest, labels.data.shape)
+    assert mask[40, 20]
+    assert mask[40, 30]
     hand.release(SHIFT)
     assert set(np.unique(labels.data)) == {0, 3}
+
+
+def test_an_object_that_has_been_locked_since_is_not_entered(hand, widget):
+    labels = start(hand)
+    widget.options.stay_out.setChecked(False)
+    labels.data_setitem((np.array([40, 41]), np.array([30, 30])), 3)
+    come_to_rest(hand, 40, 20)
+    set_locked(labels, {3})
+    hand.press(40, 20)
+    hand.settle_growth()
+    assert not full_mask(widget.mode.grow.latest, labels.data.shape)[40, 30]
+    hand.release()
 
 
 def test_a_mouse_that_moves_on_gives_it_up(hand, widget):
     start(hand)
     come_to_rest(hand, 40, 30)
+    hand.move(40, 60)
     hand.move(40, 86)
-    hand.qtbot.waitUntil(lambda: has_grown_ahead(hand), timeout=5000)
-    hand.press(40, 85)  # another pixel
+    assert hand.widget.mode.grow._ahead._key is None or not has_grown_ahead(hand)
+    come_to_rest(hand, 40, 30)
+    hand.press(40, 85)  # out of the blue, in the other disc
     hand.settle_growth()
-    assert full_mask(widget.mode.grow.latest, (80, 120))[40, 85]
+    mask = full_mask(widget.mode.grow.latest, (80, 120))
+    assert mask[40, 85]
+    assert not mask[40, 30]
     hand.release()
 
 
@@ -185,6 +206,7 @@ def test_growing_ahead_ends_after_its_time_and_the_press_goes_on(hand, widget, m
 @pytest.mark.parametrize("how", ["mode", "layer", "tool", "widget"])
 def test_nothing_is_kept_when_it_is_left(hand, widget, viewer, how):
     labels = start(hand)
+    image = viewer.layers[0]
     come_to_rest(hand, 40, 30)
     if how == "mode":
         hand.key(Qt.Key.Key_Escape)
@@ -195,5 +217,5 @@ def test_nothing_is_kept_when_it_is_left(hand, widget, viewer, how):
     else:
         widget.close()
     assert not has_grown_ahead(hand)
-    for name in ("data", "set_data", "paint"):
-        assert not any("GrowingAhead" in repr(callback) for callback in getattr(labels.events, name).callbacks)
+    for events in (labels.events.data, labels.events.set_data, labels.events.labels_update, image.events.set_data):
+        assert not any("GrowingAhead" in repr(callback) for callback in events.callbacks)

@@ -84,6 +84,8 @@ class MouseBinding:
             yield
         if event.button == LEFT:
             self._release(_mouse(event))
+        else:  # napari tells nothing more of this press once any button is let go
+            self._cancel()
 
     def _on_double_click(self, _viewer: ViewerModel, event: Any) -> None:
         """Take the second of two quick clicks, which Qt tells of in another way, as a click like any other."""

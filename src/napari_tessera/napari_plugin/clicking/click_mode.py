@@ -85,6 +85,11 @@ class ClickMode(QObject):
         """Whether the mode is on."""
         return self.labels is not None
 
+    @property
+    def _under_way(self) -> bool:
+        """Whether something is being made, or written."""
+        return self.grow.pending or self.grow.busy or self.correct.busy
+
     def enter(self) -> bool:
         """Switch the mode on for the chosen layers; return whether it is."""
         self.leave()
@@ -155,7 +160,7 @@ class ClickMode(QObject):
 
     def choose_tool(self, name: str) -> None:
         """Take another tool: ``"grow"``, or one of `TOOLS`."""
-        self.grow.cancel()
+        self.grow.drop()
         self.correct.cancel()
         self.tool = name
         self.tell()
@@ -172,7 +177,7 @@ class ClickMode(QObject):
 
     def tell(self) -> None:
         """Say what the next click does."""
-        if self.on and not self.grow.pending and not self.correct.busy:
+        if self.on and not self._under_way:
             self.said.emit(self._next_words())
 
     def _next_words(self) -> str:
@@ -211,18 +216,15 @@ class ClickMode(QObject):
         self.tell()
 
     def _scroll(self, notches: float) -> bool:
-        if self.grow.pending:
-            self.grow.scroll(notches)
-            return True
-        return False
+        return self.grow.scroll(notches)
 
     def _cancel(self) -> None:
-        if self.grow.cancel() or self.correct.cancel():
+        if self.grow.cancel() | self.correct.cancel():
             self.happened.emit("Dropped.")
         self.tell()
 
     def _on_escape(self, _holder: object) -> None:
-        if self.grow.pending or self.correct.busy:
+        if self._under_way:
             self._cancel()
         else:
             self.leave()
@@ -243,7 +245,7 @@ class ClickMode(QObject):
         """Undo or redo a step; what is pending is the last thing that was done, and is dropped first."""
         if self.labels is None:
             return
-        if self.grow.pending or self.correct.busy:
+        if self._under_way:
             self._cancel()
             return
         self.happened.emit(take_step(self.labels, back=back))
@@ -313,7 +315,7 @@ class ClickMode(QObject):
         elif self.grow.pending:
             self._cancel()
         else:
-            self.grow.cancel()
+            self.grow.drop()
 
     def _on_dims(self, _event: object) -> None:
         self._mouse = None

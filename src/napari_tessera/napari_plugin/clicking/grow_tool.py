@@ -188,14 +188,17 @@ class GrowTool(QObject):
     def press(self, mouse: Mouse) -> None:
         """Begin a region at the mouse, or remove the object there."""
         self._rest.stop()
+        if self.busy or (self._pending is not None and self._pending.released):
+            self.refused.emit("What was kept before is still being made: wait a moment, or press Esc to drop it.")
+            return
         if self.pending:
-            self.cancel()
+            self.drop()
         try:
             click = self._click(mouse)
             if click.intent.problem:
                 self._fail(click.intent.problem)
             elif click.intent.action == "remove":
-                self.cancel()
+                self.drop()
                 self.removal.emit(mouse)
             else:
                 self._begin(click, mouse)
@@ -209,11 +212,13 @@ class GrowTool(QObject):
             pending.dragged = mouse.canvas[0] - pending.pressed_at
             self._retune(pending)
 
-    def scroll(self, notches: float) -> None:
-        """Take notches of the wheel, away from the person for more."""
-        if self._pending is not None:
-            self._pending.notches += notches
-            self._retune(self._pending)
+    def scroll(self, notches: float) -> bool:
+        """Take notches of the wheel, away from the person for more; return whether they are of use."""
+        if self._pending is None or self._pending.released:
+            return False
+        self._pending.notches += notches
+        self._retune(self._pending)
+        return True
 
     def release(self, mouse: Mouse) -> None:
         """Keep the region, now or as soon as it has grown to its end."""
@@ -227,7 +232,12 @@ class GrowTool(QObject):
             self.said.emit("Growing … Esc or a right-click drops it.")
 
     def cancel(self) -> bool:
-        """Drop what is being made; return whether there was anything."""
+        """Drop what is being made, and what was kept and is still to be written; return whether there was anything."""
+        kept = self._runner.cancel()
+        return self.drop() or kept
+
+    def drop(self) -> bool:
+        """Drop the region that is being made; return whether there was one."""
         was = self._pending is not None
         self._pending = self._hovered = None
         self._rest.stop()
@@ -238,8 +248,8 @@ class GrowTool(QObject):
         return was
 
     def let_go(self) -> None:
-        """Drop what is being made and keep no layer alive."""
-        self.cancel()
+        """Drop the region that is being made and keep no layer alive."""
+        self.drop()
         if self._outline is not None:
             self._outline.close()
         self._outline = self._outlined = None
@@ -255,15 +265,14 @@ class GrowTool(QObject):
             return
         try:
             click = self._click(self._hovered)
+            if click.intent.problem or click.intent.action == "remove" or self._what_waits(click) is not None:
+                self._ahead.forget()
+            elif not self._ahead.holds(click.key):
+                layers = [layer for layer in (click.target.image, click.target.labels) if layer is not None]
+                tolerance = click.target.options.tolerance
+                self._ahead.begin(click.key, layers, click.engine(), click.pixel[None], tolerance)
         except TesseraError:
-            self._ahead.forget()
-            return  # the press will say so
-        useless = click.intent.problem or click.intent.action == "remove" or self._waits(click)
-        if useless:
-            self._ahead.forget()
-        elif not self._ahead.holds(click.key):
-            layers = [layer for layer in (click.target.image, click.target.labels) if layer is not None]
-            self._ahead.begin(click.key, layers, click.engine(), click.pixel[None], click.target.options.tolerance)
+            self._ahead.forget()  # the press will say so
 
     def _click(self, mouse: Mouse) -> _Click:
         target = self._target()
@@ -271,14 +280,20 @@ class GrowTool(QObject):
         pixel = pixel_in(source.frame, mouse)
         return _Click(target, source, pixel, self.intent(target, source.frame, pixel, mouse))
 
-    def _waits(self, click: _Click) -> bool:
-        """Whether a region cannot begin at once: pixels have to be loaded, or loops to be compiled."""
-        source = click.source
-        ready = self._readiness.ready(len(source.frame.shape), source.dtype, source.channels, click.rule)
-        return source.lazy or not ready
+    def _what_waits(self, click: _Click) -> str | None:
+        """Return what has to be said if a region cannot begin in the GUI thread; None if it can.
+
+        Pixels may have to be loaded, loops to be compiled, or the image to be smoothed, which cannot be cut in slices.
+        """
+        source, rule = click.source, click.rule
+        if not self._readiness.ready(len(source.frame.shape), source.dtype, source.channels, rule):
+            return "Getting ready (a few seconds, once) …"
+        if source.lazy:
+            return "Loading the image …"
+        return "Growing …" if rule.smoothing > 0 or rule.criterion == "edge_stopped" else None
 
     def _begin(self, click: _Click, mouse: Mouse) -> None:
-        target, waits = click.target, self._waits(click)
+        target, waits = click.target, self._what_waits(click)
         self._pending = _Pending(target, click.source, click.intent, mouse.canvas[0])
         if self._outlined is not target.labels:
             if self._outline is not None:
@@ -287,9 +302,10 @@ class GrowTool(QObject):
         if self._ahead.take(click.key):
             self.growth.begin_prepared()
             return
-        if waits:
-            self.said.emit("Getting ready (a few seconds, once) …" if self._readiness.busy else "Loading the image …")
-        self.growth.begin(click.engine(), click.pixel[None], target.options.tolerance, threaded=waits)
+        if waits is not None:
+            self.said.emit(waits)
+        engine, threaded = click.engine(), waits is not None
+        self.growth.begin(engine, click.pixel[None], target.options.tolerance, threaded=threaded)
 
     def _retune(self, pending: _Pending) -> None:
         wanted = pending.wanted
@@ -322,18 +338,21 @@ class GrowTool(QObject):
             pending.source.frame,
             pending.intent,
         )
-        self.cancel()
+        self.drop()
         if not frame.valid:
             self._fail("The labels were replaced while the region grew: click again.")
             return
+        # what has been written since it began to grow stays, too
+        blocked = blocked_reader(frame, intent.label, enter_others=pending.target.options.enter_others)(region.box)
+        mask = region.mask & ~blocked
         if intent.action == "replace":
             keep = locked_labels(labels) - {intent.label}
-            work = replacing(intent.label, region.origin, region.mask, keep)
+            work = replacing(intent.label, region.origin, mask, keep)
             words = f"Object {intent.label} is this region now: {pixels_words(frame, region.size)}."
             self._runner.run(Edit(frame, work, lambda _: words, words))
             return
         try:
-            text = write_region(labels, frame, intent, region.origin, region.mask)
+            text = write_region(labels, frame, intent, region.origin, mask)
         except (TesseraError, MemoryError) as error:
             self._fail(str(error) or "Memory ran out: close other programs, or set a size limit.")
             return
@@ -343,7 +362,7 @@ class GrowTool(QObject):
         self.made.emit(f"{text}{end}")
 
     def _fail(self, text: str) -> None:
-        self.cancel()
+        self.drop()
         self.refused.emit(text)
 
 

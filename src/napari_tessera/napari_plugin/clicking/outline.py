@@ -2,8 +2,8 @@
 
 It is painted by Qt into a transparent widget on the canvas rather than by OpenGL into the scene: an outline that
 follows the mouse then costs no drawing of the images below, which takes most of a frame where OpenGL runs in software.
-This is the one module that reaches for napari's canvas, which is private; where that is not to be had, as in a viewer
-without a window, an ordinary layer shows the outline.
+napari's canvas is private; where it is not to be had, as in a viewer without a window, an ordinary layer shows the
+outline.
 """
 
 # ruff: noqa: SLF001  see above
