@@ -18,6 +18,7 @@ from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
 from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.options import ClickOptions
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
+from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.growing import click_window
 
@@ -980,3 +981,39 @@ def test_what_cannot_be_cut_in_slices_grows_in_a_thread(hand, widget, slow, monk
     hand.click(40, 85)
     assert threads == {False}
     assert labels.data[40, 85] == 1
+
+
+def test_annotation_with_classes_is_no_place_for_objects_unless_it_is_chosen(hand, widget, viewer):
+    viewer.add_image(discs())
+    classes = [{"id": 1, "name": "background", "color": "#0000ff"}, {"id": 2, "name": "cell", "color": "#ff0000"}]
+    scribbles = viewer.add_labels(
+        np.zeros((80, 120), np.uint8), name="a", metadata={METADATA_KEY: {"classes": classes}}
+    )
+    widget.mode_button.click()
+    assert widget.mode.labels is not scribbles
+    assert len(viewer.layers) == 3
+    widget.mode_button.click()
+    QTest.keyClick(widget.labels, Qt.Key.Key_A)
+    assert widget.labels.layer is scribbles
+    widget.mode_button.click()
+    assert widget.mode.labels is scribbles
+    assert len(viewer.layers) == 3
+
+
+def test_an_image_replaced_while_the_button_is_held(hand, widget, viewer):
+    labels = start(hand)
+    hand.press(40, 30)
+    hand.settle_growth()
+    viewer.layers[0].data = discs()[:50, :50]
+    hand.release()
+    assert not labels.data.any()
+    assert "image was replaced" in hand.news
+
+
+def test_a_refusal_is_said_once(hand, widget):
+    labels = start(hand)
+    labels.editable = False
+    hand.press(40, 30)
+    hand.release()
+    assert "not editable" in hand.news
+    assert hand.messages.line.text() != hand.news

@@ -15,6 +15,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.clicking import highest_label, label_writing
 from napari_tessera.napari_plugin.clicking.history import MOST_BYTES, bound_history
 from napari_tessera.napari_plugin.clicking.label_writing import (
@@ -24,7 +25,10 @@ from napari_tessera.napari_plugin.clicking.label_writing import (
     write_box,
     write_mask,
 )
-from napari_tessera.napari_plugin.clicking.stepping import take_step
+from napari_tessera.napari_plugin.clicking.options import ClickOptions
+from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
+from napari_tessera.napari_plugin.clicking.stepping import _merged, take_step
+from napari_tessera.napari_plugin.clicking.target import Target
 
 pytestmark = pytest.mark.gui
 
@@ -396,6 +400,116 @@ def test_large_labels_are_looked_through_ahead_and_only_once(looks):
     assert next_label(layer) == 901
 
 
+@pytest.fixture
+def held_look(monkeypatch):
+    """Hold each look until it is let go; it has looked by then."""
+    monkeypatch.setattr(highest_label, "SMALL", 0)
+    go = threading.Event()
+    begun = threading.Event()
+    real = highest_label._look_through
+
+    def look(*args):
+        found = real(*args)
+        begun.set()
+        assert go.wait(20)
+        return found
+
+    monkeypatch.setattr(highest_label, "_look_through", look)
+    yield begun, go
+    go.set()
+
+
+def number_7(layer, way):
+    """Paint 7 in one of the ways in which steps are made."""
+    if way == "paint":
+        layer.paint((5, 5), 7)
+    elif way == "data_setitem":
+        layer.data_setitem((np.array([5]), np.array([5])), 7)
+    else:
+        write_box(layer, (slice(4, 7), slice(4, 7)), np.full((3, 3), 7, layer.data.dtype))
+
+
+@pytest.mark.parametrize("way", ["paint", "data_setitem", "box"])
+@pytest.mark.parametrize("again", ["redo", "undo"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_a_number_that_comes_back_is_not_free(way, again, dtype, monkeypatch):
+    monkeypatch.setattr(highest_label, "SMALL", 0)
+    layer = Labels(np.zeros((20, 20), dtype))
+    layer.data[15, 15] = 3
+    number_7(layer, way)
+    if again == "redo":
+        layer.undo()
+    else:
+        write_box(layer, (slice(0, 10), slice(0, 10)), np.zeros((10, 10), dtype))
+    highest_label.look_ahead(layer)
+    assert next_label(layer) == 8
+    getattr(layer, again)()
+    assert (layer.data == 7).any()
+    assert next_label(layer) == 8
+
+
+def test_a_number_that_comes_back_after_its_step_has_gone_is_not_free(monkeypatch):
+    monkeypatch.setattr(highest_label, "SMALL", 0)
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    number_7(layer, "box")
+    layer.undo()
+    next_label(layer)
+    layer.redo()
+    layer._undo_history.clear()
+    assert (layer.data == 7).any()
+    assert next_label(layer) == 8
+
+
+def test_an_object_deleted_while_labels_are_looked_through_comes_back(held_look):
+    begun, go = held_look
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    layer.data[15, 15] = 3
+    layer.data[2:6, 2:6] = 9
+    with pytest.MonkeyPatch.context() as patch:  # the look comes too late to see 9
+        ready, real = threading.Event(), highest_label._look_through
+        patch.setattr(highest_label, "_look_through", lambda *args: (ready.wait(20), real(*args))[1])
+        highest_label.look_ahead(layer)
+        write_box(layer, (slice(0, 10), slice(0, 10)), np.zeros((10, 10), np.uint8))
+        ready.set()
+        assert begun.wait(20)
+    layer.undo()
+    assert (layer.data == 9).any()
+    go.set()
+    assert next_label(layer) == 10
+
+
+@pytest.mark.parametrize("back", ["undo", "redo"])
+def test_a_number_that_comes_back_into_widened_labels_is_not_free(back, monkeypatch):
+    monkeypatch.setattr(highest_label, "SMALL", 0)
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    assert next_label(layer) == 1
+    number_7(layer, "box")
+    if back == "redo":
+        layer.undo()
+    else:
+        write_box(layer, (slice(0, 10), slice(0, 10)), np.zeros((10, 10), np.uint8))
+    assert widen_labels(layer, 300)
+    assert next_label(layer) == 8
+    getattr(layer, back)()
+    assert (layer.data == 7).any()
+    assert next_label(layer) == 8
+    layer.data = np.zeros((20, 20), np.uint8)  # the steps of others are forgotten
+    assert next_label(layer) == 1
+
+
+def test_large_labels_are_looked_through_as_they_lie_in_memory():
+    array = np.random.default_rng(0).integers(0, 2**16, (13, 17, 19)).astype(np.uint16)
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        for flips in (slice(None), slice(None, None, -1)):
+            view = array.transpose(order)[:, flips]
+            in_order = highest_label._along_memory(view)
+            assert in_order.flags.c_contiguous
+            assert np.shares_memory(in_order, array)
+            assert highest_label._look_through(view, threading.Event()) == array.max()
+    thinned = array[1::2, :, ::-3]
+    assert highest_label._look_through(thinned, threading.Event()) == thinned.max()
+
+
 # History
 
 
@@ -424,9 +538,52 @@ def test_the_history_is_bounded_in_bytes():
     bound_history(layer, 30_000)
     assert 0 < history.bytes_held <= 30_000
     bound_history(layer, 10)
-    assert history.bytes_held == 0
+    assert len(layer._undo_history) + len(layer._redo_history) == 1
     layer.redo()
-    np.testing.assert_array_equal(layer.data, states[-1 - steps])
+    layer.redo()
+    np.testing.assert_array_equal(layer.data, states[-steps])
+
+
+@pytest.mark.parametrize("all_changed", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint32])
+def test_the_newest_step_stays_however_large(dtype, all_changed):
+    layer = Labels(np.full((20, 30, 40), 3, dtype))
+    layer.data[:, ::2] = 4
+    layer.paint((5, 5, 5), 9)
+    history = bound_history(layer, 10_000)
+    before = [layer.data.copy()]
+    for turn in range(3):
+        values = np.random.default_rng(turn).integers(10 * turn + 10, 10 * turn + 19, layer.data.shape)
+        if not all_changed:
+            values[7, 7, 7] = layer.data[7, 7, 7]
+        assert write_box(layer, (slice(0, 20), slice(0, 30), slice(0, 40)), values.astype(np.int64))
+        before.append(layer.data.copy())
+        assert len(layer._undo_history) == 1
+        assert 10_000 < history.bytes_held <= (2 * layer.data.itemsize + 1) * layer.data.size
+    assert history.can_undo
+    take_step(layer, back=True)
+    np.testing.assert_array_equal(layer.data, before[-2])
+    assert not history.can_undo
+    bound_history(layer)
+    take_step(layer, back=False)
+    np.testing.assert_array_equal(layer.data, before[-1])
+    take_step(layer, back=True)
+    write_mask(layer, (0, 0, 0), SPOT[None], 7)  # a small one takes its place, and the next beside that
+    write_mask(layer, (9, 9, 9), SPOT[None], 7)
+    assert len(layer._undo_history) == 2
+    layer.undo()
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before[-2])
+
+
+def test_a_stroke_over_strokes_is_bounded():
+    layer = Labels(np.zeros((20, 20), np.uint8))
+    history = bound_history(layer, 1000)
+    for dabs in (1, 2):
+        with layer.block_history():
+            for dab in range(dabs):
+                write_box(layer, (slice(0, 20),) * 2, (np.arange(400).reshape(20, 20) + 40 * dab + dabs) % 251)
+        assert history.can_undo == (dabs == 1)
 
 
 @pytest.mark.parametrize("other", [(20, 20), (5, 6), (3, 20, 20), (400,) * 2])
@@ -484,6 +641,90 @@ def test_layers_are_let_go():
     del layer
     gc.collect()
     assert gone() is None
+
+
+# Steps on the screen
+
+
+@st.composite
+def strokes(draw):
+    """Boxes of dabs, mostly beside each other."""
+    ndim, seed = draw(st.integers(2, 3)), draw(st.integers(0, 2**32 - 1))
+    count, far = draw(st.integers(0, 80)), draw(st.sampled_from([2, 10, 300]))
+    rng = np.random.default_rng(seed)
+    moved = rng.integers(-2, 3, (count, ndim)) * rng.choice([1, 1, 1, far], (count, 1))
+    starts = np.maximum(np.cumsum(moved, axis=0) + 50, 0)
+    lengths = rng.integers(1, 20, (count, ndim))
+    return [
+        tuple(slice(int(a), int(a + n)) for a, n in zip(start, length, strict=True))
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+def size_of(box):
+    return int(np.prod([part.stop - part.start for part in box]))
+
+
+def holds(outer, inner):
+    return all(a.start <= b.start and b.stop <= a.stop for a, b in zip(outer, inner, strict=True))
+
+
+@settings(max_examples=50)
+@given(strokes())
+def test_boxes_of_a_stroke_are_shown_together_and_not_much_more(given_boxes):
+    shown_boxes = list(_merged(given_boxes))
+    assert all(any(holds(box, one) for box in shown_boxes) for one in given_boxes)
+    assert len(shown_boxes) <= len(given_boxes)
+    assert sum(map(size_of, shown_boxes)) <= 2 * sum(map(size_of, given_boxes))
+
+
+def test_dabs_beside_each_other_are_one_box_and_distant_ones_are_not():
+    near = [(slice(place, place + 40), slice(place, place + 40)) for place in range(30)]
+    assert list(_merged(near)) == [(slice(0, 69), slice(0, 69))]
+    far = [(slice(place, place + 40), slice(place, place + 40)) for place in range(0, 20_000, 700)]
+    assert list(_merged(far)) == far
+    assert list(_merged(near + far[1:])) == [(slice(0, 69), slice(0, 69)), *far[1:]]
+    assert list(_merged([])) == []
+
+
+def test_a_long_stroke_does_not_show_all_of_the_layer_anew(monkeypatch):
+    layer = Labels(np.zeros((2000, 2000), np.uint8))
+    with layer.block_history():
+        for place in range(50, 2000, 100):
+            layer.paint((place, place), 5)
+    heard = []
+    layer.events.labels_update.connect(lambda event: heard.append(event.data.size))
+    take_step(layer, back=True)
+    assert not layer.data.any()
+    assert len(heard) == 20
+    assert sum(heard) < 20 * 200
+
+
+# Regions from points
+
+
+@pytest.mark.parametrize("fate", ["another shape", "removed"])
+def test_points_into_labels_that_are_not_there_any_more(fate):
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((30, 40), np.uint8))
+    layer = viewer.add_labels(np.zeros((30, 40), np.uint8))
+    points = viewer.add_points([[5, 5]])
+    growth = PointsGrowth(Target(viewer, image, "yx", layer, ClickOptions()), points)
+    for _ in growth.run(CancelToken()):
+        pass
+    if fate == "removed":
+        viewer.layers.remove(layer)
+    else:
+        layer.data = np.zeros((10, 10), np.uint8)
+    with pytest.raises(InvalidInputError, match="removed" if fate == "removed" else "press the button again"):
+        growth.write()
+    assert not layer.data.any()
+    if fate == "removed":
+        viewer.add_layer(layer)
+    else:
+        layer.data = np.zeros((30, 40), np.uint8)
+    assert "1 object from 1 point" in growth.write()
+    assert layer.data.all()
 
 
 # On a real canvas

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_tessera.napari_plugin.clicking import history
 from napari_tessera.napari_plugin.clicking.locking import set_locked
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, changed_box
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
@@ -46,6 +47,27 @@ def test_labels_are_changed_in_place_and_ctrl_z_takes_it_back(widget, viewer, qt
     np.testing.assert_array_equal(layer.data, before)
     layer.redo()
     assert layer.data[17, 17] == 1
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_result_above_the_bound_of_the_history_can_be_taken_back(left, widget, viewer, qtbot, monkeypatch):
+    """That it can is said only where it can."""
+    if not left:
+        monkeypatch.setattr(history, "_PER_LAYER", 0)
+    before = with_hole()
+    layer = viewer.add_labels(before.copy(), name="cells")
+    layer.paint((50, 40), 3)
+    layer.undo()
+    history.bound_history(layer, 10)
+    widget.choose("fill_holes", layer)
+    widget.into.layer = layer
+    click(qtbot, widget.apply_button)
+    finished(widget, qtbot)
+    assert layer.data[17, 17] == 1
+    assert ("Ctrl+Z takes it back" in widget.panel.status.text()) == left
+    assert ("too large to be taken back" in widget.panel.status.text()) != left
+    layer.undo()
+    assert np.array_equal(layer.data, before) == left
 
 
 def test_a_second_time_nothing_changes(widget, viewer, qtbot):

@@ -39,6 +39,12 @@ class LayerImage:
     path: Path | None = None
 
 
+def holds_classes(layer: Layer) -> bool:
+    """Whether the labels of `layer` are classes to train with, not numbers of objects."""
+    known = layer.metadata.get(METADATA_KEY)
+    return isinstance(known, dict) and bool(known.get("classes"))
+
+
 def is_preview(layer: Layer) -> bool:
     """Return whether `layer` shows what is being tried, and is nothing to work on."""
     return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == "preview")

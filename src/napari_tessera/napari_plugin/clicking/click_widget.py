@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from napari.utils import notifications
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -27,6 +27,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
+from napari_tessera.napari_plugin.layers import holds_classes
 
 DISPLAY_NAME = "Click to segment"
 SHORTCUT = "G"
@@ -61,6 +62,8 @@ class ClickWidget(JobWidget):
         self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels")
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._show_layers)
+        self.labels.activated.connect(self._pick_labels)
+        self._picked: Layer | None = None
         self.new_button = QPushButton("New labels")
         self.new_button.clicked.connect(self._new_labels)
         self.axes = AxesPicker()
@@ -186,8 +189,7 @@ class ClickWidget(JobWidget):
             self.mode.leave()
             return
         self.messages.tell("")
-        if self.labels.layer is None and self.new_button.isEnabled():
-            self._new_labels()
+        self._find_labels()
         if not self.mode.enter():
             self._on_toggled(False)
 
@@ -213,6 +215,20 @@ class ClickWidget(JobWidget):
     def _show_help(self, text: str) -> None:
         if self.mode.on:
             self._status.show(text.partition(". ")[0])
+
+    def _pick_labels(self, _index: int) -> None:
+        self._picked = self.labels.layer
+
+    def _find_labels(self) -> None:
+        """Choose labels for objects, or make some, unless the person has: annotation with classes is none by itself."""
+        chosen = self.labels.layer
+        if chosen is not None and (chosen is self._picked or not holds_classes(chosen)):
+            return
+        others = [layer for layer in self.labels.layers if not holds_classes(layer)]
+        if others:
+            self.labels.layer = others[0]
+        elif self.new_button.isEnabled():
+            self._new_labels()
 
     def _new_labels(self) -> None:
         image, axes = self.images.layer, self.axes.axes
@@ -257,8 +273,7 @@ class ClickWidget(JobWidget):
 
     def _target_with_labels(self) -> Target:
         """Return what is chosen, with new labels if there are none."""
-        if self.labels.layer is None and self.new_button.isEnabled():
-            self._new_labels()
+        self._find_labels()
         return self.target()
 
     def _bind_shortcut(self) -> None:

@@ -21,6 +21,7 @@ from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in
+from napari_tessera.napari_plugin.layers import full_resolution
 
 if TYPE_CHECKING:
     from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule
@@ -341,6 +342,10 @@ class GrowTool(QObject):
         self.drop()
         if not frame.valid:
             self._fail("The labels were replaced while the region grew: click again.")
+            return
+        image = pending.target.image
+        if image is None or full_resolution(image) is not pending.source.array:
+            self._fail("The image was replaced while the region grew: click again.")
             return
         # what has been written since it began to grow stays, too
         blocked = blocked_reader(frame, intent.label, enter_others=pending.target.options.enter_others)(region.box)

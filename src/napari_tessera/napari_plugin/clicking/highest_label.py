@@ -1,8 +1,10 @@
 """The highest label of a layer, without the GUI thread looking through a large one.
 
-What is wanted of it is a number that no object has. So for a large layer it never falls while that keeps its array:
-strokes raise it by what they write, undo and redo bring back only what was there before. Everything else is looked
-through in a thread, once, and again after a refresh that neither a stroke, nor the history, nor a slider explains.
+What is wanted of it is a number that no object has, nor gets back by an undo or redo. So for a large layer it never
+falls while that keeps its array. All that the steps of the history hold counts, what they wrote and what was there
+before: each new step when it is made, and those that there are already when the layer is first asked for. Everything
+else is looked through in a thread, once, and again after a refresh that neither a stroke, nor the history, nor a slider
+explains.
 """
 
 import threading
@@ -13,6 +15,8 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_tessera.napari_plugin.clicking.history import bound_history
+
 SMALL = 2**22
 """Arrays up to so many pixels are simply looked through, in a few milliseconds."""
 _BLOCK = 2**22
@@ -22,9 +26,10 @@ _BLOCK = 2**22
 def highest_label(layer: Labels) -> int:
     """Return a label that no label of `layer` is above, at least 0.
 
-    Of a small array it is the highest that there is. Of a large one it is the highest that there was since the layer
-    got it. What was written straight into the array without a refresh is not noticed. If a large array is still being
-    looked through this waits for it, up to a fifth of a second per gigabyte: `look_ahead` begins it early.
+    Of a small array it is the highest that there is. Of a large one it is the highest that there was since this was
+    first asked for or `look_ahead` called, or that a step of the history then held. What was written straight into the
+    array without a refresh is not noticed. If a large array is still being looked through this waits for it, up to a
+    fifth of a second per gigabyte: `look_ahead` begins it early.
     """
     if layer.data.size <= SMALL:
         return _look_through(layer.data, threading.Event())
@@ -69,7 +74,8 @@ class _Highest:
         self._layer = ref(layer)
         self._place = _shown_place(layer)
         self._steps = _steps(layer)
-        self._written = 0  # the highest label that strokes have written into the array
+        bound_history(layer)  # forgets steps of other data: those that are left count, here and once data are replaced
+        self._written = _highest_kept(layer)  # the highest label that a step has written or painted over
         self._look = _Look(layer.data)
         layer.events.data.connect(self._replaced)
         layer.events.set_data.connect(self._shown_anew)
@@ -81,7 +87,9 @@ class _Highest:
         return self._written
 
     def _replaced(self) -> None:
-        self._written = 0
+        layer = self._layer()
+        # Steps of a widened array are kept; those of another are forgotten by now.
+        self._written = 0 if layer is None else _highest_kept(layer)
         self._look_again()
 
     def _look_again(self) -> None:
@@ -101,8 +109,7 @@ class _Highest:
             self._look_again()
 
     def _painted(self, event: Any) -> None:
-        for atom in event.value:
-            self._written = max(self._written, int(np.max(atom[-1])))
+        self._written = max(self._written, _highest_in(event.value))
         layer = self._layer()
         if layer is not None:
             self._steps = _steps(layer)
@@ -121,6 +128,8 @@ def _watch(layer: Labels) -> _Highest:
 def _look_through(array: NDArray[Any], stop: threading.Event) -> int:
     """Return the highest label of `array`, at least 0; what it returns once it was stopped is worth nothing."""
     if array.ndim > 1 and not array.flags.c_contiguous:
+        array = _along_memory(array)
+    if array.ndim > 1 and not array.flags.c_contiguous:
         return max((_look_through(part, stop) for part in array), default=0)
     flat, highest = array.reshape(-1), 0
     for begin in range(0, flat.size, _BLOCK):
@@ -128,6 +137,29 @@ def _look_through(array: NDArray[Any], stop: threading.Event) -> int:
             break
         highest = max(highest, int(flat[begin : begin + _BLOCK].max()))
     return highest
+
+
+def _along_memory(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view with the same pixels in the order in which they lie in memory, as far as that is one."""
+    forwards = array[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in array.strides)]
+    return forwards.transpose(np.argsort([-stride for stride in forwards.strides], kind="stable"))
+
+
+def _highest_kept(layer: Labels) -> int:
+    """Return the highest label that undo and redo may bring back, at least 0."""
+    stacks = (getattr(layer, "_undo_history", ()), getattr(layer, "_redo_history", ()))
+    return max((_highest_in(step) for stack in stacks for step in stack), default=0)
+
+
+def _highest_in(step: Any) -> int:
+    """Return the highest label that a step has written or painted over, at least 0."""
+    return max((_highest_of(values) for atom in step for values in atom[-2:]), default=0)
+
+
+def _highest_of(values: Any) -> int:
+    values = np.asarray(values)
+    stored = values[tuple(slice(None) if stride else slice(1) for stride in values.strides)]  # what is repeated: once
+    return max(int(stored.max()), 0) if stored.size else 0
 
 
 def _steps(layer: Labels) -> Any:

@@ -2,6 +2,9 @@
 
 napari keeps up to a hundred steps whatever their size, and keeps them when ``layer.data`` is replaced; undoing them
 would then fail, or write what belongs to the old data into the new.
+
+The last step stays, even if it alone is above the bound: a result written into a large layer must be one that can be
+taken back. What is held is thus at most the bound or that step, whichever is more.
 """
 
 from typing import Any
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 
 MOST_BYTES = 256 * 2**20
 """What all steps of a layer, to be undone and to be redone, may take up by default."""
+_PER_LAYER = 3
+"""A single step may take up so many times the memory of the layer: old values, new values and a mask do not more."""
 
 
 def bound_history(layer: Labels, most_bytes: int | None = None) -> "LabelHistory":
@@ -23,8 +28,9 @@ def bound_history(layer: Labels, most_bytes: int | None = None) -> "LabelHistory
     layer
         Its strokes of the brush count as well.
     most_bytes
-        What all steps may take up; the oldest go first, and a single step that is larger goes too. None leaves the
-        bound as it is, `MOST_BYTES` at first.
+        What all steps may take up; the oldest go first. The last one stays if it is larger, unless it takes up more
+        than three times the layer, as only strokes over strokes and long lists of pixels can. None leaves the bound as
+        it is, `MOST_BYTES` at first.
 
     Returns
     -------
@@ -45,7 +51,7 @@ class LabelHistory:
     Attributes
     ----------
     most_bytes
-        What all steps may take up.
+        What all steps may take up, if they are more than one.
     """
 
     def __init__(self, layer: Labels) -> None:
@@ -63,18 +69,25 @@ class LabelHistory:
         """What all steps take up now."""
         return sum(self._size(step) for step in (*self._undo, *self._redo))
 
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to undo; without napari's private names it is taken for granted."""
+        return not hasattr(self._layer(), "_undo_history") or bool(self._undo)
+
     def trim(self) -> None:
         """Let the oldest steps go until the rest is within the bound: those to undo first, then those to redo.
 
-        In a layer without napari's private names nothing is done.
+        One that is left alone has a bound of its own: see `bound_history`. In a layer without napari's private names
+        nothing is done.
         """
         layer = self._layer()
         if layer is None:
             return
-        held = self.bytes_held
+        held, left = self.bytes_held, len(self._undo) + len(self._redo)
         for steps in (self._undo, self._redo):
-            while held > self.most_bytes and steps:
+            while steps and held > self._bound(layer, left):
                 held -= self._size(steps.popleft())
+                left -= 1
         kept = {id(step) for step in (*self._undo, *self._redo)}
         self._sizes = {key: known for key, known in self._sizes.items() if key in kept}
 
@@ -92,6 +105,10 @@ class LabelHistory:
     @property
     def _redo(self) -> Any:
         return getattr(self._layer(), "_redo_history", ())
+
+    def _bound(self, layer: Labels, steps: int) -> int:
+        """Return what so many steps may take up."""
+        return self.most_bytes if steps > 1 else max(self.most_bytes, _PER_LAYER * int(layer.data.nbytes))
 
     def _data_replaced(self) -> None:
         layer = self._layer()

@@ -226,7 +226,9 @@ def _write(layer: Labels, box: Box, changed: NDArray[np.bool_], after: NDArray[A
     box = tuple(
         slice(outer.start + inner.start, outer.start + inner.stop) for outer, inner in zip(box, bounds, strict=True)
     )
-    values = after[bounds][changed] if isinstance(after, np.ndarray) else after
+    values = after
+    if isinstance(after, np.ndarray):  # kept to be redone: in the layer's type, which they fit
+        values = after[bounds][changed].astype(layer.data.dtype, copy=False)
     bound_history(layer)
     with _one_step(layer):
         if knows_history(layer):

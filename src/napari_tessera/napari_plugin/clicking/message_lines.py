@@ -70,6 +70,7 @@ class MessageLines(QWidget):
 
     def _show(self) -> None:
         line, news = self._texts
+        line = "" if line == news else line  # a refusal, which the next click would meet as well: once is enough
         if line != self.line.text():
             self.line.setText(line)
             self.line.setToolTip(line)

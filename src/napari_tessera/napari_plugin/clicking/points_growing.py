@@ -76,10 +76,14 @@ class PointsGrowth:
         Raises
         ------
         InvalidInputError
-            If the layer cannot be changed any more.
+            If the layer cannot be changed any more, has other labels by now, or was removed.
         """
         regions, frame, layer = self._regions, self._source.frame, self.target.labels
         assert regions is not None
+        if layer not in self.target.viewer.layers:
+            raise InvalidInputError("The labels were removed while the regions grew: choose others to grow in.")
+        if not frame.valid:
+            raise InvalidInputError("The labels were replaced while the regions grew: press the button again.")
         count = len(self._seeds)
         first = new_label(layer, count)
         after = frame.read(regions.box).copy()

@@ -2,9 +2,9 @@
 
 # ruff: noqa: SLF001  only for layers whose private names have been looked for
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from napari.layers import Labels
 
@@ -13,7 +13,9 @@ from napari_tessera.napari_plugin.clicking.intent import CONTROL
 from napari_tessera.napari_plugin.clicking.label_writing import Box, boxes_of_step, knows_history, show_box
 
 _TOGETHER = 32
-"""So many dabs of a stroke, which lie beside each other, are shown as one box."""
+"""So many dabs of a stroke, which lie beside each other, are shown as one box at most."""
+_WASTE = 2
+"""A box that holds several has at most so many times the pixels that they have together."""
 
 
 def take_step(layer: Labels, *, back: bool) -> str:
@@ -50,7 +52,27 @@ def _step_quickly(layer: Labels, boxes: Sequence[Box], *, back: bool) -> None:
 
 
 def _merged(boxes: Sequence[Box]) -> Iterator[Box]:
-    """Yield boxes that hold the given ones, several at a time."""
-    for start in range(0, len(boxes), _TOGETHER):
-        group: Any = zip(*boxes[start : start + _TOGETHER], strict=True)
-        yield tuple(slice(min(p.start for p in parts), max(p.stop for p in parts)) for parts in group)
+    """Yield boxes that hold the given ones, those in a row united while that is not much more than they are.
+
+    Dabs of a brush that is moved slowly are shown at once; those of a long stroke do not become all of the layer.
+    """
+    held: Box | None = None
+    count = pixels = 0
+    for box in boxes:
+        together = box if held is None else _united(held, box)
+        pixels += _size(box)
+        count += 1
+        if held is not None and (count > _TOGETHER or _size(together) > _WASTE * pixels):
+            yield held
+            together, count, pixels = box, 1, _size(box)
+        held = together
+    if held is not None:
+        yield held
+
+
+def _united(one: Box, other: Box) -> Box:
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+
+
+def _size(box: Box) -> int:
+    return math.prod(part.stop - part.start for part in box)

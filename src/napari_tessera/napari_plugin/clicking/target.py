@@ -114,7 +114,7 @@ def pixel_in(frame: LabelsFrame, mouse: Mouse) -> NDArray[np.int64]:
     """
     place = place_in(frame, mouse)
     if not frame.holds(place):
-        raise InvalidInputError(f"The mouse is outside of the image and of {frame.layer.name!r}: click inside.")
+        raise InvalidInputError(f"The mouse is outside of {frame.layer.name!r} or of the image: click on both.")
     return np.round(place).astype(np.int64)
 
 

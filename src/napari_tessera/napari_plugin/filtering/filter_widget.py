@@ -21,7 +21,7 @@ from napari_tessera.napari_plugin.filtering.operation_panel import OperationPane
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker
 from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
 from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
-from napari_tessera.napari_plugin.filtering.writing_into import can_take
+from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
@@ -282,7 +282,7 @@ class FilterWidget(WorkWidget):
         assert work.into is not None
         self._step_back()
         self.viewer.layers.selection.active = work.into
-        did = "Ctrl+Z takes it back." if changed else "Nothing has changed by that."
+        did = what_can_be_done(work.into) if changed else "Nothing has changed by that."
         self.panel.say(f"Done: {work.operation.title}, into {work.into.name!r}. {did}")
 
     def _step_back(self) -> None:

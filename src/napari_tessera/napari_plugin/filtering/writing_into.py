@@ -77,6 +77,15 @@ def write_result(target: Labels, after: NDArray[Any], box: Box | None, metadata:
     return changed
 
 
+def what_can_be_done(target: Labels) -> str:
+    """Return a sentence on whether what was just written into `target` can be taken back."""
+    from napari_tessera.napari_plugin.clicking.history import bound_history
+
+    if bound_history(target).can_undo:
+        return "Ctrl+Z takes it back."
+    return "It is too large to be taken back."
+
+
 def _with_locked(target: Labels, box: Box, after: NDArray[Any]) -> NDArray[Any] | None:
     """Return `after` with the locked objects that the box of `target` has; None if that is no other."""
     from napari_tessera.napari_plugin.clicking.locking import locked_labels
