@@ -15,7 +15,7 @@ import zarr
 from napari_tessera.config.session import LayerHeader, LayerSpec
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
 from napari_tessera.io.journal import chunks, frames, segments
-from napari_tessera.io.journal.disk import Disk
+from napari_tessera.io.journal.disk import DamageError, Disk
 from napari_tessera.io.journal.exporting import export_labels
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord, PointsRecord, ReplaceRecord, WidenRecord
 from napari_tessera.io.journal.recovery import recover
@@ -570,6 +570,77 @@ def test_a_damaged_chunk_is_reported_and_the_others_are_there(tmp_path: Path) ->
     assert (labels[0, 0], labels[0, 599]) == (1, 0)
     assert len(recovered.damage) == 1
     assert str(chunk) in recovered.damage[0]
+
+
+def flip_a_bit(path: Path) -> bytes:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_damaged_chunk_is_kept_when_the_array_is_written_anew(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.random.default_rng(0).integers(1, 900, (600, 1100)).astype(np.uint16)
+    writer = JournalWriter.create(tmp_path / "layer", header(labels.shape), labels, private=True)
+    writer.copy_base()
+    writer.close()
+    content = flip_a_bit(tmp_path / "layer" / "labels-1.zarr" / "c" / "0" / "1")
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
+    recovered = recover(tmp_path / "layer")
+    assert recovered.keep_damaged() is None  # none was met
+    left = recovered.load()
+    kept = recovered.keep_damaged()
+    assert kept == tmp_path / "layer" / "damaged-labels-1.zarr"
+    assert recovered.keep_damaged() == kept  # twice does no harm
+    again = JournalWriter.open(tmp_path / "layer")
+    again.append(ReplaceRecord(left, private=True))
+    again.copy_base()
+    again.close()
+    assert not (tmp_path / "layer" / "labels-1.zarr").exists()
+    assert recover(tmp_path / "layer").damage == []
+    assert (kept / "c" / "0" / "1").read_bytes() == content
+    assert sorted(path.name for path in kept.rglob("*") if path.is_file()) == ["1", "zarr.json"]
+    assert zarr.open_array(kept, mode="r").shape == labels.shape
+
+
+def test_a_full_disk_on_which_a_damaged_chunk_cannot_be_kept_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.random.default_rng(0).integers(1, 900, (40, 50)).astype(np.uint16)
+    writer = JournalWriter.create(tmp_path / "layer", header(), labels, private=True)
+    writer.copy_base()
+    writer.close()
+    flip_a_bit(tmp_path / "layer" / "labels-1.zarr" / "c" / "0" / "0")
+    recovered = recover(tmp_path / "layer")
+    recovered.load()
+    monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
+    with pytest.raises(StorageError, match="full"):
+        recovered.keep_damaged(FullDisk(0))
+
+
+def test_folding_refuses_a_log_that_is_damaged_and_leaves_it(tmp_path: Path) -> None:
+    writer = JournalWriter.create(tmp_path / "layer", header())
+    writer.append(stroke(7))
+    writer.append(stroke(8, (20, 30)))
+    writer.sync()
+    (log,) = (tmp_path / "layer").glob("log-*.bin")
+    content = bytearray(log.read_bytes())
+    content[-3] ^= 4
+    log.write_bytes(content)
+    with pytest.raises(DamageError, match="damaged"):
+        writer.compact()
+    assert log.read_bytes() == content
+    labels = np.zeros((40, 50), np.uint16)
+    labels[2:5, 3:9], labels[20:30, 3:9] = 7, 8
+    writer.append(ReplaceRecord(labels, private=True))
+    writer.copy_base()
+    writer.close()
+    np.testing.assert_array_equal(recover(tmp_path / "layer").load(), labels)
+    assert recover(tmp_path / "layer").damage == []
 
 
 def test_a_journal_of_a_newer_version_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -702,6 +702,82 @@ def test_the_log_is_folded_while_nobody_paints(journal, layer, monkeypatch):
     wait_until(lambda: is_saved(journal, layer))
 
 
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    return bytes(content)
+
+
+def fold_soon(monkeypatch, soon=True):
+    monkeypatch.setattr(layer_journal, "COMPACT_SECONDS", 0.05 if soon else 60.0)
+    monkeypatch.setattr(layer_journal, "COMPACT_LOOK_SECONDS", 0.05)
+
+
+@pytest.mark.parametrize("where", ["labels-*.zarr/c/0/0", "log-*.bin"])
+def test_what_the_disk_damages_is_written_again_from_memory(journal, layer, monkeypatch, where):
+    fold_soon(monkeypatch)
+    stroke(layer, 4)
+    wait_until(lambda: is_saved(journal, layer))
+    folder = journal.state(journal.watch_of(layer)).folder
+    wait_until(lambda: not list(folder.glob("log-*.bin")))
+    fold_soon(monkeypatch, soon=False)
+    layer.paint((40, 40), 3)
+    wait_until(lambda: is_saved(journal, layer))
+    (damaged,) = folder.glob(where)
+    flip_a_bit(damaged)
+    assert not np.array_equal(recover(folder).load(), layer.data)
+    fold_soon(monkeypatch)
+    wait_until(lambda: is_saved(journal, layer))
+    assert recover(folder).damage == []
+    stroke(layer, 7, (30.0, 10.0))
+    wait_until(lambda: is_saved(journal, layer) and not list(folder.glob("log-*.bin")))
+    assert journal.told == []
+
+
+def test_a_log_that_cannot_be_folded_is_told_once(journal, layer, monkeypatch):
+    fold_soon(monkeypatch)
+    monkeypatch.setattr(writing, "RETRY_SECONDS", 0.05)
+    tries = []
+
+    def compact(self, stop):
+        tries.append(time.monotonic())
+        if len(tries) % 4:
+            return False  # a part of it
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalWriter, "compact", compact)
+        layer.paint((40, 40), 3)
+        wait_until(lambda: is_saved(journal, layer))
+        shown = []
+        while len(tries) < 16:
+            before = len(tries)
+            wait_until(lambda seen=before: len(tries) > seen)
+            shown.append(journal.state(journal.watch_of(layer)).problem)
+        journal._tell_problems()
+    assert len(journal.told) == 1
+    assert all(shown[5:])
+    wait_until(lambda: journal.state(journal.watch_of(layer)).problem == "")
+
+
+def test_restoring_keeps_a_damaged_chunk_beside(journal, layer, session_folder):
+    path = crashed_session(session_folder, journal, layer)
+    (folder,) = path.glob("annotations/*")
+    folding = JournalWriter.open(folder)
+    assert folding.compact()
+    folding.close()
+    (chunk,) = folder.glob("labels-*.zarr/c/0/0")
+    content = flip_a_bit(chunk)
+    read = read_session(path)
+    assert "damaged-labels-" in read.remarks[1]
+    (again,) = show_session(Shown(), journal, read)
+    wait_until(lambda: is_saved(journal, again))
+    wait_until(lambda: not chunk.exists())
+    (kept,) = folder.glob("damaged-labels-*.zarr/c/0/0")
+    assert kept.read_bytes() == content
+
+
 # parts
 
 

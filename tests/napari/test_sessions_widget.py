@@ -3,6 +3,7 @@
 import shutil
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,16 @@ from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
-from napari_tessera.io.journal.records import MetadataRecord
+from napari_tessera.core.errors import StorageError
+from napari_tessera.io.journal.records import BoxRecord, MetadataRecord
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import find_sessions
 from napari_tessera.io.journal.writer import JournalWriter
 from napari_tessera.io.opening import open_image
-from napari_tessera.napari_plugin.journal import api, offering, protecting, watching
+from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
+from napari_tessera.napari_plugin.journal import api, offering, picturing, protecting, watching
+from napari_tessera.napari_plugin.journal.exporting import export_session
 from napari_tessera.napari_plugin.journal.offering import OfferBar
 from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.protecting import Journal
@@ -225,6 +229,30 @@ def test_the_bar_follows_what_is_done_elsewhere(listed, viewer, qtbot, monkeypat
     qtbot.waitUntil(lambda: bars(viewer) == [])
 
 
+def test_the_journal_is_read_once_for_its_picture_however_long_the_bar_stands(
+    listed, widget, viewer, qtbot, monkeypatch
+):
+    monkeypatch.setattr(offering, "LOOK_MS", 20)
+    crashed = leave_crashed(listed)
+    (crashed / "thumbnail.png").unlink(missing_ok=True)
+    reads, looks = [], []
+    draw, look = picturing.picture_of_labels, offering.summarize
+    monkeypatch.setattr(picturing, "picture_of_labels", lambda session: reads.append(session.path) or draw(session))
+    monkeypatch.setattr(offering, "summarize", lambda path: looks.append(path) or look(path))
+    bar = offering.show_offer(viewer, [session for session in find_sessions(listed.path.parents[1]) if session.unsaved])
+    row = bar.rows[crashed]
+    qtbot.waitUntil(lambda: len(looks) > 3)
+    assert not row.picture.pixmap().toImage().allGray()
+    widget.list.found_in(listed.path.parents[1])
+    assert reads.count(crashed) == 1
+    with closing_as_found(crashed) as session:
+        writer = session.open_layer(session.layers()[0])
+        writer.append(BoxRecord((slice(0, 9), slice(0, 9)), np.full((9, 9), 4, np.uint16)))
+    seen = len(looks)
+    qtbot.waitUntil(lambda: len(looks) > seen + 3)
+    assert reads.count(crashed) == 2
+
+
 @contextmanager
 def closing_as_found(path):
     session = SessionFolder.open(path)
@@ -238,9 +266,7 @@ def test_a_session_without_a_picture_shows_its_labels_in_the_list(listed, widget
     crashed = leave_crashed(listed)
     (crashed / "thumbnail.png").unlink(missing_ok=True)
     widget.list_sessions()
-    qtbot.waitUntil(
-        lambda: any(path == crashed and picture is not None for (path, _), picture in widget.list._drawn.items())
-    )
+    qtbot.waitUntil(lambda: widget.list._drawn.get(crashed) is not None)
     sessions = widget.list.found_in(listed.path.parents[1])
     session = next(session for session in sessions if session.path == crashed)
     picture = picture_of_labels(session)
@@ -310,6 +336,87 @@ def test_labels_are_exported(listed, widget, layer, qtbot, tmp_path, monkeypatch
     source = open_image(path)
     np.testing.assert_array_equal(source.read(tuple(slice(0, length) for length in source.spec.shape)), layer.data)
     assert source.spec.scale == (2, 3)
+
+
+def folded(session):
+    """Fold the logs of a session that nobody has open; return the chunks of its layers."""
+    for entry in session.layers:
+        writer = JournalWriter.open(entry.folder)
+        assert writer.compact()
+        writer.close()
+    return [chunk for entry in session.layers for chunk in entry.folder.glob("labels-*.zarr/c/0/0")]
+
+
+def damage(chunk):
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 4
+    chunk.write_bytes(content)
+
+
+def crashed_elsewhere(listed, name="crashed"):
+    crashed = leave_crashed(listed, name)
+    return next(session for session in find_sessions(listed.path.parents[1]) if session.path == crashed)
+
+
+def test_an_export_tells_what_is_damaged(listed, widget, qtbot, tmp_path):
+    session = crashed_elsewhere(listed)
+    (chunk,) = folded(session)
+    damage(chunk)
+    widget.work.export(session, tmp_path / "out.tif")
+    qtbot.waitUntil(lambda: "Exported" in widget.status.text())
+    assert f"{chunk} is damaged" in widget.status.text()
+    assert ERROR_COLOR in widget.status.styleSheet()
+    assert chunk.exists()
+
+
+def test_layers_of_the_same_name_are_all_exported_and_nothing_is_replaced(listed, layer, journal, qtbot, tmp_path):
+    other = Labels(np.zeros((64, 80), np.uint8), name=layer.name)  # of another viewer: in one, napari changes the name
+    journal.protect(other, empty=True)
+    other.paint((40, 40), 5)
+    qtbot.waitUntil(lambda: is_saved(journal, other))
+    session = find_sessions(listed.path.parents[1])[0]
+    (tmp_path / f"out {layer.name}.tif").write_bytes(b"of somebody")
+    found = export_session(session, tmp_path / "out.tif", replace=True)
+    assert found.remarks == ()
+    assert (tmp_path / f"out {layer.name}.tif").read_bytes() == b"of somebody"
+    assert [path.name for path in found.paths] == [f"out {layer.name} {number}.tif" for number in (2, 3)]
+    values = {frozenset(np.unique(tifffile.imread(path))) for path in found.paths}
+    assert values == {frozenset({0, 3}), frozenset({0, 5})}
+
+
+def test_a_layer_that_cannot_be_exported_does_not_stop_the_others(listed, layer, tmp_path):
+    session = crashed_elsewhere(listed)
+    broken = replace(session.layers[0], folder=tmp_path / "nothing", layer_name="broken")
+    found = export_session(replace(session, layers=(broken, *session.layers)), tmp_path / "out.tif")
+    assert [path.name for path in found.paths] == [f"out {layer.name}.tif"]
+    assert "'broken' was not exported" in found.words()
+    with pytest.raises(StorageError, match="broken"):
+        export_session(replace(session, layers=(broken,)), tmp_path / "out.tif")
+
+
+def test_only_a_file_that_was_named_is_replaced(listed, layer, tmp_path):
+    path = tmp_path / "out.tif"
+    path.write_bytes(b"of somebody")
+    assert export_session(listed, path).paths == (tmp_path / "out 2.tif",)
+    assert path.read_bytes() == b"of somebody"
+    assert export_session(listed, path, replace=True).paths == (path,)
+    np.testing.assert_array_equal(tifffile.imread(path), layer.data)
+
+
+def test_an_export_tells_of_an_array_that_is_still_being_saved(
+    listed, widget, layer, journal, qtbot, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(watching, "COPY_BYTES", 0)
+    before = layer.data.copy()
+    folder = journal.state(journal.watch_of(layer)).folder
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalWriter, "copy_base", lambda *_: False)  # it takes its time
+        layer.data = np.ones_like(layer.data)
+        qtbot.waitUntil(lambda: recover(folder).replaced is not None)
+        widget.work.export(find_sessions(listed.path.parents[1])[0], tmp_path / "out.tif")
+        qtbot.waitUntil(lambda: "Exported" in widget.status.text())
+    assert "still being saved" in widget.status.text()
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), before)
 
 
 def widget_format(suffix):

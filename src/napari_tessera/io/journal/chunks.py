@@ -17,21 +17,23 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.errors import StorageError
 from napari_tessera.core.image import Region
 from napari_tessera.io.arrays import reading
-from napari_tessera.io.journal.disk import TEMPORARY, Disk
+from napari_tessera.io.journal.disk import TEMPORARY, DamageError, Disk
 from napari_tessera.io.journal.frames import compress, decompress
 
 CHUNK_EDGE = 1024
 """Pixels along y and x: what takes time is to sync each file, so there are few."""
+
+DESCRIPTION = "zarr.json"
+"""Name of the file that says what an array is."""
 
 _SUM_BYTES = 4
 
 Index = tuple[int, ...]
 
 
-class DamagedChunkError(StorageError):
+class DamagedChunkError(DamageError):
     """A chunk that cannot be read.
 
     Attributes
@@ -75,7 +77,7 @@ class ChunkStore:
         )
         store = cls(path, shape, np.dtype(dtype).newbyteorder("="), chunks, disk)
         disk.make_folder(path)
-        disk.write_file(path / "zarr.json", json.dumps(_description(store, axes), indent=2).encode())
+        disk.write_file(path / DESCRIPTION, json.dumps(_description(store, axes), indent=2).encode())
         return store
 
     @classmethod
@@ -87,8 +89,8 @@ class ChunkStore:
         StorageError
             If its description is damaged or missing.
         """
-        with reading(path / "zarr.json"):
-            fields = json.loads((path / "zarr.json").read_bytes())
+        with reading(path / DESCRIPTION):
+            fields = json.loads((path / DESCRIPTION).read_bytes())
             chunks = tuple(fields["chunk_grid"]["configuration"]["chunk_shape"])
             summed = fields["codecs"][-1]["name"] == "crc32c"
             return cls(path, tuple(fields["shape"]), np.dtype(fields["data_type"]), chunks, disk, summed=summed)
@@ -131,7 +133,7 @@ class ChunkStore:
         StorageError
             If the file may not be read.
         """
-        path = self._file(index)
+        path = self.file(index)
         region = self.region(index)
         with reading(path):
             try:
@@ -162,7 +164,7 @@ class ChunkStore:
         pixels
             Shape of its `region`.
         """
-        path = self._file(index)
+        path = self.file(index)
         if not pixels.any():
             if path.exists():
                 self._disk.remove(path)
@@ -198,7 +200,8 @@ class ChunkStore:
         """Remove the array."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _file(self, index: Index) -> Path:
+    def file(self, index: Index) -> Path:
+        """Return where a chunk lies, if it is there."""
         return self.path.joinpath("c", *map(str, index))
 
 

@@ -34,6 +34,10 @@ def keeping(folder: Path) -> Iterator[None]:
         raise StorageError(f"{cause}, so the last changes are held in memory: {remedy}, and they are saved.") from error
 
 
+class DamageError(StorageError):
+    """What lies on the disk is not what was written there; whoever still has it in memory can write it again."""
+
+
 class Disk:
     """The file system, and what is needed to be sure that it holds what it was given."""
 
@@ -83,6 +87,27 @@ class Disk:
             new.mkdir(exist_ok=True)
             if sync_name:
                 self.sync_folder(new.parent)
+
+    def keep(self, path: Path, copy: Path) -> None:
+        """Give a file that is never written to again a second name, or copy it where that cannot be.
+
+        A file that is there already is left, and one that the disk itself cannot read any more cannot be copied.
+        """
+        self.make_folder(copy.parent)
+        try:
+            copy.hardlink_to(path)
+        except FileExistsError:
+            return
+        except OSError:
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    return
+                raise
+            self.write_file(copy, content)
+            return
+        self.sync_folder(copy.parent)
 
     def write_file(self, path: Path, content: bytes, *, sync_name: bool = True) -> None:
         """Write a file in one step: under its name stands the old content or all of the new, whatever happens.

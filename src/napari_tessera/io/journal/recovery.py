@@ -12,7 +12,8 @@ from napari_tessera.config.session import LAYER_FILE, LayerHeader, LayerSpec
 from napari_tessera.core.errors import StorageError
 from napari_tessera.core.image import Region
 from napari_tessera.io.arrays import check_region
-from napari_tessera.io.journal.disk import Disk
+from napari_tessera.io.journal.chunks import DESCRIPTION
+from napari_tessera.io.journal.disk import Disk, keeping
 from napari_tessera.io.journal.frames import Frame, apply_frame
 from napari_tessera.io.journal.state import LayerState, read_state
 
@@ -43,6 +44,8 @@ class Recovered:
     replaced
         When the layer got another array that was not written as a whole before the end, in seconds since 1970: what
         there was before it is what there is. None if nothing of that kind happened.
+    damaged_chunks
+        Files of chunks that could not be read.
     """
 
     header: LayerHeader
@@ -52,6 +55,7 @@ class Recovered:
     torn: bool
     damage: list[str]
     replaced: float | None
+    damaged_chunks: list[Path] = field(default_factory=list, kw_only=True)
     _state: LayerState = field(repr=False)
     _stamp: tuple[int, int] = field(repr=False)
     _payloads: OrderedDict[int, bytes] = field(default_factory=OrderedDict, repr=False)
@@ -100,6 +104,30 @@ class Recovered:
         self._check_chunks()
         return labels
 
+    def keep_damaged(self, disk: Disk | None = None) -> Path | None:
+        """Keep the damaged chunks that were met beside the others, for these go when the array is written anew.
+
+        Only who has the session open may call it.
+
+        Returns
+        -------
+        Path or None
+            An array ``damaged-labels-….zarr`` of nothing but these chunks, byte for byte; None if there are none.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or the folder cannot be written.
+        """
+        if not self.damaged_chunks:
+            return None
+        store = self._state.store.path
+        kept = store.with_name(f"damaged-{store.name}")
+        with keeping(store.parent):
+            for path in (store / DESCRIPTION, *self.damaged_chunks):
+                (disk or Disk()).keep(path, kept / path.relative_to(store))
+        return kept
+
     def _read_chunk(self, index: tuple[int, ...], labels: NDArray[Any], origin: tuple[int, ...]) -> None:
         store = self._state.store
         try:
@@ -107,6 +135,7 @@ class Recovered:
         except StorageError as error:
             if str(error) not in self.damage:
                 self.damage.append(str(error))
+                self.damaged_chunks.append(store.file(index))
             return
         if pixels is None:
             return

@@ -13,7 +13,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.io.arrays import ArrayLike
 from napari_tessera.io.journal.base_copy import BaseCopy
 from napari_tessera.io.journal.chunks import ChunkStore
-from napari_tessera.io.journal.disk import Disk, keeping
+from napari_tessera.io.journal.disk import DamageError, Disk, keeping
 from napari_tessera.io.journal.folding import Folded, finish, fold
 from napari_tessera.io.journal.frames import (
     BOX,
@@ -299,7 +299,9 @@ class JournalWriter:
         Raises
         ------
         StorageError
-            If the disk is full or a chunk is damaged; the log stays as it is, and nothing is lost.
+            If the disk is full; the log stays as it is, and nothing is lost.
+        DamageError
+            If a chunk or the log is damaged; both stay as they are. Whoever has the array appends a `ReplaceRecord`.
         """
         if self._base is not None or not self._spec.complete:
             return False
@@ -309,7 +311,12 @@ class JournalWriter:
                 self._log.leave()
                 if not segment_paths(self.folder):
                     return True
-                self._fold = fold(read_state(self.folder, self._disk), self._disk)
+                state = read_state(self.folder, self._disk)
+                if state.number != self.last_sequence:
+                    raise DamageError(
+                        f"The log in {self.folder} is damaged: what was done after record {state.number} is not in it."
+                    )
+                self._fold = fold(state, self._disk)
             try:
                 for step in self._fold:
                     if step is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import LAYER_FILE, LayerHeader
 from napari_tessera.core.errors import InvalidInputError, StorageError
+from napari_tessera.io.journal.disk import DamageError
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord, Record, ReplaceRecord
 from napari_tessera.io.journal.recovery import Recovered, recover
 from napari_tessera.io.journal.writer import JournalWriter
@@ -170,7 +171,7 @@ class LayerJournal:
         writer = self._open()
         if self._rewrite and not writer.base_pending:
             self._append_array(writer)
-        self._skip_overtaken()
+        _skip_overtaken(self._actions, self.array.shape)
         while self._actions and not self._rewrite:
             action = self._actions[0]
             if writer.base_pending and _replaces(action):
@@ -193,17 +194,6 @@ class LayerJournal:
         assert self.array is not None
         writer.append(ReplaceRecord(self.array, changes=_fields(self.facts)))
         self._rewrite, self._ends_after = False, None
-
-    def _skip_overtaken(self) -> None:
-        """Of several arrays that wait, keep the last: what was done to those before it is gone in any case."""
-        replacing = [at for at, action in enumerate(self._actions) if _replaces(action)]
-        if len(replacing) > 1:
-            del self._actions[replacing[0] : replacing[-1]]
-        assert self.array is not None
-        begin = replacing[0] + 1 if replacing else 0
-        whole = [at for at, action in enumerate(self._actions) if at >= begin and _is_whole(action, self.array.shape)]
-        if whole:
-            del self._actions[begin : whole[-1]]
 
     def _all_saved(self) -> None:
         self.saved, self.unsaved = time.time(), False
@@ -345,8 +335,23 @@ class LayerJournal:
         if not self._compacting:
             return False
         self._recovered = None
-        self._compacting = not writer.compact(stop)
+        try:
+            self._compacting = not writer.compact(stop)
+        except DamageError:  # of the files; the array has it all, and is written anew as a whole
+            self._compacting, self.unsaved = False, True
+            self._give_up_actions()
         return self._compacting
+
+
+def _skip_overtaken(actions: list[tuple[Record, ...]], shape: tuple[int, ...]) -> None:
+    """Of several arrays that wait, keep the last: what was done to those before it is gone in any case."""
+    replacing = [at for at, action in enumerate(actions) if _replaces(action)]
+    if len(replacing) > 1:
+        del actions[replacing[0] : replacing[-1]]
+    begin = replacing[0] + 1 if replacing else 0
+    whole = [at for at, action in enumerate(actions) if at >= begin and _is_whole(action, shape)]
+    if whole:
+        del actions[begin : whole[-1]]
 
 
 def _replacing(message: Replaced, *, same: bool) -> tuple[tuple[Record, ...], int]:

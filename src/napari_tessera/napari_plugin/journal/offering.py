@@ -20,7 +20,7 @@ from napari_tessera.io.journal.sessions import (
 )
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
-from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
+from napari_tessera.napari_plugin.journal.picturing import shared_picture
 from napari_tessera.napari_plugin.journal.protecting import shared_journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session, show_session
 from napari_tessera.napari_plugin.journal.telling import listed, moment, replaced_words, session_title
@@ -235,7 +235,7 @@ class _Row(QWidget):
 
 def _with_picture(path: Path) -> tuple[SessionSummary, NDArray[Any] | None]:
     session = summarize(path)
-    return session, picture_of_labels(session) if session.unsaved and session.thumbnail is None else None
+    return session, shared_picture(session) if session.unsaved and session.thumbnail is None else None
 
 
 def sure_to_remove(parent: QWidget, session: SessionSummary) -> bool:

@@ -1,6 +1,8 @@
 """A small picture of what is annotated, to know a session by: a few thousand pixels of image and labels."""
 
 import math
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ EDGE = 128
 MOST_BYTES = 2**24
 """Labels that take up more on the disk are not read for a picture."""
 _MOST_PIXELS = 2**26
+
+_drawn: dict[Path, tuple[float, NDArray[np.uint8] | None]] = {}
+_drawing = threading.Lock()
 
 
 def picture_of(viewer: ViewerModel, labels: Labels, image: Image | None) -> NDArray[np.uint8] | None:
@@ -68,6 +73,15 @@ def picture_of_labels(session: SessionSummary) -> NDArray[np.uint8] | None:
         return None
     colors = np.asarray(label_colormap(49).map(plane.astype(np.int64)), np.float32)[..., :3]
     return np.asarray(np.where((plane != 0)[..., None], colors * 255, 0), np.uint8)
+
+
+def shared_picture(session: SessionSummary) -> NDArray[np.uint8] | None:
+    """Return what `picture_of_labels` does; the journal is read once after each change, whoever asks, in any thread."""
+    with _drawing:
+        known = _drawn.get(session.path)
+        if known is None or known[0] != session.time:
+            known = _drawn[session.path] = session.time, picture_of_labels(session)
+        return known[1]
 
 
 def _thinned(plane: NDArray[Any], step: int) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.napari_plugin.journal.describing import PLACE, layer_from
 from napari_tessera.napari_plugin.journal.protecting import Journal
-from napari_tessera.napari_plugin.journal.telling import replaced_words
+from napari_tessera.napari_plugin.journal.telling import missing_words
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,11 @@ def _order(layer: ReadLayer) -> tuple[float, str]:
 def _read_layer(folder: Path) -> ReadLayer:
     recovered = recover(folder)
     array = recovered.load()
-    warnings = list(recovered.damage)
-    if not recovered.complete:
-        warnings.append(
-            f"{recovered.header.layer_name!r} had not been saved as a whole before the end: pixels may be missing."
-        )
-    whole = not warnings
-    if recovered.replaced is not None:
-        warnings.append(replaced_words(recovered.header.layer_name, recovered.replaced))
+    warnings = missing_words(recovered)
+    kept = recovered.keep_damaged()
+    if kept is not None:
+        warnings.append(f"What is damaged is kept in {kept}.")
+    whole = recovered.complete and not recovered.damage
     return ReadLayer(folder, recovered.header, array, tuple(warnings), whole)
 
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_tessera.io.journal.sessions import SessionSummary, find_sessions
 from napari_tessera.napari_plugin.journal.offering import picture_of_session
-from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
+from napari_tessera.napari_plugin.journal.picturing import shared_picture
 from napari_tessera.napari_plugin.journal.telling import session_title, session_words
 
 _PICTURE_EDGE = 48
@@ -32,7 +32,7 @@ class SessionList(QListWidget):
         super().__init__()
         self._sessions: list[SessionSummary] = []
         self._here: set[Path] = set()
-        self._drawn: dict[tuple[Path, float], NDArray[Any] | None] = {}
+        self._drawn: dict[Path, NDArray[Any] | None] = {}
         self.setIconSize(QSize(_PICTURE_EDGE, _PICTURE_EDGE))
         self.setWordWrap(True)
         self.setToolTip("What was saved while painting, the last changed first. Nothing is removed by itself.")
@@ -60,9 +60,8 @@ class SessionList(QListWidget):
         """Return the sessions there are, with pictures of those that have none of their own at hand; for a thread."""
         sessions = find_sessions(home)
         for session in sessions:
-            drawn = (session.path, session.time)
-            if session.thumbnail is None and session.open_elsewhere is None and drawn not in self._drawn:
-                self._drawn[drawn] = picture_of_labels(session)
+            if session.thumbnail is None and session.open_elsewhere is None:
+                self._drawn[session.path] = shared_picture(session)
         return sessions
 
     def show_sessions(self, sessions: list[SessionSummary], here: Collection[Path]) -> None:
@@ -76,9 +75,7 @@ class SessionList(QListWidget):
         for session in sessions:
             words = session_words(session, open_here=self.open_here(session))
             item = QListWidgetItem(f"{session_title(session)}\n{words}")
-            item.setIcon(
-                _icon(picture_of_session(session, _PICTURE_EDGE, self._drawn.get((session.path, session.time))))
-            )
+            item.setIcon(_icon(picture_of_session(session, _PICTURE_EDGE, self._drawn.get(session.path))))
             item.setToolTip(str(session.path))
             self.addItem(item)
         self.blockSignals(False)

@@ -7,17 +7,14 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.io.journal.exporting import export_labels
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import SessionSummary, remember_session, remove_session
 from napari_tessera.napari_plugin.journal.background import in_thread
+from napari_tessera.napari_plugin.journal.exporting import Exported, export_session
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session
-from napari_tessera.napari_plugin.journal.telling import listed, session_title
-from napari_tessera.napari_plugin.session import current_session, file_name
-
-FORMATS = {"OME-Zarr (*.ome.zarr)": ".ome.zarr", "TIFF (*.tif)": ".tif"}
-"""What labels are exported as: how a file dialogue calls it, and the suffix."""
+from napari_tessera.napari_plugin.journal.telling import session_title
+from napari_tessera.napari_plugin.session import current_session
 
 
 class SessionWork(QObject):
@@ -74,22 +71,15 @@ class SessionWork(QObject):
 
         self._with_session(session, lambda writer: writer.move(target), move, f"Moved to {target}.")
 
-    def export(self, session: SessionSummary, path: Path) -> None:
-        """Write the labels of a session to `path`, of a suffix of `FORMATS`; several layers are named after each."""
+    def export(self, session: SessionSummary, path: Path, *, replace: bool = False) -> None:
+        """Write the labels of a session to `path`; parameters are those of `export_session`."""
         self._journal.flush()
-        suffix = next(end for end in FORMATS.values() if path.name.endswith(end))
-        stem = path.name.removesuffix(suffix)
-        several = len(session.layers) > 1
+        here = self._journal.writer_at(session.path) is not None
 
-        def write() -> list[Path]:
-            written = []
-            for layer in session.layers:
-                out = path.with_name(f"{stem} {file_name(layer.layer_name)}{suffix}") if several else path
-                export_labels(layer.folder, out)
-                written.append(out)
-            return written
+        def write() -> Exported:
+            return export_session(session, path, replace=replace, open_here=here)
 
-        self._work("Exporting …", write, lambda paths: self._say(f"Exported: {listed([str(path) for path in paths])}"))
+        self._work("Exporting …", write, lambda found: self.said.emit(found.words(), bool(found.remarks)))
 
     def remove(self, session: SessionSummary) -> None:
         """Remove a session from the disk."""

@@ -11,11 +11,12 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QLabel, QPush
 from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
+from napari_tessera.napari_plugin.journal.exporting import FORMATS
 from napari_tessera.napari_plugin.journal.offering import offer, sure_to_remove
 from napari_tessera.napari_plugin.journal.protecting import Journal, shared_journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, show_session
 from napari_tessera.napari_plugin.journal.session_list import SessionList
-from napari_tessera.napari_plugin.journal.session_work import FORMATS, SessionWork
+from napari_tessera.napari_plugin.journal.session_work import SessionWork
 from napari_tessera.napari_plugin.journal.telling import listed, session_title, state_words
 from napari_tessera.napari_plugin.journal.watching import real, why_not_protected
 from napari_tessera.napari_plugin.session import current_session, file_name
@@ -260,7 +261,9 @@ class SessionsWidget(QWidget):
         path, kind = QFileDialog.getSaveFileName(self, "Export labels", suggested, kinds, next(iter(FORMATS)))
         if path:
             complete = any(path.endswith(suffix) for suffix in FORMATS.values())
-            self.work.export(session, Path(path if complete else path + FORMATS.get(kind, ".ome.zarr")))
+            # the dialogue has asked whether a file may be replaced, but only one of the very name that it returns
+            out = Path(path if complete else path + FORMATS.get(kind, ".ome.zarr"))
+            self.work.export(session, out, replace=complete)
 
     def remove(self) -> None:
         """Remove the chosen session, if the person says so once more."""

@@ -3,6 +3,7 @@
 import time
 from datetime import datetime
 
+from napari_tessera.io.journal.recovery import Recovered
 from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.journal.writing import LayerState
 
@@ -49,6 +50,30 @@ def replaced_words(name: str, when: float) -> str:
         f"{name!r} got another array at {clock}, which had not been saved as a whole when napari ended: this is what "
         "it held before."
     )
+
+
+def missing_words(recovered: Recovered, *, open_here: bool = False) -> list[str]:
+    """Return a sentence about each thing that is not there of a layer whose pixels were read.
+
+    Parameters
+    ----------
+    recovered
+        The layer.
+    open_here
+        Whether this napari is writing it: what is not saved as a whole is on its way then.
+    """
+    name, words = recovered.header.layer_name, list(recovered.damage)
+    if not recovered.complete and open_here:
+        words.append(f"{name!r} is still being saved, so pixels may be missing: do this again in a moment.")
+    elif not recovered.complete:
+        words.append(f"{name!r} had not been saved as a whole before the end: pixels may be missing.")
+    if recovered.replaced is not None and open_here:
+        words.append(
+            f"{name!r} got another array that is still being saved, so this is what it held before: wait for it."
+        )
+    elif recovered.replaced is not None:
+        words.append(replaced_words(name, recovered.replaced))
+    return words
 
 
 def session_title(session: SessionSummary) -> str:

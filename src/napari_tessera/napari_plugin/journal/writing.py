@@ -106,7 +106,7 @@ class SessionWriter:
         self._messages: deque[Message] = deque()
         self._arrived = threading.Event()
         self._journals: dict[Key, LayerJournal] = {}
-        self._problems: dict[Key, str] = {}
+        self._problems: dict[Key, tuple[Callable[..., Any], str]] = {}  # what failed, and why
         self._retry: dict[Key, float] = {}
         self._asked = self._passed = 0
         self._last_put = self._first_put = 0.0
@@ -319,11 +319,12 @@ class SessionWriter:
         try:
             result = what(*arguments)
         except (TesseraError, OSError, MemoryError) as error:
-            self._problems[key] = str(error) or describe_error(error)
+            self._problems[key] = (what, str(error) or describe_error(error))
             self._retry[key] = now + RETRY_SECONDS
             return None
-        if not self._journals[key].unsaved:
-            self._problems.pop(key, None)
+        failed, _ = self._problems.get(key, (None, ""))
+        if failed == what and not result and not self._journals[key].unsaved:
+            del self._problems[key]  # what failed is done: if less were enough, it would be told again and again
         return result
 
     def _forget(self, key: Key) -> None:
@@ -335,11 +336,12 @@ class SessionWriter:
         del self._journals[key]
         self._problems.pop(key, None)
 
+    def _problem(self, key: Key) -> str:
+        return self._problems[key][1] if key in self._problems else ""
+
     def _publish(self) -> None:
         states = {
-            key: LayerState(
-                journal.saved, journal.unsaved, self._problems.get(key, ""), journal.folder, journal.moved_to
-            )
+            key: LayerState(journal.saved, journal.unsaved, self._problem(key), journal.folder, journal.moved_to)
             for key, journal in self._journals.items()
         }
         if states != self.states:
