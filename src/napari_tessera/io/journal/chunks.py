@@ -6,7 +6,6 @@ before the log that made it may go.
 """
 
 import json
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -203,11 +202,6 @@ class ChunkStore:
     def file(self, index: Index) -> Path:
         """Return where a chunk lies, if it is there."""
         return self.path.joinpath("c", *map(str, index))
-
-
-def count_chunks(store: ChunkStore) -> int:
-    """Return the number of chunks of the grid."""
-    return math.prod(-(-length // chunk) for length, chunk in zip(store.shape, store.chunks, strict=True))
 
 
 def _description(store: ChunkStore, axes: str) -> dict[str, Any]:

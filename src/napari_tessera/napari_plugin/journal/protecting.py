@@ -151,10 +151,6 @@ class Journal(QObject):
             self._current = self._new_writer(None)
         return self._current
 
-    def open_session(self, path: Path) -> SessionWriter:
-        """Open a session to go on with it; errors are those of `SessionFolder.open`. May take a moment: disk."""
-        return self.adopt(SessionFolder.open(path))
-
     def adopt(self, session: SessionFolder) -> SessionWriter:
         """Go on with a session that is open; new layers go into it too, if there is no other session."""
         writer = self._new_writer(session)
