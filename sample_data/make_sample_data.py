@@ -1,7 +1,8 @@
 """Write the sample images, their scribbles and truth as compressed TIFF files beside this script.
 
-Run ``make sample-data``, or ``python make_sample_data.py [FOLDER]``. The generator itself is
-``napari_tessera.pipeline.nuclei``; it is seeded, so the files come out with the same pixels everywhere.
+Run ``make sample-data``, or ``python make_sample_data.py [FOLDER]``. The generators
+themselves are ``napari_tessera.pipeline.nuclei`` and ``membranes``; they are seeded, so the files come out with the
+same pixels everywhere.
 """
 
 import sys
@@ -13,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.pipeline.samples import HELD_OUT_SEED, SAMPLES, load_sample, nuclei
+from napari_tessera.pipeline.samples import SAMPLES, load_sample
 
 
 def write(path: Path, array: NDArray[Any], spec: ImageSpec) -> None:
@@ -33,17 +34,18 @@ def write(path: Path, array: NDArray[Any], spec: ImageSpec) -> None:
 
 
 def main(folder: Path) -> None:
-    """Write all samples into `folder`, and a second image of nuclei to try a model on."""
+    """Write all samples into `folder`, and a second image of those with truth to try a model on."""
     for name in SAMPLES:
         sample = load_sample(name)
         write(folder / f"{name}_image.tif", sample.image, sample.spec)
         write(folder / f"{name}_scribbles.tif", sample.scribbles, sample.scribbles_spec)
         if sample.truth is not None:
             write(folder / f"{name}_truth.tif", sample.truth.astype(np.uint16), sample.scribbles_spec)
-    other = nuclei(HELD_OUT_SEED)
-    write(folder / "nuclei_2_image.tif", other.image, other.spec)
-    assert other.truth is not None
-    write(folder / "nuclei_2_truth.tif", other.truth, other.scribbles_spec)
+        if sample.held_out is not None:
+            other = sample.held_out()
+            assert other.truth is not None
+            write(folder / f"{name}_2_image.tif", other.image, other.spec)
+            write(folder / f"{name}_2_truth.tif", other.truth, other.scribbles_spec)
 
 
 if __name__ == "__main__":

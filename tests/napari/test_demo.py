@@ -24,7 +24,9 @@ def make_tiny(demo):
 
 
 @pytest.mark.slow
-def test_both_samples_are_trained_and_predicted_and_one_is_scored(viewer, qtbot, session_folder, monkeypatch):
+def test_all_samples_are_trained_and_predicted_and_those_with_truth_are_scored(
+    viewer, qtbot, session_folder, monkeypatch
+):
     monkeypatch.setattr(demo_module, "SETTINGS", TINY)
     demo = Demo(viewer, seconds=60, pause=0)
     lines = []
@@ -38,10 +40,17 @@ def test_both_samples_are_trained_and_predicted_and_one_is_scored(viewer, qtbot,
     assert [line.partition(": 0.")[0] for line in lines] == [
         "nuclei: Dice on the pixels that were not painted",
         "nuclei: Dice on a held-out image",
+        "membranes: Dice on the pixels that were not painted",
+        "membranes: Dice on a held-out image",
         "tissue: a real image without truth: see for yourself",
     ]
     assert "nuclei, held out · demo nuclei" in held_out[1]
-    assert {folder.name for folder in (session_folder / "models").iterdir()} == {"demo nuclei", "demo tissue"}
+    assert "membranes, held out · demo membranes" in held_out[3]
+    assert {folder.name for folder in (session_folder / "models").iterdir()} == {
+        "demo nuclei",
+        "demo membranes",
+        "demo tissue",
+    }
     prediction = demo.predict.prediction.layer
     assert prediction.name == "tissue · demo tissue"
     assert prediction.data.shape == demo.sample.scribbles.shape

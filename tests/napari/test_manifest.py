@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin import manifest
+from napari_tessera.napari_plugin import manifest, samples
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.registry import all_operations, register, unregister
+from napari_tessera.pipeline.samples import SAMPLES
 
 FIELDS = yaml.safe_load(manifest.MANIFEST.read_text(encoding="utf-8"))
 
@@ -51,6 +52,17 @@ def test_a_stale_manifest_is_noticed_and_mended(monkeypatch, tmp_path, capsys):
     assert fields["menus"]["napari-tessera/segment/brand_new"] == [{"command": command["id"]}]
     by_hand = ("widgets", "sample_data")
     assert {key: fields[key] for key in by_hand} == {key: FIELDS["contributions"][key] for key in by_hand}
+
+
+def test_every_sample_stands_under_open_sample():
+    contributions = FIELDS["contributions"]
+    homes = {entry["id"]: entry["python_name"] for entry in contributions["commands"]}
+    assert [entry["key"] for entry in contributions["sample_data"]] == list(SAMPLES)
+    for entry in contributions["sample_data"]:
+        assert homes[entry["command"]] == f"{samples.__name__}:{entry['key']}"
+        image, scribbles = getattr(samples, entry["key"])()
+        assert image[1]["name"] == entry["key"]
+        assert scribbles[2] == "labels"
 
 
 def test_a_manifest_without_places_is_refused():

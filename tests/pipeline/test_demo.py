@@ -7,8 +7,8 @@ import pytest
 from napari_tessera.core.errors import JobCancelledError, OutputExistsError
 from napari_tessera.core.jobs import CancelToken, Progress, drain
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline.demo import check_demo_folder, demo_config, demo_job
-from napari_tessera.pipeline.samples import load_sample
+from napari_tessera.pipeline.demo import TRAINING_SECONDS, check_demo_folder, demo_config, demo_job
+from napari_tessera.pipeline.samples import SAMPLES, load_sample
 
 TINY = {
     "network.depth": 1,
@@ -28,11 +28,12 @@ def test_demo_leaves_everything_that_it_promises(tmp_path):
     value = drain(demo_job(tmp_path, overrides=TINY), events.append)
     report = json.loads((tmp_path / "metrics.json").read_text())
     assert report["samples"] == value["samples"]
-    assert set(report["samples"]) == {"nuclei", "tissue"}
-    assert 0 <= report["samples"]["nuclei"]["dice_held_out"] <= 1
+    assert set(report["samples"]) == {"nuclei", "membranes", "tissue"}
+    for name in ("nuclei", "membranes"):
+        assert 0 <= report["samples"][name]["dice_held_out"] <= 1
     assert "dice_held_out" not in report["samples"]["tissue"]
     assert {event.unit for event in events if isinstance(event, Progress)} == {"step", "tile"}
-    for folder in ("nuclei", "tissue"):
+    for folder in ("nuclei", "membranes", "tissue"):
         sample = load_sample(folder)
         prediction = open_image(tmp_path / folder / f"{folder}_prediction.tif")
         assert prediction.shape == sample.scribbles.shape
@@ -40,9 +41,11 @@ def test_demo_leaves_everything_that_it_promises(tmp_path):
         overlay = imagecodecs.png_decode((tmp_path / folder / f"{folder}_overlay.png").read_bytes())
         assert overlay.shape == (*sample.scribbles.shape, 3)
         assert (tmp_path / folder / "model" / "model.yaml").exists()
-    held_out = open_image(tmp_path / "nuclei" / "held_out" / "nuclei_image.tif")
-    first = open_image(tmp_path / "nuclei" / "nuclei_image.tif")
-    assert (held_out.read(held_out.spec.full_region) != first.read(first.spec.full_region)).mean() > 0.5
+    for name in ("nuclei", "membranes"):
+        held_out = open_image(tmp_path / name / "held_out" / f"{name}_image.tif")
+        first = open_image(tmp_path / name / f"{name}_image.tif")
+        assert held_out.dtype == first.dtype
+        assert (held_out.read(held_out.spec.full_region) != first.read(first.spec.full_region)).mean() > 0.5
     drain(demo_job(tmp_path, samples=["tissue"], overrides=TINY))  # once more into the same folder
 
 
@@ -65,6 +68,10 @@ def test_the_figures_are_those_of_the_files(tmp_path):
     assert unlabelled > 0.3  # something is predicted, or the figures below would be 0 whatever they are of
     assert value["samples"]["nuclei"]["dice_held_out"] == pytest.approx(held_out, abs=1e-4)
     assert value["samples"]["nuclei"]["dice_unlabelled"] == pytest.approx(unlabelled, abs=1e-4)
+    wrong = ((predicted > 0) != (truth > 0))[scribbles == 0].mean()
+    assert value["samples"]["nuclei"]["error_unlabelled"] == pytest.approx(wrong, abs=1e-4)
+    # nuclei are the rarer class
+    assert value["samples"]["nuclei"]["minority_dice_held_out"] == pytest.approx(held_out, abs=1e-4)
 
 
 def test_settings_are_the_defaults_with_a_limit_on_time():
@@ -73,6 +80,12 @@ def test_settings_are_the_defaults_with_a_limit_on_time():
     assert config.max_steps == 3
     assert config.max_seconds is not None
     assert config.class_names == sample.class_names
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_sample_has_its_limit_and_the_demo_stays_below_four_minutes(name):
+    assert demo_config(load_sample(name), {}).max_seconds == TRAINING_SECONDS[name]
+    assert sum(TRAINING_SECONDS.values()) < 200
 
 
 def test_other_peoples_folders_are_left_alone(tmp_path):

@@ -35,6 +35,9 @@ def test_figures_are_those_of_their_definitions(predicted: np.ndarray, truth: np
     result = _evaluate(predicted, truth, ids="classes")
     assert result.dice == pytest.approx(_dice(predicted > 0, truth > 0))
     assert result.jaccard == pytest.approx(_jaccard(predicted > 0, truth > 0))
+    rare = (truth > 0) if 2 * np.count_nonzero(truth) <= truth.size else (truth == 0)
+    found = (predicted > 0) if 2 * np.count_nonzero(truth) <= truth.size else (predicted == 0)
+    assert result.minority_dice == pytest.approx(_dice(found, rare))
     assert result.pixel_error == pytest.approx(((predicted > 0) != (truth > 0)).mean())
     assert result.class_error == pytest.approx((predicted != truth).mean())
     ids = set(np.unique(predicted)) | set(np.unique(truth))
@@ -67,6 +70,14 @@ def test_objects_are_matched_as_by_comparing_each_with_each(predicted: np.ndarra
     assert list(result.average_precision.values()) == pytest.approx(expected)
     assert result.ap50 == pytest.approx(expected[0])
     assert result.mean_average_precision == pytest.approx(np.mean(expected))
+
+
+def test_calling_everything_foreground_is_seen_through() -> None:
+    truth = np.ones((10, 10), int)
+    truth[:2] = 0
+    everything = _evaluate(np.ones_like(truth), truth)
+    assert everything.dice > 0.85
+    assert everything.minority_dice == 0
 
 
 def test_thresholds_go_from_0_50_to_0_95() -> None:

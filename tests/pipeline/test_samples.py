@@ -3,13 +3,14 @@ import pytest
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline.samples import HELD_OUT_SEED, SAMPLES, load_sample, nuclei, write_sample
+from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
+from napari_tessera.pipeline.samples import SAMPLES, load_sample, membranes, nuclei, write_sample
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_samples_fit_together(name):
     sample = load_sample(name)
-    assert sample.name == name
+    assert sample.name == sample.spec.name == name
     assert sample.image.shape == sample.spec.shape
     assert sample.image.dtype == sample.spec.dtype
     assert sample.scribbles.shape == sample.scribbles_spec.shape
@@ -19,8 +20,9 @@ def test_samples_fit_together(name):
         assert 0.004 < (sample.scribbles == label).mean() < 0.02
 
 
-def test_nuclei_are_scribbled_truly_on_one_percent():
-    sample = nuclei()
+@pytest.mark.parametrize("make", [nuclei, membranes])
+def test_synthetic_samples_are_scribbled_truly_on_one_percent(make):
+    sample = make()
     assert sample.truth is not None
     assert (sample.truth[sample.scribbles == 2] > 0).all()
     assert (sample.truth[sample.scribbles == 1] == 0).all()
@@ -28,8 +30,23 @@ def test_nuclei_are_scribbled_truly_on_one_percent():
     assert sample.spec.units == ("micrometer", "micrometer")
 
 
-def test_the_held_out_image_is_another():
-    assert (nuclei(HELD_OUT_SEED).image != nuclei().image).mean() > 0.5
+@pytest.mark.parametrize("name", SAMPLES)
+def test_where_there_is_truth_another_image_of_the_kind_is_held_out(name):
+    sample = load_sample(name)
+    assert (sample.held_out is None) == (sample.truth is None)
+    if sample.held_out is not None:
+        other = sample.held_out()
+        assert (other.name, other.spec.scale) == (sample.name, sample.spec.scale)
+        assert other.truth is not None
+        assert other.image.shape == sample.image.shape
+        assert (other.image != sample.image).mean() > 0.5
+
+
+def test_what_is_held_out_follows_the_settings():
+    small = MembranesConfig(shape=(200, 150))
+    held_out = membranes(7, small).held_out
+    assert held_out is not None
+    np.testing.assert_array_equal(held_out().image, make_membranes(8, small)[0])
 
 
 def test_tissue_strokes_lie_on_what_they_name():
@@ -41,7 +58,7 @@ def test_tissue_strokes_lie_on_what_they_name():
 
 
 def test_unknown_sample_is_refused():
-    with pytest.raises(InvalidInputError, match="nuclei, tissue"):
+    with pytest.raises(InvalidInputError, match="nuclei, membranes, tissue"):
         load_sample("cats")
 
 
@@ -70,3 +87,6 @@ def test_files_of_the_repository_are_current():
             if array is not None:
                 stored = open_image(folder / f"{name}_{what}.tif")
                 np.testing.assert_array_equal(stored.read(stored.spec.full_region), array)
+        if sample.held_out is not None:
+            stored = open_image(folder / f"{name}_2_image.tif")
+            np.testing.assert_array_equal(stored.read(stored.spec.full_region), sample.held_out().image)

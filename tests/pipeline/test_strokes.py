@@ -33,6 +33,33 @@ def test_strokes_spread_over_many_objects_and_both_sides_of_an_outline():
     assert (distance > 8).mean() > 0.2
 
 
+@pytest.mark.parametrize("thickness", [1, 2, 3, 4, 6])
+def test_thin_background_is_painted_along_its_middle(thickness):
+    """Walls between square cells: no background is far enough from objects to be between or beside them."""
+    truth = np.zeros((240, 240), np.uint16)
+    for number in range(36):
+        y, x = 40 * (number // 6) + thickness // 2, 40 * (number % 6) + thickness // 2
+        truth[y : y + 40 - thickness, x : x + 40 - thickness] = number + 1
+    scribbles = draw_scribbles(truth, seed=3)
+    background = scribbles == BACKGROUND
+    assert (truth[background] == 0).all()
+    assert (truth[scribbles == FOREGROUND] > 0).all()
+    assert 0.003 < background.mean() <= 0.005
+    distance = ndimage.distance_transform_edt(truth == 0)
+    deepest = ndimage.maximum_filter(np.where(background, distance, 0), 3)[background]
+    assert np.median(deepest) >= (thickness + 1) // 2
+    assert not ndimage.binary_erosion(background, np.ones((3, 3))).any()  # strokes, not areas
+    quarters = {(y // 120, x // 120) for y, x in np.argwhere(background)}
+    assert len(quarters) >= 3
+
+
+def test_background_that_is_wide_somewhere_is_painted_there_only():
+    """Gaps between cells that nearly touch are left alone: a person paints where it is easy to see."""
+    _, truth = make_nuclei(1, NucleiConfig(count=400, touching=0.9))
+    distance = ndimage.distance_transform_edt(truth == 0)
+    assert distance[draw_scribbles(truth, seed=1) == BACKGROUND].min() >= 2
+
+
 def test_the_same_seed_gives_the_same_strokes():
     _, truth = make_nuclei(1, NucleiConfig(shape=(200, 200), count=20))
     np.testing.assert_array_equal(draw_scribbles(truth, seed=5), draw_scribbles(truth, seed=5))

@@ -26,11 +26,13 @@ GUI_MODULE = "napari_tessera.napari_plugin.demo"
     help="Folder for images, models, predictions and figures.",
 )
 @click.option("--no-gui", is_flag=True, help="Do without napari's window even if there is a display.")
-@click.option("--sample", type=click.Choice(("nuclei", "tissue")), help="One sample only; both without this.")
+@click.option(
+    "--sample", type=click.Choice(("nuclei", "membranes", "tissue")), help="One sample only; all without this."
+)
 @click.option("--close", is_flag=True, help="Close napari's window at the end.")
 @json_option
 def command(out: Path, no_gui: bool, sample: str | None, close: bool, as_json: bool) -> int | None:
-    """Do the main job on the sample data: synthetic nuclei with truth, and a real, stained section.
+    """Do the main job on the sample data: synthetic nuclei and membranes with truth, and a real, stained section.
 
     With a display this opens napari on the samples with scribbles, one after the other, trains, predicts and shows
     the result; the window stays open. Without one (or with --no-gui) the same is done headless, and image,
@@ -70,8 +72,12 @@ def describe(result: Mapping[str, Any]) -> list[str]:
         share, seconds = figures["scribbled_share"], figures["training_seconds"]
         lines.append(f"{name}: trained for {seconds:.0f} s on scribbles over {share:.1%} of the pixels")
         if "dice_held_out" in figures:
-            lines.append(f"  Dice on the unlabelled pixels of the same image: {figures['dice_unlabelled']:.3f}")
-            lines.append(f"  Dice on a held-out image: {figures['dice_held_out']:.3f}")
+            for where, words in (
+                ("unlabelled", "the unlabelled pixels of the same image"),
+                ("held_out", "a held-out image"),
+            ):
+                dice, rarer, error = (figures[f"{what}_{where}"] for what in ("dice", "minority_dice", "error"))
+                lines.append(f"  Dice on {words}: {dice:.3f}, of the rarer class {rarer:.3f}, error {error:.1%}")
         else:
             lines.append("  a real image without truth: look at the overlay")
     lines.append(f"{result['seconds']:.0f} s in all; look into {result['out']} (overlay.png files, metrics.json)")

@@ -31,9 +31,9 @@ def command(
 ) -> None:
     """Compare a prediction with the truth.
 
-    Dice, Jaccard and pixel error of the foreground; per class, where numbers look like classes; and with --instances
-    the average precision (AP) of objects at each threshold of overlap (IoU). PREDICTED and TRUTH are labels or masks
-    of the same shape.
+    Dice, Jaccard and pixel error of the foreground, and the Dice of foreground or background, whichever is rarer; per
+    class, where numbers look like classes; and with --instances the average precision (AP) of objects at each threshold
+    of overlap (IoU). PREDICTED and TRUTH are labels or masks of the same shape.
     """
     if instances and classes:
         raise click.UsageError("--instances takes numbers for objects, --classes for classes: choose one.")
@@ -44,7 +44,8 @@ def command(
 
 def describe(value: dict[str, Any]) -> list[str]:
     """Return the figures as lines for a person."""
-    lines = [f"{name.replace('_', ' ')}: {value[name]:.4f}" for name in ("dice", "jaccard", "pixel_error")]
+    figures = ("dice", "jaccard", "minority_dice", "pixel_error")
+    lines = [f"{name.replace('_', ' ')}: {value[name]:.4f}" for name in figures]
     if value["mean_dice"] is not None and len(value["classes"]) > 1:
         lines += [
             f"class {number}: dice {figures['dice']:.4f}, jaccard {figures['jaccard']:.4f}"

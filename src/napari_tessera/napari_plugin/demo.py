@@ -26,8 +26,7 @@ from napari_tessera.napari_plugin.session import HOME_VARIABLE
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 from napari_tessera.pipeline.demo import SESSION_FOLDER, SETTINGS, TRAINING_SECONDS, check_demo_folder
 from napari_tessera.pipeline.evaluation import evaluate
-from napari_tessera.pipeline.samples import HELD_OUT_SEED, SAMPLES, Sample, load_sample
-from napari_tessera.pipeline.samples import nuclei as make_nuclei
+from napari_tessera.pipeline.samples import SAMPLES, Sample, load_sample
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -130,14 +129,15 @@ class Demo(QObject):
             self._say("a real image without truth: see for yourself")
             self._go_on()
             return
-        unlabelled = self.sample.scribbles == 0  # what is 0 in both does not count
-        dice = _dice(self._predicted() * unlabelled, self.sample.truth * unlabelled)
-        self._say(f"Dice on the pixels that were not painted: {dice:.3f}")
+        unlabelled = self.sample.scribbles == 0
+        figures = _figures(self._predicted()[unlabelled][None], self.sample.truth[unlabelled][None])
+        self._say(f"Dice on the pixels that were not painted: {figures}")
         self._predict_held_out()
 
     def _predict_held_out(self) -> None:
         """Open another image of the same kind, which the training has seen nothing of, and predict it."""
-        self._held_out = make_nuclei(HELD_OUT_SEED)
+        assert self.sample.held_out is not None
+        self._held_out = self.sample.held_out()
         data, settings, _ = sample_layers(self._held_out)[0]
         for other in self.viewer.layers:
             other.visible = False
@@ -147,7 +147,7 @@ class Demo(QObject):
 
     def _score_held_out(self) -> None:
         assert self._held_out.truth is not None
-        self._say(f"Dice on a held-out image: {_dice(self._predicted(), self._held_out.truth):.3f}")
+        self._say(f"Dice on a held-out image: {_figures(self._predicted(), self._held_out.truth)}")
         self._go_on()
 
     def _predicted(self) -> NDArray[Any]:
@@ -179,8 +179,10 @@ class Demo(QObject):
         self.finished.emit(status)
 
 
-def _dice(predicted: NDArray[Any], truth: NDArray[Any]) -> float:
-    return evaluate(open_image(predicted), open_image(truth)).dice
+def _figures(predicted: NDArray[Any], truth: NDArray[Any]) -> str:
+    """Return Dice, that of the rarer class and the error in words; ``(y, x)`` each."""
+    found = evaluate(open_image(predicted), open_image(truth))
+    return f"{found.dice:.3f}, of the rarer class {found.minority_dice:.3f}, error {found.pixel_error:.1%}"
 
 
 def _raise(widget: Any) -> None:

@@ -15,6 +15,12 @@ def nuclei() -> list[LayerTuple]:
     return sample_layers(load_sample("nuclei"))
 
 
+def membranes() -> list[LayerTuple]:
+    """Return a synthetic electron micrograph and scribbles on it."""
+    protect_marked_soon()
+    return sample_layers(load_sample("membranes"))
+
+
 def tissue() -> list[LayerTuple]:
     """Return a stained section and scribbles on it."""
     protect_marked_soon()

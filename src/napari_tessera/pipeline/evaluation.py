@@ -71,6 +71,9 @@ class Evaluation:
     dice, jaccard
         Of the foreground: pixels that are not 0 in the prediction against those that are not 0 in the truth. They hold
         for class labels, masks and objects alike, and are 1 where both images are empty.
+    minority_dice
+        Dice of foreground or background, whichever is rarer in the truth. Where the foreground fills the image, `dice`
+        is high even for a prediction that calls everything foreground; this one is not.
     pixel_error
         Share of pixels that are foreground in one image only.
     mean_dice, mean_jaccard
@@ -87,6 +90,7 @@ class Evaluation:
 
     dice: float
     jaccard: float
+    minority_dice: float
     pixel_error: float
     mean_dice: float | None
     mean_jaccard: float | None
@@ -149,6 +153,7 @@ def evaluate(
     return Evaluation(
         dice=overlap.dice,
         jaccard=overlap.jaccard,
+        minority_dice=_overlap(foreground, _rarer(foreground)).dice,
         pixel_error=_error(foreground),
         mean_dice=_mean([value.dice for value in classes.values()]) if are_classes else None,
         mean_jaccard=_mean([value.jaccard for value in classes.values()]) if are_classes else None,
@@ -252,6 +257,11 @@ def _error(pairs: _Pairs) -> float:
 def _mean(values: list[float]) -> float:
     """Return the mean; 1 for no values, because two images without any class agree."""
     return float(np.mean(values)) if values else 1.0
+
+
+def _rarer(pairs: _Pairs) -> int:
+    """Return 0 or 1, whichever has fewer pixels in the truth of a mask; 1 if they have as many."""
+    return int(pairs.pixels[pairs.truth == 1].sum() <= pairs.pixels[pairs.truth == 0].sum())
 
 
 def _match_objects(pairs: _Pairs) -> ObjectMatch:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,18 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
+from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
 from napari_tessera.pipeline.nuclei import NucleiConfig, make_nuclei
 from napari_tessera.pipeline.strokes import draw_lines, draw_scribbles
 
-NUCLEI_SEED = 1
-HELD_OUT_SEED = 2
+SEED = 1
+"""Of the synthetic samples; the image that is held out has the next one."""
+
 NUCLEI_PIXEL_SIZE = 0.325
 """Micrometres; what a camera with 6.5 µm pixels gives behind a 20× objective."""
+
+MEMBRANES_PIXEL_SIZE = 0.004
+"""Micrometres; as usual for electron micrographs of brain tissue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,8 @@ class Sample:
         ``uint8``, the image's axes without ``c``: 0 unlabelled, 1 background, 2… classes.
     truth
         Instance labels with the axes of the scribbles, or None for a real image that nobody has outlined.
+    held_out
+        Makes another image of the same kind, to try on it what was learnt here; wherever there is truth.
     class_names, class_colors
         By the number in the scribbles.
     """
@@ -46,6 +54,7 @@ class Sample:
     spec: ImageSpec
     scribbles: NDArray[np.uint8]
     truth: NDArray[np.uint16] | None = None
+    held_out: "Callable[[], Sample] | None" = None
     class_names: Mapping[int, str] = field(default_factory=dict)
     class_colors: Mapping[int, str] = field(default_factory=dict)
 
@@ -55,25 +64,50 @@ class Sample:
         return self.spec.without("c").with_dtype(self.scribbles.dtype)
 
 
-def nuclei(seed: int = NUCLEI_SEED, config: NucleiConfig | None = None) -> Sample:
+def nuclei(seed: int = SEED, config: NucleiConfig | None = None) -> Sample:
     """Return synthetic fluorescent nuclei with truth and scribbles on at most one percent of the pixels."""
     image, truth = make_nuclei(seed, config)
     return Sample(
         name="nuclei",
         title="Fluorescent nuclei (synthetic, with truth)",
         image=image,
-        spec=ImageSpec(
-            axes="yx",
-            shape=image.shape,
-            dtype=image.dtype,
-            scale=(NUCLEI_PIXEL_SIZE,) * 2,
-            units=("micrometer",) * 2,
-            name="nuclei",
-        ),
+        spec=_plane("nuclei", image, NUCLEI_PIXEL_SIZE),
         scribbles=draw_scribbles(truth, seed=seed, share=0.01),
         truth=truth,
+        held_out=partial(nuclei, seed + 1, config),
         class_names={1: "background", 2: "nucleus"},
         class_colors={1: "#7f7f7f", 2: "#ffb000"},
+    )
+
+
+def membranes(seed: int = SEED, config: MembranesConfig | None = None) -> Sample:
+    """Return a synthetic electron micrograph of brain tissue: cells, the membranes between them, truth and scribbles.
+
+    The membranes are the background of the cells, and are scribbled as such.
+    """
+    image, truth = make_membranes(seed, config)
+    return Sample(
+        name="membranes",
+        title="Membranes (synthetic, with truth)",
+        image=image,
+        spec=_plane("membranes", image, MEMBRANES_PIXEL_SIZE),
+        scribbles=draw_scribbles(truth, seed=seed, share=0.01),
+        truth=truth,
+        held_out=partial(membranes, seed + 1, config),
+        class_names={1: "membrane", 2: "cell"},
+        class_colors={1: "#ffb000", 2: "#00c8ff"},
+    )
+
+
+def _plane(name: str, image: NDArray[Any], pixel_size: float) -> ImageSpec:
+    """Return the spec of an image ``(y, x)`` whose pixels are squares of `pixel_size` micrometres."""
+    return ImageSpec(
+        axes="yx",
+        shape=image.shape,
+        dtype=image.dtype,
+        scale=(pixel_size,) * 2,
+        units=("micrometer",) * 2,
+        name=name,
     )
 
 
@@ -103,7 +137,7 @@ def tissue() -> Sample:
     )
 
 
-SAMPLES: Mapping[str, Callable[[], Sample]] = {"nuclei": nuclei, "tissue": tissue}
+SAMPLES: Mapping[str, Callable[[], Sample]] = {"nuclei": nuclei, "membranes": membranes, "tissue": tissue}
 
 
 def load_sample(name: str) -> Sample:

@@ -14,6 +14,9 @@ from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
 
 FOREGROUND = 2
 
+_THIN = 3
+"""Strokes on the background keep so many pixels away from objects, if there is background as far away."""
+
 _EIGHT = np.ones((3, 3), bool)
 
 
@@ -21,7 +24,8 @@ def draw_scribbles(truth: NDArray[np.generic], *, seed: int = 0, share: float = 
     """Draw sparse scribbles from the truth: fragments of skeletons of objects and of background.
 
     Half of the strokes fall on objects, along their middle; a quarter on the middle line between objects; a quarter
-    beside objects, three to five pixels off, where a person shows the network how far an object goes.
+    beside objects, three to five pixels off, where a person shows the network how far an object goes. Where all
+    background is as thin as a membrane there is no such place, and that half falls on its middle line.
 
     Parameters
     ----------
@@ -53,12 +57,14 @@ def draw_scribbles(truth: NDArray[np.generic], *, seed: int = 0, share: float = 
     budget = share * mask.size
     distance = ndimage.distance_transform_edt(~mask)
     scribbles = np.zeros(truth.shape, np.uint8)
-    inside = _interiors(truth)
-    _add_strokes(scribbles, FOREGROUND, inside, budget / 2, reach=7, rng=rng)
-    between = skeletonize(distance > 3)
-    _add_strokes(scribbles, SCRIBBLED_BACKGROUND, between, budget / 4, reach=12, rng=rng)
-    beside = skeletonize((distance >= 3) & (distance < 5))
-    _add_strokes(scribbles, SCRIBBLED_BACKGROUND, beside, budget / 4, reach=7, rng=rng)
+    _add_strokes(scribbles, FOREGROUND, _interiors(truth), mask, budget / 2, reach=7, rng=rng)
+    if np.mean(distance[~mask] > _THIN) < 0.1:
+        _add_strokes(scribbles, SCRIBBLED_BACKGROUND, skeletonize(~mask), ~mask, budget / 2, reach=7, rng=rng)
+    else:
+        between = skeletonize(distance > _THIN)
+        _add_strokes(scribbles, SCRIBBLED_BACKGROUND, between, ~mask, budget / 4, reach=12, rng=rng)
+        beside = skeletonize((distance >= _THIN) & (distance < 5))
+        _add_strokes(scribbles, SCRIBBLED_BACKGROUND, beside, ~mask, budget / 4, reach=7, rng=rng)
     if not {SCRIBBLED_BACKGROUND, FOREGROUND} <= set(np.unique(scribbles).tolist()):
         raise AnnotationError(f"No strokes fit into {share:.2%} of the image: raise the share.")
     return scribbles
@@ -104,6 +110,7 @@ def _add_strokes(
     scribbles: NDArray[np.uint8],
     label: int,
     paths: NDArray[np.bool_],
+    where: NDArray[np.bool_],
     budget: float,
     *,
     reach: int,
@@ -111,7 +118,7 @@ def _add_strokes(
 ) -> None:
     """Paint fragments of `paths` in random order until `budget` pixels are used.
 
-    Strokes are two pixels wide, one more than their path; all paths keep a pixel away from where another label is true.
+    Strokes are two pixels wide, one more than their path, but do not leave `where`, the pixels that `label` is true of.
     """
     starts = np.argwhere(paths)
     for y, x in rng.permutation(starts):
@@ -122,7 +129,7 @@ def _add_strokes(
             continue  # strokes stay apart, as they do when a person spreads them over the image
         pieces, _ = ndimage.label(paths[window], _EIGHT)
         piece = pieces == pieces[y - window[0].start, x - window[1].start]
-        stroke = ndimage.binary_dilation(piece, np.ones((2, 2), bool))
+        stroke = ndimage.binary_dilation(piece, np.ones((2, 2), bool)) & where[window]
         if stroke.sum() > budget:
             continue
         scribbles[window][stroke] = label
