@@ -43,7 +43,7 @@ test-fast: install
 test-gui: install
 	.ci/with-display $(BIN)/pytest -m gui
 
-# DATA=folder adds the comparison on real images (dsb2018/fluorescence).
+# DATA=folder adds the comparisons on real images; benchmarks/stroke_sets.py says what lies in it.
 bench: install
 	.ci/with-display $(BIN)/python benchmarks/run.py $(DATA)
 

@@ -1,8 +1,9 @@
 """Run all benchmarks one after the other and write what they say into one report.
 
-Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the images of `dsb2018.py` and
-`first_clicks.py`, which are left out without it. The report goes to ``.benchmarks/report.md`` and holds what every
-script said; the exit status is 1 if one of them missed a limit or failed. Close everything else first.
+Run: ``python benchmarks/run.py [FOLDER]``, or ``make bench DATA=FOLDER``; FOLDER holds the sets of images that
+`stroke_sets.py` names, for `strokes.py` and `first_clicks.py`, which are left out without it. The report goes to
+``.benchmarks/report.md`` and holds what every script said; the exit status is 1 if one of them missed a limit or
+failed. Close everything else first.
 """
 
 import argparse
@@ -52,11 +53,12 @@ def describe_computer() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", nargs="?", help="folder of images for dsb2018.py and first_clicks.py")
+    parser.add_argument("data", nargs="?", help="folder of sets of images for strokes.py and first_clicks.py")
     data = parser.parse_args().data
     outcomes = [run(script) for script in SCRIPTS]
     if data:
-        outcomes += [run(script, data) for script in ("dsb2018", "first_clicks")]
+        fluorescence = Path(data) / "dsb2018" / "fluorescence"
+        outcomes += [run("strokes", data, "--quick"), run("first_clicks", str(fluorescence))]
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text("\n".join(["# Benchmarks\n", describe_computer(), *(text for _, text in outcomes)]))
     print(f"written to {REPORT}")

@@ -102,6 +102,27 @@ def test_figures_of_an_earlier_job_are_not_shown_on():
     assert "loss" not in stream.getvalue().split("\r")[3]
 
 
+def test_losses_are_left_to_the_events():
+    stream = Terminal()
+    bar = ProgressBar(stream)
+    bar(Progress(1, 4, "step"))
+    bar(Metric(1, "validation loss", 0.3))
+    bar(Metric(1, "validation error", 0.021))
+    bar(Progress(2, 4, "step"))
+    assert "validation error 0.021" in stream.getvalue()
+    assert "loss" not in stream.getvalue()
+
+
+def test_what_a_figure_is_worth_is_said_once():
+    stream = io.StringIO()
+    bar = ProgressBar(stream)
+    for step in (50, 100):
+        bar(Metric(step, "validation Dice", 1.0, "Only 40 pixels are held out."))
+        bar(Metric(step, "validation error", 0.0, "Only 40 pixels are held out."))
+    bar(Metric(150, "validation Dice", 1.0, "All are right."))
+    assert stream.getvalue().splitlines() == ["note: Only 40 pixels are held out.", "note: All are right."]
+
+
 def test_warnings_get_a_line_and_results_none():
     stream = Terminal()
     bar = ProgressBar(stream)

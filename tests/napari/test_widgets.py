@@ -401,10 +401,20 @@ def test_metrics_show(train):
     train.panel.show_metric(Metric(50, "loss", 0.3))
     assert train.panel.figure.text() == ""
     train.panel.show_metric(Metric(50, "validation Dice", 0.9123))
-    assert train.panel.figure.text() == "Validation Dice: 0.912"
+    train.panel.show_metric(Metric(50, "validation minority Dice", 0.8))
+    train.panel.show_metric(Metric(50, "validation error", 0.0214))
+    assert train.panel.figure.text() == "Validation: Dice 0.912, rarest class 0.800, error 2.1 %"
     train.panel.show_progress(Progress(50, 100))
     assert not train.panel.status.isVisibleTo(train)  # the figure stands in one place only
     assert train.panel.figure.isVisibleTo(train)
+
+
+def test_figures_that_mean_little_are_shown_with_the_reason(train):
+    train.panel.show_metric(Metric(50, "validation Dice", 1.0, "Only 40 pixels are held out."))
+    assert train.panel.figure.text() == "Validation: Dice 1.000\nOnly 40 pixels are held out."
+    train.panel.begin("Starting")
+    train.panel.show_metric(Metric(50, "training error", 0.5))
+    assert train.panel.figure.text() == "Training: error 50.0 %"
 
 
 def test_continue_needs_a_checkpoint(train, viewer, session_folder):

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.samples import IGNORED, Sample, Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
-from napari_tessera.nn.validation import choose_judges, score_network
+from napari_tessera.nn.validation import Score, choose_judges, score_network
 
 CONFIG = TrainingConfig(
     annotation="scribbles",
@@ -46,9 +47,17 @@ def bright_squares(seed: int) -> Sample:
 SPLIT = Split((bright_squares(0), bright_squares(1)), (bright_squares(2),))
 
 
+def scored(quality: float) -> Score:
+    return Score(loss=1.0, dice=quality, minority_dice=quality, error=1 - quality, quality=quality)
+
+
 def fresh(config: TrainingConfig = CONFIG) -> TrainingState:
     torch.manual_seed(config.seed)
     return start_state(build_network(config.network, channels=1, classes=2), config)
+
+
+def weights(state: TrainingState) -> list[torch.Tensor]:
+    return list(state.averaged.network.state_dict().values())
 
 
 def run(state: TrainingState, config: TrainingConfig = CONFIG, **hooks: object) -> Iterator[JobEvent]:
@@ -64,15 +73,14 @@ def test_learns_from_sparse_annotation() -> None:
     assert dice[-1] > 0.9
     assert isinstance(events[-1], Progress)
     assert events[-1].done == 40
-    assert state.best_score is not None
-    assert state.best_score == score_network(state.best, SPLIT.validation, 2, background=True)
+    assert state.score == score_network(state.averaged.network, SPLIT.validation, 2, background=True)
 
 
 def test_same_seed_same_model() -> None:
     first, second = fresh(), fresh()
     list(run(first))
     list(run(second))
-    for one, other in zip(first.best.state_dict().values(), second.best.state_dict().values(), strict=True):
+    for one, other in zip(weights(first), weights(second), strict=True):
         assert torch.equal(one, other)
 
 
@@ -81,7 +89,7 @@ def test_unlabelled_pixels_teach_nothing() -> None:
     state = fresh()
     list(run(state))
     everything = Sample(SPLIT.validation[0].image, (SPLIT.validation[0].image[0] > 0.5).astype(np.uint8))
-    assert score_network(state.best, [everything], 2, background=True).dice > 0.85
+    assert score_network(state.averaged.network, [everything], 2, background=True).dice > 0.85
 
 
 def test_stops_on_time() -> None:
@@ -94,15 +102,25 @@ def test_stops_on_time() -> None:
 
 def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_tessera.nn import trainer
-    from napari_tessera.nn.validation import Score
 
-    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: Score(float(next(losses)), 0.5))
-    losses = iter([1, 2, 3, 0.5, 0.6, 0.7, 0.8])
+    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(next(qualities)))
+    # smoothed over validations: 0.2, 0.3, 0.6, 0.3, 0.4, 0.4
+    qualities = iter([0.2, 0.4, 0.9, 0.0, 0.5, 0.4, 0.9])
     config = CONFIG.model_copy(update={"max_steps": 1000, "patience": 3})
     state = fresh(config)
     list(run(state, config))
-    assert state.step == 70
-    assert state.best_score == Score(0.5, 0.5)
+    assert state.step == 60
+    assert state.best_quality == pytest.approx(0.6)
+
+
+def test_figures_that_say_nothing_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_tessera.nn import trainer
+
+    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(0.5))
+    config = CONFIG.model_copy(update={"patience": 1})
+    state = fresh(config)
+    list(train_network(state, Task(SPLIT, 2, background=True, telling=False), config, cancel=CancelToken()))
+    assert state.step == config.max_steps
 
 
 def test_cancelling_saves_first() -> None:
@@ -143,7 +161,7 @@ def test_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path) -> None
     load_checkpoint(tmp_path, resumed, {"classes": [1, 2]})
     assert resumed.step == 20
     list(run(resumed))
-    for one, other in zip(straight.best.state_dict().values(), resumed.best.state_dict().values(), strict=True):
+    for one, other in zip(weights(straight), weights(resumed), strict=True):
         assert torch.equal(one, other)
 
 
@@ -162,7 +180,7 @@ def test_continued_on_other_annotation_the_old_model_gives_way(tmp_path) -> None
     state = fresh()
     list(run(state))
     save_checkpoint(tmp_path, state, {})
-    old = copy.deepcopy(state.best.state_dict())
+    old = [tensor.clone() for tensor in weights(state)]
     swapped = [
         replace(sample, target=np.where(sample.target == IGNORED, IGNORED, 1 - sample.target).astype(np.uint8))
         for sample in (*SPLIT.training, *SPLIT.validation)
@@ -171,24 +189,24 @@ def test_continued_on_other_annotation_the_old_model_gives_way(tmp_path) -> None
     again = fresh()
     load_checkpoint(tmp_path, again, {})
     list(train_network(again, task, CONFIG, cancel=CancelToken()))
-    assert not all(torch.equal(value, old[name]) for name, value in again.best.state_dict().items())
-    assert again.best_score == task.score(again.best)
-    assert again.best_score.loss < task.score(state.best).loss
+    assert not all(torch.equal(value, before) for value, before in zip(weights(again), old, strict=True))
+    assert again.score == task.score(again.averaged.network)
+    assert again.score.error < task.score(state.averaged.network).error
 
 
 def test_cancel_stops_a_validation() -> None:
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(JobCancelledError):
-        Task(SPLIT, 2, background=True).score(fresh().averaged.network, cancel.raise_if_cancelled)
+        Task(SPLIT, 2, background=True).score(fresh().averaged.network, check=cancel.raise_if_cancelled)
 
 
 def test_validation_in_tiles_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     state = fresh()
     list(run(state))
-    whole = score_network(state.best, SPLIT.validation, 2, background=True)
+    whole = score_network(state.averaged.network, SPLIT.validation, 2, background=True)
     monkeypatch.setattr("napari_tessera.nn.validation.TILE", 16)
-    tiled = score_network(state.best, SPLIT.validation, 2, background=True)
+    tiled = score_network(state.averaged.network, SPLIT.validation, 2, background=True)
     assert tiled.dice == whole.dice
     assert tiled.loss == pytest.approx(whole.loss, rel=1e-5)
 
@@ -217,3 +235,89 @@ def test_damaged_checkpoint_is_refused(tmp_path, damage) -> None:
     with pytest.raises(ModelError, match="start the training anew"):
         load_checkpoint(tmp_path, state, {})
     assert all(torch.equal(value, before[name]) for name, value in state.network.state_dict().items())
+
+
+def step_sizes(config: TrainingConfig) -> list[float]:
+    """Return the step size that the optimiser used last before each validation."""
+    state, used = fresh(config), []
+    list(run(state, config, save=lambda state: used.append(state.optimizer.param_groups[0]["lr"])))
+    return used[1:]
+
+
+def test_the_step_size_follows_the_run() -> None:
+    used = step_sizes(CONFIG)
+    assert used == sorted(used, reverse=True)
+    assert 0.5 * CONFIG.learning_rate < used[0] < CONFIG.learning_rate
+    assert used[-1] < 0.05 * CONFIG.learning_rate
+
+
+def test_gradients_are_clipped() -> None:
+    config = CONFIG.with_overrides({"smoothness": 100.0, "max_steps": 3})
+    state = fresh(config)
+    list(run(state, config))
+    gradients = [parameter.grad for parameter in state.network.parameters() if parameter.grad is not None]
+    assert torch.stack([gradient.norm() for gradient in gradients]).norm().item() == pytest.approx(1.0, abs=1e-3)
+
+
+def trained(overrides: dict[str, object]) -> list[torch.Tensor]:
+    config = CONFIG.with_overrides({"max_steps": 6, **overrides})
+    state = fresh(config)
+    list(run(state, config))
+    return weights(state)
+
+
+def alike(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return all(torch.equal(left, right) for left, right in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(("annotation", "same"), [("scribbles", False), ("dense", True), ("objects", True)])
+def test_smoothness_is_for_scribbles_alone(annotation: str, same: bool) -> None:
+    settings = [{"annotation": annotation, "smoothness": value} for value in (0.0, 50.0)]
+    assert alike(*map(trained, settings)) == same
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("contrast", 4.0), ("gamma", 4.0), ("brightness", 1.0), ("noise", 0.5), ("blur", 3.0), ("scale", 2.0)],
+)
+def test_every_augmentation_reaches_what_is_learnt(name: str, value: float) -> None:
+    neutral = {"contrast": 1, "gamma": 1, "brightness": 0, "noise": 0, "blur": 0, "scale": 1}
+    plain = {f"augmentation.{other}": float(number) for other, number in neutral.items()}
+    assert alike(trained(plain), trained(plain))
+    assert not alike(trained(plain), trained({**plain, f"augmentation.{name}": value}))
+
+
+def test_a_run_cut_by_time_ends_with_a_small_step_and_was_validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock takes a hundredth of the time that there is."""
+    ticks = iter(float(number) for number in range(10**6))
+    monkeypatch.setattr("napari_tessera.nn.trainer.time.perf_counter", lambda: next(ticks))
+    config = CONFIG.model_copy(update={"max_steps": 10**4, "max_seconds": 100.0, "validate_every": 50})
+    used = step_sizes(config)
+    assert len(used) >= 4
+    assert used[-1] < 0.05 * config.learning_rate
+
+
+def test_offsets_are_found_judged_by_and_shown() -> None:
+    survey = tuple(replace(bright_squares(seed), target=np.full((64, 64), IGNORED, np.uint8)) for seed in (5, 6))
+    task = Task(SPLIT, 2, background=True, survey=survey)
+    state, shown = fresh(), []
+    list(train_network(state, task, CONFIG, cancel=CancelToken(), preview=lambda _, offsets: shown.append(offsets)))
+    assert len(state.offsets) == 2
+    assert state.offsets[0] > 0 > state.offsets[1]
+    assert shown[-1] == state.offsets
+    assert state.score == task.score(state.averaged.network, state.offsets)
+    assert state.score != task.score(state.averaged.network, (0.0, 3.0))
+
+
+def test_a_checkpoint_of_the_first_version_goes_on(tmp_path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "state.safetensors").write_bytes(
+        (Path(__file__).parent / "golden" / "checkpoint-v1.safetensors").read_bytes()
+    )
+    config = CONFIG.with_overrides({"network.base_width": 1})
+    state = fresh(config)
+    load_checkpoint(tmp_path, state, {"classes": [1, 2]})
+    assert (state.step, state.run_step, state.quality) == (20, 20, None)
+    list(run(state, config))
+    assert (state.step, state.finished) == (40, True)

@@ -38,6 +38,19 @@ def test_large_images_are_sampled_evenly_and_repeatably(monkeypatch: pytest.Monk
     assert first.high == pytest.approx(whole.high, abs=15)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sample_reaches_every_end_of_a_large_image(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intensities that rise along one axis: a sample of the first blocks alone would miss the upper ones."""
+    monkeypatch.setattr(intensity, "SAMPLE_PIXELS", 60_000)
+    monkeypatch.setattr(intensity, "BLOCK", 16)
+    shape = (20, 160, 160)
+    ramp = np.arange(shape[axis], dtype=np.float32) / shape[axis]
+    pixels = np.broadcast_to(np.expand_dims(ramp, [other for other in range(3) if other != axis]), shape)
+    found = fit_intensity(open_image(pixels), IntensityConfig())
+    assert found.low[0] < 0.15
+    assert found.high[0] > 0.85
+
+
 def test_what_the_sample_misses_in_a_constant_image_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intensity, "SAMPLE_PIXELS", 1000)
     monkeypatch.setattr(intensity, "BLOCK", 16)

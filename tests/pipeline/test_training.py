@@ -61,7 +61,12 @@ def test_model_folder_holds_all_that_prediction_needs(tmp_path: Path) -> None:
     assert model.spec.pixel_size == {"y": 0.5, "x": 0.5}
     assert model.spec.training == config
     assert model.spec.finished
-    assert model.spec.metrics.keys() == {"validation loss", "validation Dice"}
+    assert model.spec.metrics.keys() == {
+        "validation loss",
+        "validation Dice",
+        "validation minority Dice",
+        "validation error",
+    }
 
 
 def test_events_tell_how_it_goes(tmp_path: Path) -> None:
@@ -95,7 +100,14 @@ def test_too_little_annotation_is_said(tmp_path: Path) -> None:
     labels[34, 30:40] = 2
     events = list(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
     assert "too little annotation" in next(event.text for event in events if isinstance(event, Warning))
-    assert {event.name for event in events if isinstance(event, Metric)} == {"training loss", "training Dice"}
+    metrics = [event for event in events if isinstance(event, Metric)]
+    assert {event.name for event in metrics} == {
+        "training loss",
+        "training Dice",
+        "training minority Dice",
+        "training error",
+    }
+    assert "learnt from" in next(event.note for event in metrics if event.name == "training Dice")
 
 
 def test_preview_shows_the_view(tmp_path: Path) -> None:
@@ -232,7 +244,7 @@ def test_damaged_models_are_told_apart(tmp_path: Path, damage: str) -> None:
     changes = {
         "header": lambda: write_atomically(header, header.read_bytes()[:200]),
         "weights": lambda: write_atomically(weights, weights.read_bytes()[:-10]),
-        "newer": lambda: header.write_text(header.read_text().replace("schema_version: 1", "schema_version: 9", 1)),
+        "newer": lambda: header.write_text(header.read_text().replace("schema_version: 2", "schema_version: 9", 1)),
         "foreign": lambda: header.write_text("kind: something else\n"),
         "missing": weights.unlink,
     }

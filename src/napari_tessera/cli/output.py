@@ -76,6 +76,7 @@ class ProgressBar:
         self._stream = stream
         self._clock = clock
         self._metrics: dict[str, float] = {}
+        self._note = ""
         self._unit = ""
         self._last_line = -LINE_EVERY_SECONDS
         self._width = 0
@@ -83,7 +84,11 @@ class ProgressBar:
     def __call__(self, event: JobEvent) -> None:
         """Show one event."""
         if isinstance(event, Metric):
-            self._metrics[event.name] = event.value
+            if not event.name.endswith(" loss"):  # the line has no room for figures that say little to a person
+                self._metrics[event.name] = event.value
+            if event.note and event.note != self._note:
+                self._note = event.note
+                self._write_line(f"note: {event.note}")
         elif isinstance(event, Warning):
             self._write_line(f"warning: {event.text}")
         elif isinstance(event, Progress):

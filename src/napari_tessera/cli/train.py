@@ -127,4 +127,6 @@ def _check_file(path: Path, fields: dict[str, Any]) -> None:
 def describe_training(result: Any) -> list[str]:
     """Return the lines that a person reads at the end of a training."""
     metrics = result.get("metrics") or {}
-    return [f"model: {result.get('model')}"] + [f"{name}: {value:.4g}" for name, value in metrics.items()]
+    figures = [f"{name}: {value:.4g}" for name, value in metrics.items()]
+    doubt = [f"note: {result['doubt']}"] if metrics and result.get("doubt") else []
+    return [f"model: {result.get('model')}", *figures, *doubt]

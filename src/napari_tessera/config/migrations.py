@@ -11,6 +11,7 @@ Fields = dict[str, Any]
 
 STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {
     ("annotation", 1): lambda fields: fields,  # the chunks' own description says what is new
+    ("tessera-model", 1): lambda fields: fields,  # no offsets: such models took all classes for equally common
 }
 """``(kind, version)`` → the function that turns fields of that version into fields of the next."""
 

@@ -1,9 +1,10 @@
 """What ``model.yaml`` says: everything needed to apply a trained network."""
 
+import math
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Config
 from napari_tessera.config.files import FileConfig
@@ -25,10 +26,26 @@ class ClassSpec(Config):
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
 
 
+class HeldOut(Config):
+    """What the figures of a model were measured on."""
+
+    pixels: dict[int, int]
+    """Annotated pixels that the training did not see, by the id of their class."""
+    strokes: int = Field(ge=0)
+    """Number of connected pieces of annotation among them."""
+    learnt_later: bool = False
+    """Whether the training learnt them too at its end, after the figures had been measured: the model is then better
+    than its figures, if anything."""
+    doubt: str = ""
+    """Why the figures say little, as a sentence; empty if they can be taken as they are."""
+
+
 class ModelSpec(FileConfig):
     """The header of a model folder."""
 
     kind: ClassVar[str] = "tessera-model"
+    current_version: ClassVar[int] = 2
+    schema_version: int = 2
 
     name: str
     package_version: str
@@ -41,11 +58,24 @@ class ModelSpec(FileConfig):
     units: dict[str, str | None]
     intensity: IntensityConfig
     classes: tuple[ClassSpec, ...] = Field(min_length=2)
+    score_offsets: tuple[float, ...] = ()
+    """Per class what prediction adds to its score, for how common it is in the images; none if empty. They are kept out
+    of the weights, so that going on with a training cannot apply them twice."""
     training: TrainingConfig
     metrics: dict[str, float]
+    held_out: HeldOut | None = None
+    """What `metrics` were measured on; none if they are those of the annotation that was learnt from."""
     finished: bool
-    """False if the training was cancelled or cut off; the best weights until then are there all the same."""
+    """False if the training was cancelled or cut off; the weights until then are there all the same."""
     weights_sha256: str
+
+    @model_validator(mode="after")
+    def _one_offset_per_class(self) -> "ModelSpec":
+        if len(self.score_offsets) not in (0, len(self.classes)):
+            raise ValueError(f"score_offsets holds {len(self.score_offsets)} numbers for {len(self.classes)} classes")
+        if not all(map(math.isfinite, self.score_offsets)):
+            raise ValueError("score_offsets holds a number that is not finite")
+        return self
 
 
 def load_model_spec(folder: Path) -> ModelSpec:

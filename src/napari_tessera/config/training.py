@@ -26,12 +26,12 @@ class AugmentationConfig(Config):
 
     flips: bool = Field(default=True, description="Mirror along each spatial axis.")
     rotations: bool = Field(default=True, description="Turn by multiples of 90°.")
-    scale: float = Field(default=2.0, ge=1, le=4, description="Enlarge or shrink by up to this factor.")
+    scale: float = Field(default=1.5, ge=1, le=4, description="Enlarge or shrink by up to this factor.")
     contrast: float = Field(default=2.5, ge=1, le=8, description="Multiply or divide intensities by up to this.")
     brightness: float = Field(default=0.1, ge=0, le=2, description="Add up to this share of the intensity range.")
     gamma: float = Field(default=2.0, ge=1, le=8, description="Raise intensities to a power up to this, or 1 over it.")
     noise: float = Field(default=0.1, ge=0, le=1, description="Add Gaussian noise of up to this standard deviation.")
-    blur: float = Field(default=1.5, ge=0, le=10, description="Blur with a Gaussian of up to this sigma, in pixels.")
+    blur: float = Field(default=0.75, ge=0, le=10, description="Blur with a Gaussian of up to this sigma, in pixels.")
 
 
 class IntensityConfig(Config):
@@ -51,16 +51,18 @@ class TrainingConfig(FileConfig):
     intensity: IntensityConfig = Field(default=IntensityConfig(), description="Normalisation of intensities.")
     augmentation: AugmentationConfig = Field(default=AugmentationConfig(), description="Random changes to patches.")
     patch_size: int = Field(default=128, ge=16, le=2048, description="Edge length of training patches, in pixels.")
-    batch_size: int = Field(default=8, ge=1, le=512, description="Patches per step.")
+    batch_size: int = Field(default=4, ge=1, le=512, description="Patches per step.")
     learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Highest step size of the optimiser AdamW.")
     smoothness: float = Field(
-        default=1.0, ge=0, le=100, description="How strongly scribbles draw borders to the edges of the image."
+        default=0.0, ge=0, le=100, description="How strongly scribbles draw borders to the edges of the image; 0: not."
     )
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="Pull of the weights towards zero.")
-    max_steps: int = Field(default=800, ge=1, description="Stop after this many steps.")
+    max_steps: int = Field(default=300, ge=1, description="Stop after this many steps.")
     max_seconds: float | None = Field(default=None, gt=0, description="Stop after this time, in seconds.")
     patience: int | None = Field(
-        default=None, ge=1, description="Stop after this many validations without improvement."
+        default=None,
+        ge=1,
+        description="Stop after this many validations without improvement, where enough is held out to notice one.",
     )
     validate_every: int = Field(default=50, ge=1, description="Steps between two validations.")
     validation: Literal["auto", "images", "blocks", "none"] = Field(
@@ -68,6 +70,17 @@ class TrainingConfig(FileConfig):
         description="Hold out whole images, a block of each, or nothing.",
     )
     validation_fraction: float = Field(default=0.2, gt=0, lt=0.9, description="Share of the annotation held out.")
+    final_run: float = Field(
+        default=0.4,
+        ge=0,
+        le=0.9,
+        description="Last share of a training in which what was held out is learnt too, after it has judged; 0: never.",
+    )
+    prior: Literal["images", "equal"] = Field(
+        default="images",
+        description="How common the decision takes the classes to be: as they are in the images (strokes alone do not "
+        "say it), or all equally.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Arithmetic of training; auto takes bfloat16 where the processor has it."
     )

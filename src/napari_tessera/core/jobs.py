@@ -32,11 +32,22 @@ class Progress:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number worth plotting: its `name` (``"validation Dice"``) and `value` at `step`."""
+    """A number worth plotting.
+
+    Attributes
+    ----------
+    step
+        When it was measured.
+    name, value
+        What it is (``"validation Dice"``).
+    note
+        Why it must not be taken at face value, as a sentence; empty if it may.
+    """
 
     step: int
     name: str
     value: float
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,14 @@ from torch import Tensor
 from napari_tessera.config.files import write_atomically
 from napari_tessera.core.errors import ModelError
 from napari_tessera.nn.trainer import TrainingState
-from napari_tessera.nn.validation import Score
 
 CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
-FORMAT = "tessera-checkpoint-1"
+FORMAT = "tessera-checkpoint-2"
+READABLE = ("tessera-checkpoint-1", FORMAT)
+"""Version 1 also held the network that had validated best, and its score: both are passed over."""
+
+_PROGRESS = ("step", "run_step", "run_seconds", "quality", "best_quality", "stale", "learnt_all", "finished")
+"""Fields of the state that are plain numbers."""
 
 
 def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, Any]) -> None:
@@ -41,16 +44,7 @@ def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
         "format": FORMAT,
         "context": json.dumps(context),
         "rng": json.dumps(state.rng.bit_generator.state),
-        "progress": json.dumps(
-            {
-                "step": state.step,
-                "run_step": state.run_step,
-                "run_seconds": state.run_seconds,
-                "stale": state.stale,
-                "finished": state.finished,
-                "best_score": asdict(state.best_score) if state.best_score else None,
-            }
-        ),
+        "progress": json.dumps({name: getattr(state, name) for name in _PROGRESS}),
     }
     write_atomically(folder / CHECKPOINT_FILE, dump_tensors(tensors, header))
 
@@ -74,7 +68,7 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelError(f"The checkpoint in {folder} is damaged: start the training anew.") from error
-    if header.get("format") != FORMAT:
+    if header.get("format") not in READABLE:
         raise ModelError(f"The checkpoint in {folder} is of another version: start the training anew.")
     _check_context(json.loads(header["context"]), context)
     try:
@@ -83,22 +77,22 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
                 tensor.copy_(tensors[f"{part}/{name}"])
         _restore_optimizer(state.optimizer, tensors)
         state.rng.bit_generator.state = json.loads(header["rng"])
-        progress = json.loads(header["progress"])
+        progress = {"quality": None, "best_quality": None, "learnt_all": False, **json.loads(header["progress"])}
+        values = {name: progress[name] for name in _PROGRESS}
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"The checkpoint in {folder} is incomplete: start the training anew.") from error
-    best_score = progress.pop("best_score")
-    for name, value in progress.items():
+    for name, value in values.items():
         setattr(state, name, value)
-    state.best_score = Score(**best_score) if best_score else None
+    state.score, state.offsets = None, ()
     if state.finished:
-        state.finished, state.run_step, state.run_seconds, state.stale = False, 0, 0.0, 0
+        state.finished, state.run_step, state.run_seconds = False, 0, 0.0
+        state.quality, state.best_quality, state.stale = None, None, 0
 
 
 def _modules(state: TrainingState) -> Mapping[str, Mapping[str, Tensor]]:
     return {
         "network": state.network.state_dict(),
         "averaged": state.averaged.network.state_dict(),
-        "best": state.best.state_dict(),
     }
 
 

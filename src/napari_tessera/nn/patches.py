@@ -12,6 +12,8 @@ from torch.nn import functional
 from napari_tessera.config.training import AugmentationConfig
 from napari_tessera.nn.samples import IGNORED, Sample
 
+_PLAIN = AugmentationConfig(flips=False, rotations=False, scale=1)
+
 
 class PatchSampler:
     """Draws batches of patches, each around an annotated pixel of a class chosen at random.
@@ -29,16 +31,22 @@ class PatchSampler:
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return `count` patches: images float32 (n, c, y, x) and targets int64 (n, y, x)."""
-        patches = [self._draw_one(rng) for _ in range(count)]
+        patches = [self._draw_one(rng, self._augmentation) for _ in range(count)]
         return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
 
-    def _draw_one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def plain(self, count: int = 16) -> tuple[Tensor, Tensor]:
+        """Return `count` patches as they lie in the images, the same ones each time, as `draw` does."""
+        rng = np.random.default_rng(0)
+        patches = [self._draw_one(rng, _PLAIN) for _ in range(count)]
+        return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
+
+    def _draw_one(self, rng: np.random.Generator, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor]:
         index = int(rng.integers(len(self._images)))
         pixels = self._annotated[index]
         of_class = pixels[int(rng.integers(len(pixels)))]
         width = self._targets[index].shape[1]
         focus = np.array(divmod(int(of_class[int(rng.integers(len(of_class)))]), width))
-        turn = random_turn(rng, self._augmentation)
+        turn = random_turn(rng, augmentation)
         # the annotated pixel lands exactly on a pixel in the inner half of the patch, so that shrinking cannot skip it
         at = rng.integers(self._size // 4, self._size - self._size // 4, size=2)
         centre = focus - turn @ (at - (self._size - 1) / 2)

@@ -16,6 +16,7 @@ from napari_tessera.core.image import Region
 from napari_tessera.core.tiles import relative, round_up
 from napari_tessera.nn.needs import TileNeeds, tile_needs
 from napari_tessera.nn.networks import fold_network
+from napari_tessera.nn.priors import Offsets, add_offsets
 from napari_tessera.nn.regions import extents_of, grow, least_extents, split, widen
 from napari_tessera.nn.unet import UNet
 
@@ -56,6 +57,8 @@ class Predictor:
         Arithmetic; TF32 is not used for ``"float32"``.
     batch
         Most tiles to hand to the device at once.
+    offsets
+        What is added to the score of each class: a constant, so that tiles stay exact.
     check
         Called before every layer; raises to stop in the middle of a tile, as ``CancelToken.raise_if_cancelled`` does.
 
@@ -76,6 +79,7 @@ class Predictor:
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         batch: int = 1,
+        offsets: Offsets = (),
         check: Callable[[], None] | None = None,
     ) -> None:
         self.device = torch.device(device)
@@ -87,6 +91,7 @@ class Predictor:
         self.edge: int | None = None
         self._layout = torch.channels_last if dimensions == 2 else torch.channels_last_3d
         self._source: UNet = network
+        self._offsets = offsets
         self._check = check
         self._network: UNet | None = None
         self._upload: torch.cuda.Stream | None = None
@@ -217,7 +222,7 @@ class Predictor:
         assert self._network is not None, "use the predictor in a with block"
         with torch.inference_mode(), _arithmetic(self.device, self.precision):
             scores = self._network(self._to_device(pixels))[..., *inner]
-            return self._to_host(encode(scores, output))
+            return self._to_host(encode(add_offsets(scores, self._offsets), output))
 
     def _to_device(self, pixels: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(pixels)
@@ -257,6 +262,7 @@ def predict_classes(
     *,
     precision: Precision = "float32",
     tile: int = 2048,
+    offsets: Offsets = (),
     check: Callable[[], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Predict part of an image that lies in memory, tile by tile, on the device that `network` is on.
@@ -273,6 +279,8 @@ def predict_classes(
         Arithmetic.
     tile
         Longest edge to predict at once, in pixels.
+    offsets
+        What is added to the score of each class.
     check
         Raises to stop.
 
@@ -289,6 +297,7 @@ def predict_classes(
         dimensions=pixels.ndim - 1,
         device=device,
         precision=precision,
+        offsets=offsets,
         check=check,
     )
     predictor.edge = round_up(tile, predictor.needs.stride)

@@ -1,8 +1,7 @@
 """The training loop: a generator of events that knows nothing of files, layers or windows."""
 
-import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -18,12 +17,13 @@ from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
 from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
 from napari_tessera.nn.patches import PatchSampler
-from napari_tessera.nn.samples import Split
+from napari_tessera.nn.priors import Offsets, find_offsets
+from napari_tessera.nn.samples import Sample, Split
+from napari_tessera.nn.schedule import Pace
 from napari_tessera.nn.unet import UNet
 from napari_tessera.nn.validation import Score, choose_judges, score_network
 
 AVERAGING_HORIZON = 100
-SMOOTHNESS_STEPS = 100
 PROGRESS_SECONDS = 0.2
 PREVIEW_SECONDS = 2.0
 """Least time between two previews: drawing one holds up the window for a few frames, which must stay rare."""
@@ -34,35 +34,47 @@ PREVIEW_SHARE = 0.2
 
 @dataclass
 class TrainingState:
-    """All that changes during a training, and all that a checkpoint holds.
+    """All that changes during a training, and all that a checkpoint holds but `score` and `offsets`.
+
+    What is validated, previewed and saved is always `averaged`: the average of the recent past. Which of several
+    averages would be best cannot be told from the few pixels that are held out (docs/performance.md); the last one is
+    as good as any that such a choice finds.
 
     Attributes
     ----------
-    network, averaged, best
-        The network that is trained, the average of its recent weights, and the average that validated best.
+    network, averaged
+        The network that is trained, and the average of its recent weights.
     optimizer, rng
         The optimiser over `network`, and the source of chance of patches and augmentation.
     step
         Steps done in all.
     run_step, run_seconds
         Steps and time spent since the stop conditions began to count.
-    best_score, stale
-        The score of `best`, and the number of validations since then.
+    quality, best_quality, stale
+        Smoothed quality of the validations of the run, the highest it has been, and the validations since then.
+    learnt_all
+        Whether what was held out has been learnt since it judged.
     finished
         Whether a stop condition was met.
+    score, offsets
+        What the last validation said, and what it found that prediction has to add to the score of each class. Both
+        are found anew when a training goes on: an offset that was stored could be applied twice.
     """
 
     network: UNet
     averaged: AveragedNetwork
-    best: UNet
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
     step: int = 0
     run_step: int = 0
     run_seconds: float = 0.0
-    best_score: Score | None = None
+    quality: float | None = None
+    best_quality: float | None = None
     stale: int = 0
+    learnt_all: bool = False
     finished: bool = False
+    score: Score | None = None
+    offsets: Offsets = ()
 
 
 def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
@@ -73,9 +85,7 @@ def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type != "mps"
     )
-    return TrainingState(
-        network, averaged, AveragedNetwork(network, 1).network, optimizer, np.random.default_rng(config.seed)
-    )
+    return TrainingState(network, averaged, optimizer, np.random.default_rng(config.seed))
 
 
 @dataclass(frozen=True)
@@ -86,20 +96,30 @@ class Task:
     ----------
     split
         What to learn from and what to judge by; without validation samples, the training ones judge.
+    everything
+        What to learn from in the final run, once the validation samples have judged; empty if there is no such run.
     classes
         Number of classes.
     background
         Whether class 0 is background and left out of the Dice coefficient.
+    survey
+        Pieces spread evenly over the whole images, annotated or not, by which the share of each class is found; none
+        if the decision is to take all classes for equally common.
+    telling
+        Whether so much is held out that its figures mean something; if not, no training is stopped by them.
     """
 
     split: Split
     classes: int
     background: bool
+    everything: Sequence[Sample] = ()
+    survey: Sequence[Sample] = ()
+    telling: bool = True
 
-    def score(self, network: UNet, check: Callable[[], None] = lambda: None) -> Score:
-        """Judge `network`; `check` may raise to stop."""
+    def score(self, network: UNet, offsets: Offsets = (), check: Callable[[], None] = lambda: None) -> Score:
+        """Judge the decision of `network` with `offsets`; `check` may raise to stop."""
         judges = choose_judges(self.split.validation or self.split.training)
-        return score_network(network, judges, self.classes, background=self.background, check=check)
+        return score_network(network, judges, self.classes, background=self.background, offsets=offsets, check=check)
 
 
 def train_network(
@@ -109,7 +129,7 @@ def train_network(
     *,
     cancel: CancelToken,
     save: Callable[[TrainingState], None] = lambda _: None,
-    preview: Callable[[UNet], Preview | None] = lambda _: None,
+    preview: Callable[[UNet, Offsets], Preview | None] = lambda *_: None,
 ) -> Generator[JobEvent, None, None]:
     """Train until a stop condition of `config` is met; `state` holds the result.
 
@@ -126,7 +146,7 @@ def train_network(
     save
         Called with the state at the start, after every validation, at the end, and when cancelled.
     preview
-        Called with the averaged network now and then; returns what to show.
+        Called with the averaged network and its offsets now and then; returns what to show.
 
     Yields
     ------
@@ -151,32 +171,45 @@ def _train(
     config: TrainingConfig,
     cancel: CancelToken,
     save: Callable[[TrainingState], None],
-    preview: Callable[[UNet], Preview | None],
+    preview: Callable[[UNet, Offsets], Preview | None],
 ) -> Iterator[JobEvent]:
-    sampler = PatchSampler(task.split.training, task.classes, config.patch_size, config.augmentation)
+    sampler = _sampler(state, task, config)
     pacer = _Pacer()
     autocast = _autocast(config)
     check = cancel.raise_if_cancelled
-    if state.best_score is not None:
+    if state.step:
         # the annotation may have grown since: figures of the earlier one must not outlive it
-        state.best_score = task.score(state.best, check)
+        _judge(state, task, sampler, check)
     save(state)
+    next_validation = state.run_step + pace_of(state, config).validation_interval(config.validate_every)
     while not state.finished:
         check()
         with _counted(state):
             loss = _step(state, sampler, config, autocast)
-        over = run_fraction(state, config) >= 1
-        if state.step % config.validate_every == 0 or over:
+        pace = pace_of(state, config)
+        over = pace.fraction >= 1
+        all_now = bool(task.everything) and not state.learnt_all and pace.fraction >= 1 - config.final_run
+        if state.run_step >= next_validation or over or all_now:
             with _counted(state):
-                metrics = _validate(state, task, check)
-                state.finished = over or out_of_patience(state, config)
+                metrics = _validate(state, task, sampler, check)
+                state.finished = over or (task.telling and out_of_patience(state, config))
+                if all_now and not state.finished:
+                    state.learnt_all = True
+                    sampler = _sampler(state, task, config)
                 save(state)
+            next_validation = state.run_step + pace.validation_interval(config.validate_every)
             yield Metric(state.step, "training loss", loss.item())
             yield from metrics
         if pacer.progress_due() or state.finished:
             yield _progress(state, config)
         if pacer.preview_due() or state.finished:
-            yield from pacer.timed(lambda: preview(state.averaged.network))
+            yield from pacer.timed(lambda: preview(state.averaged.network, state.offsets))
+
+
+def _sampler(state: TrainingState, task: Task, config: TrainingConfig) -> PatchSampler:
+    """Return what draws patches of all that may be learnt now."""
+    samples = task.everything if state.learnt_all and task.everything else task.split.training
+    return PatchSampler(samples, task.classes, config.patch_size, config.augmentation)
 
 
 @contextmanager
@@ -187,10 +220,28 @@ def _counted(state: TrainingState) -> Iterator[None]:
     state.run_seconds += time.perf_counter() - began
 
 
-def _validate(state: TrainingState, task: Task, check: Callable[[], None]) -> list[Metric]:
-    """Judge the averaged network and keep it if it is the best so far."""
-    score = task.score(state.averaged.network, check)
-    _keep_best(state, score)
+def _judge(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> Score:
+    """Find the offsets of the averaged network, and how good it is with them."""
+    network = state.averaged.network
+    state.offsets = find_offsets(network, task.survey, sampler.plain(), task.classes, check)
+    state.score = task.score(network, state.offsets, check)
+    return state.score
+
+
+def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> list[Metric]:
+    """Judge the averaged network, and notice whether the run still improves.
+
+    Once what judged has been learnt as well, its verdict of before stands, and only the offsets are found anew.
+    """
+    if state.learnt_all and task.everything:
+        state.offsets = find_offsets(state.averaged.network, task.survey, sampler.plain(), task.classes, check)
+        return []
+    score = _judge(state, task, sampler, check)
+    state.quality = score.quality if state.quality is None else (state.quality + score.quality) / 2
+    if state.best_quality is None or state.quality > state.best_quality:
+        state.best_quality, state.stale = state.quality, 0
+    else:
+        state.stale += 1
     return [Metric(state.step, name, value) for name, value in score.as_metrics().items()]
 
 
@@ -199,16 +250,10 @@ def out_of_patience(state: TrainingState, config: TrainingConfig) -> bool:
     return config.patience is not None and state.stale >= config.patience
 
 
-def run_fraction(state: TrainingState, config: TrainingConfig) -> float:
-    """Return which share of the run is over, 0 to 1, by steps or time, whichever is further."""
+def pace_of(state: TrainingState, config: TrainingConfig) -> Pace:
+    """Return where the run of `state` is, by steps or time, whichever is further."""
     by_time = state.run_seconds / config.max_seconds if config.max_seconds else 0.0
-    return max(state.run_step / config.max_steps, by_time)
-
-
-def _learning_rate(fraction: float, step: int, highest: float) -> float:
-    """Return the step size: a short warm-up, then a cosine down to a hundredth of the highest."""
-    warm = min(1.0, (step + 1) / 20)
-    return warm * highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0))))
+    return Pace(state.run_step, max(state.run_step / config.max_steps, by_time), config.max_steps)
 
 
 def _autocast(config: TrainingConfig) -> Callable[[], AbstractContextManager[object]]:
@@ -230,16 +275,16 @@ def _step(
     images, targets = sampler.draw(config.batch_size, state.rng)
     images = augment_intensity(images, config.augmentation, state.rng)
     images = images.to(device, memory_format=torch.channels_last)
+    pace = pace_of(state, config)
     for group in state.optimizer.param_groups:
-        group["lr"] = _learning_rate(run_fraction(state, config), state.run_step, config.learning_rate)
+        group["lr"] = pace.learning_rate(config.learning_rate)
     state.network.train()
     with autocast():
         scores = state.network(images)
     loss = segmentation_loss(scores, targets.to(device))
     if config.annotation == "scribbles" and config.smoothness:
         # grows from nothing, so that the network finds the classes before it sharpens their borders
-        weight = config.smoothness * min(1.0, state.step / SMOOTHNESS_STEPS)
-        loss = loss + weight * edge_aware_smoothness(scores, images)
+        loss = loss + config.smoothness * pace.grown_in() * edge_aware_smoothness(scores, images)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
@@ -250,18 +295,9 @@ def _step(
     return loss.detach()
 
 
-def _keep_best(state: TrainingState, score: Score) -> None:
-    if state.best_score is None or score.loss <= state.best_score.loss:
-        state.best.load_state_dict(state.averaged.network.state_dict())
-        state.best_score = score
-        state.stale = 0
-    else:
-        state.stale += 1
-
-
 def _progress(state: TrainingState, config: TrainingConfig) -> Progress:
     """Tell how far the run is; where time is the limit, the total is the number of steps that will fit into it."""
-    fraction = 1.0 if state.finished else min(run_fraction(state, config), 1.0)
+    fraction = 1.0 if state.finished else min(pace_of(state, config).fraction, 1.0)
     left = state.run_seconds * (1 - fraction) / fraction
     return Progress(state.run_step, max(state.run_step, round(state.run_step / fraction)), "step", "", left)
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.nn.priors import Offsets, add_offsets
 from napari_tessera.nn.samples import IGNORED, Sample
 from napari_tessera.nn.unet import UNet
 
@@ -21,23 +23,38 @@ MOST_PIXELS = 2**22
 
 @dataclass(frozen=True)
 class Score:
-    """Quality on annotated pixels.
+    """Quality on annotated pixels, of the decision that prediction makes.
 
     Attributes
     ----------
     loss
-        Cross-entropy per pixel, every class and every sample weighing the same; what models are selected by, since it
-        goes on telling models apart where few pixels are annotated and all are right.
+        Cross-entropy per pixel, every class and every sample weighing the same. It rises with confidence on the few
+        pixels that remain in doubt while the decision still gets better, so nothing is chosen by it.
     dice
         Dice coefficient averaged over the classes but background.
+    minority_dice
+        Dice coefficient of the rarest class; where another class fills the image, this one
+        tells whether the model sees more than "everything is that".
+    error
+        Share of the pixels that are given a wrong class.
+    quality
+        Dice coefficient averaged over all classes, background too: what a training waits to improve.
     """
 
     loss: float
     dice: float
+    minority_dice: float
+    error: float
+    quality: float
 
     def as_metrics(self) -> Mapping[str, float]:
         """Return the figures by the names under which people see them."""
-        return {"validation loss": self.loss, "validation Dice": self.dice}
+        return {
+            "validation loss": self.loss,
+            "validation Dice": self.dice,
+            "validation minority Dice": self.minority_dice,
+            "validation error": self.error,
+        }
 
 
 @torch.inference_mode()
@@ -47,6 +64,7 @@ def score_network(
     classes: int,
     *,
     background: bool,
+    offsets: Offsets = (),
     check: Callable[[], None] = lambda: None,
 ) -> Score:
     """Apply `network` to samples and compare with their targets.
@@ -61,24 +79,42 @@ def score_network(
         Number of classes.
     background
         Whether class 0 is background and left out of the Dice coefficient.
+    offsets
+        What prediction adds to the score of each class.
     check
         Called between tiles; may raise to stop.
     """
-    overlap, total = np.zeros(classes), np.zeros(classes)
+    confusion = np.zeros((classes, classes), dtype=np.int64)
     losses: list[float] = []
     for sample in samples:
         scores, truth = _score_annotated(network, sample, check)
-        predicted = scores.argmax(dim=1)
         per_pixel = functional.cross_entropy(scores, truth, reduction="none")
         present = [index for index in range(classes) if (truth == index).any()]
         losses.append(float(np.mean([per_pixel[truth == index].mean().item() for index in present])))
-        for index in range(classes):
-            overlap[index] += ((predicted == index) & (truth == index)).sum().item()
-            total[index] += ((predicted == index).sum() + (truth == index).sum()).item()
-    judged = slice(1, None) if background else slice(None)
-    known = total[judged] > 0
-    dice = 2 * overlap[judged][known] / total[judged][known]
-    return Score(float(np.mean(losses)), float(dice.mean()) if len(dice) else 1.0)
+        predicted = add_offsets(scores, offsets).argmax(dim=1)
+        pairs = torch.bincount(truth * classes + predicted, minlength=classes**2)
+        confusion += pairs.reshape(classes, classes).numpy()
+    return summarise(confusion, float(np.mean(losses)), background=background, offsets=offsets)
+
+
+def summarise(confusion: NDArray[np.int64], loss: float, *, background: bool, offsets: Offsets = ()) -> Score:
+    """Return the figures of a table ``(true class, predicted class)`` of pixels.
+
+    The rarest class is that of the lowest of `offsets`, where there are any: strokes say little about what is rare.
+    """
+    true, found, right = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
+    known = true + found > 0
+    dice = 2 * right / np.maximum(true + found, 1)
+    objects = known & (np.arange(len(dice)) > 0) if background else known
+    present = np.flatnonzero(true)
+    rarest = min(present, key=lambda index: (offsets[index] if offsets else 0.0, true[index]))
+    return Score(
+        loss=loss,
+        dice=float(dice[objects].mean()) if objects.any() else 1.0,
+        minority_dice=float(dice[rarest]),
+        error=1 - float(right.sum() / confusion.sum()),
+        quality=float(dice[known].mean()),
+    )
 
 
 def _score_annotated(network: UNet, sample: Sample, check: Callable[[], None]) -> tuple[Tensor, Tensor]:

@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.config.training import TrainingConfig
+from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, Region
 from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
 from napari_tessera.pipeline.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
 from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
+from napari_tessera.pipeline.spreading import spread_blocks
 
 MAX_PIXELS = 2**27
 """Most intensities that a training keeps in memory; of more, squares spread evenly over the images are taken."""
+
+SURVEYED = 32
+"""Pieces of the size of a patch, spread over all images, that show how common each class is: with the usual patches
+half a million pixels, which are scored in about a second."""
 
 GAP = 16
 """Width of the band between trained and held-out pixels, in pixels."""
@@ -44,6 +49,9 @@ class Dataset:
         The intensity range of each image.
     warnings
         What the person should know about the annotation.
+    survey
+        Pieces spread evenly over the whole images, annotated or not; none if the annotation itself shows how common
+        each class is, or the settings take all classes for equally common.
     """
 
     samples: tuple[Sample, ...]
@@ -51,6 +59,7 @@ class Dataset:
     channels: int
     ranges: tuple[IntensityRange, ...]
     warnings: tuple[str, ...]
+    survey: tuple[Sample, ...] = ()
 
 
 def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
@@ -82,7 +91,8 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     samples = tuple(
         _read_sample(pairs[index], ranges[index], region, sources[index], numbers, config) for index, region in taken
     )
-    return Dataset(samples, numbers, channels.pop(), ranges, warnings + empty)
+    survey = _read_survey(pairs, ranges, numbers, config) if _needs_survey(config) else ()
+    return Dataset(samples, numbers, channels.pop(), ranges, warnings + empty, survey)
 
 
 def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:
@@ -140,6 +150,36 @@ def _annotated(labels: ImageSource, config: TrainingConfig) -> list[Region]:
     if config.annotation != "scribbles":
         return [tile.inner for tile in scan_grid(labels)]
     return [tile.inner for tile in scan_grid(labels) if labels.read(tile.inner).any()]
+
+
+def _needs_survey(config: TrainingConfig) -> bool:
+    """Whether the share of each class is unknown: complete annotation tells it, strokes do not."""
+    return config.annotation is Annotation.SCRIBBLES and config.prior == "images"
+
+
+def _read_survey(
+    pairs: Sequence[Pair], ranges: Sequence[IntensityRange], numbers: Sequence[int], config: TrainingConfig
+) -> tuple[Sample, ...]:
+    """Read about `SURVEYED` pieces of all images together, from each by its size."""
+    sizes = np.array([math.prod(labels.shape) for _, labels in pairs])
+    counts = np.maximum(1, np.round(SURVEYED * sizes / sizes.sum())).astype(int)
+    picked = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), SURVEYED)).round().astype(int))
+    pieces = []
+    for index in picked:
+        labels = pairs[index][1]
+        for block in spread_blocks(labels.spec.sizes, config.patch_size, int(counts[index])):
+            region = tuple(
+                _whole_piece(side, labels.spec.sizes[axis], config.patch_size) if axis in "yx" else side
+                for axis, side in block.items()
+            )
+            pieces.append(_read_sample(pairs[index], ranges[index], region, int(index), numbers, config))
+    return tuple(pieces)
+
+
+def _whole_piece(side: slice, length: int, edge: int) -> slice:
+    """Move a side at the far end of the image back, so that it is as long as the others."""
+    start = max(0, min(side.start, length - edge))
+    return slice(start, min(start + edge, length))
 
 
 def _sources(pairs: Sequence[Pair]) -> list[int]:

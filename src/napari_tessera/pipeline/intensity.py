@@ -1,5 +1,7 @@
 """Bringing intensities to a common range by statistics of the whole image, so that no tile has a range of its own."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, Region
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.pipeline.spreading import spread_blocks
 
 SAMPLE_PIXELS = 16_000_000
 """Images with more pixels per channel are sampled in blocks spread evenly over them."""
@@ -78,9 +81,7 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
         raise InvalidInputError(
             f"The image {image.name!r} has pixels of type {image.dtype}: convert them to real numbers."
         )
-    sample = np.concatenate(
-        [_channels_first(image, region) for region in _sample_regions(image.spec.sizes, image.axes)], axis=1
-    )
+    sample = np.concatenate([_channels_first(image, region) for region in _sample_regions(image.spec.sizes)], axis=1)
     _require_finite(sample, image)
     low, high = np.percentile(_exact(sample), [config.low_percentile, config.high_percentile], axis=1)
     flat = high <= low
@@ -130,28 +131,12 @@ def _channels_first(image: ImageSource, region: Region) -> NDArray[Any]:
     return pixels.reshape(pixels.shape[0], -1)
 
 
-def _sample_regions(sizes: Any, axes: str) -> list[Region]:
+def _sample_regions(sizes: Mapping[str, int]) -> list[Region]:
     """Return blocks of about `SAMPLE_PIXELS` in all, spread evenly over the image; one whole region if it is small."""
-    others = {axis: n for axis, n in sizes.items() if axis != "c"}
-    full = tuple(slice(0, n) for n in sizes.values())
-    total = int(np.prod(list(others.values()), dtype=np.int64))
-    if total <= SAMPLE_PIXELS:
-        return [full]
-    lengths = {axis: min(n, BLOCK if axis in "yx" else 1) for axis, n in others.items()}
-    counts = {axis: -(-n // lengths[axis]) for axis, n in others.items()}
-    blocks = int(np.prod(list(counts.values()), dtype=np.int64))
-    wanted = min(blocks, SAMPLE_PIXELS // int(np.prod(list(lengths.values()))))
-    regions = []
-    for flat in np.linspace(0, blocks - 1, wanted).round().astype(np.int64):
-        position = dict(zip(counts, np.unravel_index(flat, tuple(counts.values())), strict=True))
-        regions.append(
-            tuple(
-                slice(0, sizes[axis])
-                if axis == "c"
-                else slice(
-                    int(position[axis]) * lengths[axis], min((int(position[axis]) + 1) * lengths[axis], sizes[axis])
-                )
-                for axis in axes
-            )
-        )
-    return regions
+    whole = {axis: slice(0, length) for axis, length in sizes.items()}
+    lengths = {axis: length for axis, length in sizes.items() if axis != "c"}
+    if math.prod(lengths.values()) <= SAMPLE_PIXELS:
+        return [tuple(whole.values())]
+    pixels = math.prod(min(length, BLOCK) for axis, length in lengths.items() if axis in "yx")
+    blocks = spread_blocks(lengths, BLOCK, SAMPLE_PIXELS // pixels)
+    return [tuple({**whole, **block}.values()) for block in blocks]

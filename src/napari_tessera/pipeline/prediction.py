@@ -188,6 +188,7 @@ def _make_predictor(model: Model, config: PredictionConfig, cancel: CancelToken)
         dimensions=model.spec.network.dimensions,
         device=choose_device(config.device),
         precision=config.precision,
+        offsets=model.spec.score_offsets,
         check=cancel.raise_if_cancelled,
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.jobs import Preview
 from napari_tessera.nn.predictor import predict_classes
+from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.unet import UNet
 from napari_tessera.pipeline.dataset import Dataset, Pair, read_plane
 from napari_tessera.pipeline.viewport import View, Viewport
@@ -57,8 +58,8 @@ class Previewer:
         self._check = check
         self._count = 0
 
-    def __call__(self, network: UNet) -> Preview | None:
-        """Predict the current view with `network`; None if nobody looks, or at nothing of the image."""
+    def __call__(self, network: UNet, offsets: Offsets = ()) -> Preview | None:
+        """Predict the current view with `network` and `offsets`; None if nobody looks, or at nothing of the image."""
         view = self._viewport.view
         if view is None or not 0 <= view.image < len(self._pairs):
             return None
@@ -72,7 +73,7 @@ class Previewer:
             for axis, side in zip(axes, region, strict=True)
         )
         pixels = self._ranges[view.image].apply(read_plane(image, outer))
-        indices = predict_classes(network, pixels, check=self._check)
+        indices = predict_classes(network, pixels, offsets=offsets, check=self._check)
         y, x = (_within(region[axes.index(axis)], outer[axes.index(axis)]) for axis in "yx")
         inner = indices[y, x]
         if axes.index("y") > axes.index("x"):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from napari_tessera import __version__
-from napari_tessera.config.model import HEADER_FILE, ModelSpec
+from napari_tessera.config.model import HEADER_FILE, HeldOut, ModelSpec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
@@ -16,12 +16,14 @@ from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save
 from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
+from napari_tessera.nn.samples import Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
 from napari_tessera.pipeline.annotation import describe_classes
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
 from napari_tessera.pipeline.previews import Previewer, remove_previews
 from napari_tessera.pipeline.requests import TrainRequest
+from napari_tessera.pipeline.trust import LEARNT, describe_held_out, with_score
 from napari_tessera.pipeline.viewport import Viewport
 
 PREVIEWS = "previews"
@@ -93,20 +95,40 @@ def train_pairs(
     pairs = _cancellable(pairs, cancel)
     dataset = load_dataset(pairs, config)
     classes = describe_classes(dataset.numbers, config)
-    split, warnings = split_dataset(dataset, config)
-    for text in (*dataset.warnings, *warnings):
-        yield Warning(text)
     context = _context(dataset, config)
     state = _begin(dataset, config, out if resume else None, context)
+    split, warnings = split_dataset(dataset, config)
+    if state.learnt_all:  # nothing of it is unseen any more
+        split = Split(dataset.samples, ())
+    held_out = describe_held_out(split.validation, classes, config.annotation)
+    telling = held_out is not None and not held_out.doubt
+    for text in (*dataset.warnings, *warnings, *_about_patience(config, telling=telling)):
+        yield Warning(text)
     remove_previews(out / PREVIEWS)
     header = _describe_model(pairs, dataset, config, classes, out.name)
-    save = _Saver(out, header, context, held_out=bool(split.validation))
+    save = _Saver(out, header, context, held_out)
     preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / PREVIEWS, cancel.raise_if_cancelled)
-    task = Task(split, len(classes), background=classes[0].id == 0)
+    task = Task(
+        split,
+        len(classes),
+        background=classes[0].id == 0,
+        everything=dataset.samples if held_out and config.final_run else (),
+        survey=dataset.survey,
+        telling=telling,
+    )
     with _explained_memory():
         for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
-            yield save.rename(event)
-    yield Result({"model": str(out), "metrics": save.metrics(state), "steps": state.step})
+            yield save.explain(event)
+    yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.doubt, "steps": state.step})
+
+
+def _about_patience(config: TrainingConfig, *, telling: bool) -> tuple[str, ...]:
+    if config.patience is None or telling:
+        return ()
+    return (
+        "So little annotation is held out that its figures are chance: patience stops nothing, the training ends by "
+        "steps or time.",
+    )
 
 
 def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
@@ -204,26 +226,42 @@ class _Saver:
     folder: Path
     header: ModelSpec
     context: Mapping[str, Any]
-    held_out: bool
+    held_out: HeldOut | None
+    """What the figures are measured on; none if nothing is held out."""
+    doubt: str = field(init=False)
+    """Why the last figures say little; empty if they can be taken as they are."""
+
+    def __post_init__(self) -> None:
+        self.doubt = self.held_out.doubt if self.held_out else LEARNT
 
     def __call__(self, state: TrainingState) -> None:
         save_checkpoint(self.folder, state, self.context)
         if state.step == 0:
             return
-        header = self.header.model_copy(update={"metrics": self.metrics(state), "finished": state.finished})
-        # cancelled before the first validation: what has been learnt so far is all there is
-        network = state.averaged.network if state.best_score is None else state.best
-        save_model(self.folder, Model(header, network))
+        held_out = with_score(self.held_out, state.score) if self.held_out else None
+        if held_out and state.learnt_all:
+            held_out = held_out.model_copy(update={"learnt_later": True})
+        self.doubt = held_out.doubt if held_out else LEARNT
+        facts = {
+            "metrics": self.metrics(state),
+            "held_out": held_out,
+            "score_offsets": state.offsets,
+            "finished": state.finished,
+        }
+        save_model(self.folder, Model(self.header.model_copy(update=facts), state.averaged.network))
 
     def metrics(self, state: TrainingState) -> dict[str, float]:
-        """Return the figures of the model that is kept."""
-        if state.best_score is None:
+        """Return the figures of the last validation."""
+        if state.score is None:
             return {}
-        return {self._name(name): value for name, value in state.best_score.as_metrics().items()}
+        return {self._name(name): value for name, value in state.score.as_metrics().items()}
 
-    def rename(self, event: JobEvent) -> JobEvent:
-        """Call figures of learnt annotation what they are."""
-        return replace(event, name=self._name(event.name)) if isinstance(event, Metric) else event
+    def explain(self, event: JobEvent) -> JobEvent:
+        """Call figures of learnt annotation what they are, and say how far they can be trusted."""
+        if not isinstance(event, Metric):
+            return event
+        note = self.doubt if event.name.endswith(("Dice", "error")) else ""
+        return replace(event, name=self._name(event.name), note=note)
 
     def _name(self, name: str) -> str:
         return name if self.held_out else name.replace("validation", "training")

@@ -1,0 +1,115 @@
+"""The share of each class, found from a network's answers, and what the decision makes of it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_tessera.nn.priors import MOST_LOST, RAREST, SANE, add_offsets, bounded, find_offsets, offsets_of, recalls
+from napari_tessera.nn.samples import Sample
+
+
+class Densities(nn.Module):
+    """Scores of an ideal network trained with equal priors: the log density of the intensity in each class."""
+
+    def __init__(self, means: tuple[float, ...], width: float = 1.0) -> None:
+        super().__init__()
+        self.means = nn.Parameter(torch.tensor(means))
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -0.5 * ((x - self.means[None, :, None, None]) / self.width) ** 2
+
+
+def draw(shares: tuple[float, ...], means: tuple[float, ...], seed: int, edge: int = 128) -> Sample:
+    """Return an image whose pixels are drawn from the densities of the classes, with its truth as target."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(len(shares), (edge, edge), p=shares)
+    image = np.asarray(means)[truth] + rng.standard_normal(truth.shape)
+    return Sample(image[None].astype(np.float32), truth.astype(np.uint8), seed)
+
+
+def balanced(means: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    sample = draw((1 / len(means),) * len(means), means, 99)
+    return torch.from_numpy(sample.image)[None], torch.from_numpy(sample.target.astype(np.int64))[None]
+
+
+def errors(network: nn.Module, sample: Sample, offsets: tuple[float, ...]) -> tuple[float, float]:
+    """Return the share of wrong pixels without and with `offsets`."""
+    scores = network(torch.from_numpy(sample.image)[None])
+    truth = torch.from_numpy(sample.target.astype(np.int64))[None]
+    return tuple((add_offsets(scores, given).argmax(1) != truth).double().mean().item() for given in ((), offsets))
+
+
+@pytest.mark.parametrize(
+    ("shares", "means"),
+    [
+        ((0.8, 0.2), (0.0, 3.0)),
+        ((0.997, 0.003), (0.0, 5.0)),
+        ((0.7, 0.25, 0.05), (0.0, 4.0, 8.0)),
+        ((0.5, 0.5), (0.0, 3.0)),
+    ],
+)
+def test_the_decision_gets_better_where_classes_are_unequal(
+    shares: tuple[float, ...], means: tuple[float, ...]
+) -> None:
+    network, survey = Densities(means), [draw(shares, means, seed) for seed in range(8)]
+    offsets = find_offsets(network, survey, balanced(means), len(means))
+    plain, mended = errors(network, draw(shares, means, 50), offsets)
+    assert mended <= plain + 1e-3
+    if max(shares) > 1.5 / len(shares):
+        assert mended < 0.9 * plain
+        assert np.argsort(offsets).tolist() == np.argsort(shares).tolist()
+
+
+def test_what_two_classes_share_is_not_given_to_one_altogether() -> None:
+    """Classes that overlap: the iteration would run away to "nothing there", its first step does not."""
+    shares, means = (0.85, 0.15), (0.0, 1.0)
+    network = Densities(means)
+    offsets = find_offsets(network, [draw(shares, means, seed) for seed in range(8)], balanced(means), 2)
+    sample = draw(shares, means, 50)
+    found = add_offsets(network(torch.from_numpy(sample.image)[None]), offsets).argmax(1)
+    assert 0.05 < (found == 1).double().mean() < 0.4
+
+
+def test_a_class_that_is_absent_from_one_image_keeps_its_share_of_all() -> None:
+    means = (0.0, 5.0)
+    survey = [draw((0.6, 0.4), means, 0), draw((1.0, 0.0), means, 1)]
+    offsets = find_offsets(Densities(means), survey, balanced(means), 2)
+    assert offsets == pytest.approx(np.log(np.array([0.8, 0.2]) * 2), abs=0.1)
+
+
+def test_shares_are_bounded_below_and_equal_ones_change_nothing() -> None:
+    assert offsets_of(np.array([0.25, 0.25, 0.25, 0.25])) == pytest.approx([0, 0, 0, 0])
+    assert min(offsets_of(np.array([1.0, 0.0]))) == pytest.approx(np.log(2 * RAREST), abs=0.01)
+
+
+def test_a_network_that_does_not_know_the_classes_is_not_corrected() -> None:
+    survey, annotated = [draw((0.8, 0.2), (0.0, 3.0), 0)], balanced((0.0, 3.0))
+    blind = Densities((0.0, 100.0))
+    assert recalls(blind(annotated[0])[0].flatten(1).T, annotated[1].flatten()).mean() < SANE
+    assert find_offsets(blind, survey, annotated, 2) == ()
+    assert find_offsets(Densities((0.0, 3.0)), survey, annotated, 2) != ()
+
+
+def test_without_a_survey_all_classes_are_equal() -> None:
+    assert find_offsets(Densities((0.0, 3.0)), (), balanced((0.0, 3.0)), 2) == ()
+
+
+def test_recalls_are_those_of_the_classes_that_are_there() -> None:
+    scores = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]])
+    assert recalls(scores, torch.tensor([0, 0, 1, 1])).tolist() == [0.5, 1.0]
+
+
+def test_what_is_painted_is_not_given_up() -> None:
+    """Pixels of a class that are found by a narrow margin stay found, but for the share that may be lost."""
+    margins = torch.linspace(-0.5, 8, 100)
+    scores = torch.stack([torch.cat([torch.full((100,), 3.0), -margins]), torch.zeros(200)], dim=1)
+    truth = torch.cat([torch.zeros(100), torch.ones(100)]).long()
+    kept = bounded((0.6, -1.4), scores, truth)
+    assert 0 < kept[0] < 0.6
+    assert kept[1] == pytest.approx(kept[0] * -1.4 / 0.6)
+    lost = recalls(scores, truth) - recalls(add_offsets(scores, kept), truth)
+    assert lost.max() <= MOST_LOST
+    assert (recalls(scores, truth) - recalls(add_offsets(scores, (0.6, -1.4)), truth)).max() > MOST_LOST
+    assert bounded((0.0, 0.0), scores, truth) == (0.0, 0.0)

@@ -1,0 +1,190 @@
+"""What a training keeps, shows and says is what prediction then does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import napari_tessera as nt
+from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.training import AugmentationConfig, TrainingConfig
+from napari_tessera.core.jobs import Metric, Preview, Warning, drain
+from napari_tessera.io.opening import open_image
+from napari_tessera.nn.checkpoints import load_checkpoint
+from napari_tessera.nn.model import load_model
+from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.priors import offsets_of
+from napari_tessera.nn.trainer import start_state
+from napari_tessera.pipeline.dataset import SURVEYED, Dataset, load_dataset
+from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
+from napari_tessera.pipeline.strokes import draw_scribbles
+from napari_tessera.pipeline.training import train_pairs
+from napari_tessera.pipeline.viewport import View, Viewport
+
+CONFIG = TrainingConfig(
+    annotation="scribbles",
+    network=UNetConfig(depth=1, base_width=4),
+    patch_size=32,
+    batch_size=4,
+    learning_rate=2e-2,
+    max_steps=60,
+    validate_every=10,
+    augmentation=AugmentationConfig(scale=1.2, contrast=1.2, gamma=1.2, noise=0.02, blur=0),
+    device="cpu",
+    precision="float32",
+)
+
+
+def rare_squares(seed: int = 0, gain: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a noisy image with squares on an eighth of it, scribbles on a tenth of each class, and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros((96, 112), np.uint8)
+    for y, x in rng.integers(0, 84, (10, 2)):
+        truth[y : y + 12, x : x + 12] = 1
+    image = (gain * (1000 + 500.0 * truth + rng.normal(0, 130, truth.shape))).astype(np.float32)
+    return image, np.where(rng.random(truth.shape) < 0.1, truth + 1, 0).astype(np.uint8), truth
+
+
+def pair(image: np.ndarray, labels: np.ndarray):
+    return open_image(image), open_image(labels)
+
+
+def scores_of(folder: Path, image: np.ndarray) -> np.ndarray:
+    """Return what the bare network of a model says of the whole image, (classes, y, x), without any offset."""
+    model = load_model(folder)
+    dataset = load_dataset([pair(image, np.resize([1, 2], image.shape))], model.spec.training)
+    with torch.inference_mode():
+        return model.network(torch.from_numpy(dataset.samples[0].image)[None])[0].numpy()
+
+
+def test_the_last_average_is_what_is_kept(tmp_path: Path) -> None:
+    image, labels, _ = rare_squares()
+    drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
+    model = load_model(tmp_path / "m")
+    state = start_state(build_network(CONFIG.network, channels=1, classes=2), CONFIG)
+    load_checkpoint(tmp_path / "m", state, {})
+    kept, averaged = model.network.state_dict(), state.averaged.network.state_dict()
+    assert all(torch.equal(kept[name], averaged[name]) for name in kept)
+    assert not all(torch.equal(kept[name], value) for name, value in state.network.state_dict().items())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_prediction_adds_the_offsets_of_the_header_once(tmp_path: Path, times: int) -> None:
+    """Trained once, or gone on with: the offsets stand in the header alone, and are those of the images."""
+    image, labels, _ = rare_squares()
+    for resume in (False, True)[:times]:
+        drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m", resume=resume))
+    scores, offsets = scores_of(tmp_path / "m", image), np.array(load_model(tmp_path / "m").spec.score_offsets)
+    shares = torch.from_numpy(scores).softmax(0).mean((1, 2)).numpy().astype(float)
+    whole = np.array(offsets_of(shares))
+    strength = offsets / whole
+    assert strength[0] == pytest.approx(strength[1], abs=0.1)  # the pieces that are looked at overlap
+    assert 0.1 < strength[0] < 1.1
+    predicted = nt.predict(tmp_path / "m", image) > 0
+    expected = (scores + offsets[:, None, None]).argmax(0) > 0
+    assert (predicted != expected).mean() < 1e-3  # folding rounds
+    assert (expected != (scores.argmax(0) > 0)).mean() > 2e-3
+
+
+@pytest.mark.parametrize("changes", [{"annotation": "dense"}, {"annotation": "objects"}, {"prior": "equal"}])
+def test_there_are_no_offsets_for_complete_annotation_or_when_told(tmp_path: Path, changes: dict[str, object]) -> None:
+    image, labels, truth = rare_squares()
+    config = CONFIG.with_overrides({"max_steps": 10, **changes})
+    drain(train_pairs([pair(image, labels if "prior" in changes else truth)], config, tmp_path / "m"))
+    assert load_model(tmp_path / "m").spec.score_offsets == ()
+
+
+def test_figures_are_those_of_the_decision_that_prediction_makes(tmp_path: Path) -> None:
+    image, labels, _ = rare_squares()
+    config = CONFIG.with_overrides({"validation": "none"})
+    drain(train_pairs([pair(image, labels)], config, tmp_path / "m"))
+    predicted = nt.predict(tmp_path / "m", image) > 0
+    wrong = (predicted != (labels == 2))[labels > 0].mean()
+    assert load_model(tmp_path / "m").spec.metrics["training error"] == pytest.approx(wrong, abs=2e-3)
+
+
+@pytest.mark.parametrize("region", [((0, 96), (0, 112)), ((7, 61), (33, 112)), ((-9, 20), (90, 200))])
+def test_the_last_preview_is_the_prediction_of_its_region(tmp_path: Path, region) -> None:
+    image, labels, _ = rare_squares()
+    viewport = Viewport(View(0, region))
+    events = list(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m", viewport=viewport))
+    shown = [event for event in events if isinstance(event, Preview)][-1]
+    predicted = nt.predict(tmp_path / "m", image)
+    assert 0.01 < (predicted > 0).mean() < 0.5
+    y, x = (slice(*side) for side in shown.region)
+    assert np.array_equal(np.load(shown.path, allow_pickle=False), predicted[y, x])
+
+
+def test_every_image_has_its_own_range() -> None:
+    pairs = [pair(*rare_squares(seed, gain)[:2]) for seed, gain in ((0, 1.0), (1, 40.0), (2, 0.01))]
+    dataset = load_dataset(pairs, CONFIG)
+    for pieces in (dataset.samples, dataset.survey):
+        by_source = [np.concatenate([one.image.ravel() for one in pieces if one.source == index]) for index in range(3)]
+        for pixels in by_source:
+            assert np.percentile(pixels, [1, 99.8]) == pytest.approx([0, 1], abs=0.15)
+
+
+def test_colours_and_names_of_classes_come_through(tmp_path: Path) -> None:
+    image, labels, _ = rare_squares()
+    names, colours = {1: "ground", 2: "square"}, {1: "#010203", 2: "#a0b0c0"}
+    config = CONFIG.model_copy(update={"max_steps": 2, "class_names": names, "class_colors": colours})
+    drain(train_pairs([pair(image, labels)], config, tmp_path / "m"))
+    found = load_model(tmp_path / "m").spec.classes
+    assert [(entry.id, entry.name, entry.color) for entry in found] == [
+        (0, "ground", "#010203"),
+        (2, "square", "#a0b0c0"),
+    ]
+
+
+def survey_of(*shapes: tuple[int, ...]) -> Dataset:
+    pairs = []
+    for shape in shapes:
+        image = np.random.default_rng(0).random(shape).astype(np.float32)
+        labels = np.zeros(shape, np.uint8)
+        labels[..., 0, :2] = 1, 2
+        pairs.append(pair(image, labels))
+    return load_dataset(pairs, CONFIG)
+
+
+def test_the_survey_covers_whole_images_by_their_size() -> None:
+    pieces = survey_of((3, 100, 1000), (100, 100)).survey
+    assert len(pieces) == pytest.approx(SURVEYED, abs=1)
+    assert {piece.target.shape for piece in pieces} == {(32, 32)}
+    assert sum(piece.source == 1 for piece in pieces) == 1
+    assert len({piece.place[1] for piece in pieces if piece.source == 0}) > 8
+
+
+def test_the_survey_of_a_small_image_is_that_image() -> None:
+    (piece,) = survey_of((20, 31)).survey
+    assert piece.image.shape == (1, 20, 31)
+
+
+def test_little_held_out_is_said_everywhere(tmp_path: Path) -> None:
+    image, labels, _ = rare_squares()
+    labels[:50] = 0
+    config = CONFIG.with_overrides({"patience": 1, "max_steps": 20})
+    events = list(train_pairs([pair(image, labels)], config, tmp_path / "m"))
+    spec = load_model(tmp_path / "m").spec
+    assert spec.held_out is not None
+    assert f"Only {sum(spec.held_out.pixels.values())} pixels" in spec.held_out.doubt
+    notes = {event.note for event in events if isinstance(event, Metric) and event.name == "validation Dice"}
+    assert notes == {spec.held_out.doubt}
+    assert any("patience stops nothing" in event.text for event in events if isinstance(event, Warning))
+    assert spec.finished
+
+
+def test_membranes_are_learnt_from_strokes(tmp_path: Path) -> None:
+    """Thin dark walls among clutter as dark as they: where the learner once failed, and "all is cell" is no answer."""
+    shape = MembranesConfig(shape=(256, 256))
+    image, truth = make_membranes(1, shape)
+    config = TrainingConfig(
+        annotation="scribbles", network=UNetConfig(base_width=8), max_steps=90, patch_size=96, device="cpu"
+    )
+    model = nt.train([(image, draw_scribbles(truth, seed=1, share=0.015))], config, out=tmp_path / "m")
+    other, other_truth = make_membranes(2, shape)
+    found = nt.evaluate(nt.predict(model, other), (other_truth > 0).astype(np.uint8))
+    everything = nt.evaluate(np.ones_like(other_truth), (other_truth > 0).astype(np.uint8))
+    assert everything.minority_dice == 0
+    assert found.minority_dice > 0.55
+    assert found.pixel_error < everything.pixel_error
