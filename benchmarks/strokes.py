@@ -7,7 +7,8 @@ they are tested two-fold, so every one of them is a training picture of the othe
 
 Every cell (set, fold, hand, seed, method) is kept in ``.benchmarks/strokes/LABEL``, and a run goes on where one
 stopped: the whole table takes hours. Change the learner, change the label. ``--against OTHER`` compares cells that both
-labels have, paired by strokes and seed. ``--quick`` takes some ten minutes.
+labels have, paired by strokes and seed. ``--choose`` divides the training pictures, for choosing settings, which are
+given by ``--set``. ``--quick`` takes some ten minutes.
 """
 
 import argparse
@@ -32,6 +33,9 @@ CACHE = Path(__file__).parents[1] / ".benchmarks" / "strokes"
 HANDS = ("skeleton", "human", "sparse")
 METHODS = ("otsu", "forest", "strokes", "dense")
 WITHOUT_HANDS = ("otsu", "dense")
+CHOOSING = 9
+"""Number of the fold, of training pictures alone, by which settings are chosen."""
+
 SPARSE_STROKES = 10
 """Strokes per class in the sparse case, all pictures together."""
 
@@ -81,7 +85,7 @@ def run_cell(data: Path, cell: Cell, settings: dict[str, Any], threads: int) -> 
     """Learn and test one cell."""
     torch.set_num_threads(threads)
     kind = read_sets(data)[cell.kind]
-    fold = kind.folds[cell.fold]
+    fold = kind.chosen_on() if cell.fold == CHOOSING else kind.folds[cell.fold]
     learnt, tested = ([kind.read(name) for name in names] for names in (fold.learnt, fold.tested))
     labels: list[NDArray[Any]] = []
     if cell.method == "otsu":
@@ -118,7 +122,7 @@ def cells(options: argparse.Namespace) -> Iterator[Cell]:
     kinds = read_sets(options.data)
     for seed in options.seeds:
         for kind in options.sets or kinds:
-            for fold in range(len(kinds[kind].folds)):
+            for fold in [CHOOSING] if options.choose else range(len(kinds[kind].folds)):
                 for method in options.methods:
                     for hand in ("none",) if method in WITHOUT_HANDS else options.hands:
                         if method != "otsu" or seed == options.seeds[0]:
@@ -212,6 +216,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--hands", nargs="+", default=list(HANDS), choices=HANDS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--choose", action="store_true", help="train and test on training pictures alone")
     parser.add_argument("--quick", action="store_true", help="three sets, one hand, one seed: some ten minutes")
     parser.add_argument("--jobs", type=int, default=1, help="cells at once")
     parser.add_argument("--threads", type=int, default=2, help="threads per cell")

@@ -5,7 +5,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_tessera.nn.priors import MOST_LOST, RAREST, SANE, add_offsets, bounded, find_offsets, offsets_of, recalls
+from napari_tessera.nn.priors import (
+    MOST_LOST,
+    MOST_TAKEN,
+    RAREST,
+    SANE,
+    add_offsets,
+    bounded,
+    find_offsets,
+    offsets_of,
+    recalls,
+    shares_of,
+)
 from napari_tessera.nn.samples import Sample
 
 
@@ -54,7 +65,7 @@ def test_the_decision_gets_better_where_classes_are_unequal(
     shares: tuple[float, ...], means: tuple[float, ...]
 ) -> None:
     network, survey = Densities(means), [draw(shares, means, seed) for seed in range(8)]
-    offsets = find_offsets(network, survey, balanced(means), len(means))
+    offsets = find_offsets(network, survey, balanced(means))
     plain, mended = errors(network, draw(shares, means, 50), offsets)
     assert mended <= plain + 1e-3
     if max(shares) > 1.5 / len(shares):
@@ -63,10 +74,10 @@ def test_the_decision_gets_better_where_classes_are_unequal(
 
 
 def test_what_two_classes_share_is_not_given_to_one_altogether() -> None:
-    """Classes that overlap: the iteration would run away to "nothing there", its first step does not."""
+    """Classes that overlap: what was painted of the rarer one keeps the correction from running away."""
     shares, means = (0.85, 0.15), (0.0, 1.0)
     network = Densities(means)
-    offsets = find_offsets(network, [draw(shares, means, seed) for seed in range(8)], balanced(means), 2)
+    offsets = find_offsets(network, [draw(shares, means, seed) for seed in range(8)], balanced(means))
     sample = draw(shares, means, 50)
     found = add_offsets(network(torch.from_numpy(sample.image)[None]), offsets).argmax(1)
     assert 0.05 < (found == 1).double().mean() < 0.4
@@ -75,25 +86,37 @@ def test_what_two_classes_share_is_not_given_to_one_altogether() -> None:
 def test_a_class_that_is_absent_from_one_image_keeps_its_share_of_all() -> None:
     means = (0.0, 5.0)
     survey = [draw((0.6, 0.4), means, 0), draw((1.0, 0.0), means, 1)]
-    offsets = find_offsets(Densities(means), survey, balanced(means), 2)
+    offsets = find_offsets(Densities(means), survey, balanced(means))
     assert offsets == pytest.approx(np.log(np.array([0.8, 0.2]) * 2), abs=0.1)
 
 
-def test_shares_are_bounded_below_and_equal_ones_change_nothing() -> None:
+def test_equal_shares_change_nothing() -> None:
     assert offsets_of(np.array([0.25, 0.25, 0.25, 0.25])) == pytest.approx([0, 0, 0, 0])
-    assert min(offsets_of(np.array([1.0, 0.0]))) == pytest.approx(np.log(2 * RAREST), abs=0.01)
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.2), (0.997, 0.003), (0.6, 0.3, 0.1), (0.5, 0.5)])
+def test_shares_are_found_where_classes_can_be_told_apart(shares: tuple[float, ...]) -> None:
+    means = tuple(4.0 * index for index in range(len(shares)))
+    scores = Densities(means)(torch.from_numpy(draw(shares, means, 0, edge=400).image)[None])
+    answers = scores.log_softmax(1)[0].flatten(1).T.detach()
+    assert shares_of(answers) == pytest.approx(shares, abs=0.05)
+
+
+def test_a_share_never_ends_at_nothing() -> None:
+    answers = torch.tensor([[1.0, 0.0]]).repeat(100, 1).log()
+    assert shares_of(answers) == pytest.approx([1 - RAREST, RAREST], rel=1e-2)
 
 
 def test_a_network_that_does_not_know_the_classes_is_not_corrected() -> None:
     survey, annotated = [draw((0.8, 0.2), (0.0, 3.0), 0)], balanced((0.0, 3.0))
     blind = Densities((0.0, 100.0))
     assert recalls(blind(annotated[0])[0].flatten(1).T, annotated[1].flatten()).mean() < SANE
-    assert find_offsets(blind, survey, annotated, 2) == ()
-    assert find_offsets(Densities((0.0, 3.0)), survey, annotated, 2) != ()
+    assert find_offsets(blind, survey, annotated) == ()
+    assert find_offsets(Densities((0.0, 3.0)), survey, annotated) != ()
 
 
 def test_without_a_survey_all_classes_are_equal() -> None:
-    assert find_offsets(Densities((0.0, 3.0)), (), balanced((0.0, 3.0)), 2) == ()
+    assert find_offsets(Densities((0.0, 3.0)), (), balanced((0.0, 3.0))) == ()
 
 
 def test_recalls_are_those_of_the_classes_that_are_there() -> None:
@@ -101,15 +124,30 @@ def test_recalls_are_those_of_the_classes_that_are_there() -> None:
     assert recalls(scores, torch.tensor([0, 0, 1, 1])).tolist() == [0.5, 1.0]
 
 
+def narrowly_found(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores and class of pixels: those of class 1 are found by margins from -0.5 to 8."""
+    margins = torch.linspace(-0.5, 8, count)
+    scores = torch.stack([torch.cat([torch.full((count,), 3.0), -margins]), torch.zeros(2 * count)], dim=1)
+    return scores, torch.cat([torch.zeros(count), torch.ones(count)]).long()
+
+
 def test_what_is_painted_is_not_given_up() -> None:
-    """Pixels of a class that are found by a narrow margin stay found, but for the share that may be lost."""
-    margins = torch.linspace(-0.5, 8, 100)
-    scores = torch.stack([torch.cat([torch.full((100,), 3.0), -margins]), torch.zeros(200)], dim=1)
-    truth = torch.cat([torch.zeros(100), torch.ones(100)]).long()
-    kept = bounded((0.6, -1.4), scores, truth)
+    scores, truth = narrowly_found(100)
+    certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])
+    kept = bounded((0.6, -1.4), scores, truth, certain)
     assert 0 < kept[0] < 0.6
     assert kept[1] == pytest.approx(kept[0] * -1.4 / 0.6)
     lost = recalls(scores, truth) - recalls(add_offsets(scores, kept), truth)
     assert lost.max() <= MOST_LOST
     assert (recalls(scores, truth) - recalls(add_offsets(scores, (0.6, -1.4)), truth)).max() > MOST_LOST
-    assert bounded((0.0, 0.0), scores, truth) == (0.0, 0.0)
+    assert bounded((0.0, 0.0), scores, truth, certain) == (0.0, 0.0)
+
+
+def test_no_class_loses_much_of_its_area() -> None:
+    certain, truth = torch.tensor([[9.0, -9.0], [-9.0, 9.0]]), torch.tensor([0, 1])
+    everywhere, _ = narrowly_found(100)
+    kept = bounded((1.0, -3.0), certain, truth, everywhere)
+    assert 0 < kept[0] < 1
+    area = everywhere.argmax(1)
+    assert 1 - recalls(add_offsets(everywhere, kept), area).min() <= MOST_TAKEN
+    assert 1 - recalls(add_offsets(everywhere, (1.0, -3.0)), area).min() > MOST_TAKEN

@@ -14,7 +14,7 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.nn.checkpoints import load_checkpoint
 from napari_tessera.nn.model import load_model
 from napari_tessera.nn.networks import build_network
-from napari_tessera.nn.priors import offsets_of
+from napari_tessera.nn.priors import offsets_of, shares_of
 from napari_tessera.nn.trainer import start_state
 from napari_tessera.pipeline.dataset import SURVEYED, Dataset, load_dataset
 from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
@@ -76,11 +76,10 @@ def test_prediction_adds_the_offsets_of_the_header_once(tmp_path: Path, times: i
     for resume in (False, True)[:times]:
         drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m", resume=resume))
     scores, offsets = scores_of(tmp_path / "m", image), np.array(load_model(tmp_path / "m").spec.score_offsets)
-    shares = torch.from_numpy(scores).softmax(0).mean((1, 2)).numpy().astype(float)
-    whole = np.array(offsets_of(shares))
-    strength = offsets / whole
-    assert strength[0] == pytest.approx(strength[1], abs=0.1)  # the pieces that are looked at overlap
-    assert 0.1 < strength[0] < 1.1
+    answers = torch.from_numpy(scores).log_softmax(0).flatten(1).T
+    strength = offsets / np.array(offsets_of(shares_of(answers)))
+    assert strength[0] == pytest.approx(strength[1], abs=0.15)  # the pieces that are looked at overlap
+    assert 0.05 < strength[0] < 1.1
     predicted = nt.predict(tmp_path / "m", image) > 0
     expected = (scores + offsets[:, None, None]).argmax(0) > 0
     assert (predicted != expected).mean() < 1e-3  # folding rounds
@@ -175,16 +174,26 @@ def test_little_held_out_is_said_everywhere(tmp_path: Path) -> None:
 
 
 def test_membranes_are_learnt_from_strokes(tmp_path: Path) -> None:
-    """Thin dark walls among clutter as dark as they: where the learner once failed, and "all is cell" is no answer."""
+    """Thin dark walls among clutter as dark as they: where the learner once failed, and "all is cell" is no answer.
+
+    Over three seeds the Dice of the walls was 0.64 to 0.70 (standard deviation 0.03); the bound lies five of them
+    below. Calling everything cell gives 0, calling everything wall a third.
+    """
     shape = MembranesConfig(shape=(256, 256))
     image, truth = make_membranes(1, shape)
     config = TrainingConfig(
-        annotation="scribbles", network=UNetConfig(base_width=8), max_steps=90, patch_size=96, device="cpu"
+        annotation="scribbles",
+        network=UNetConfig(base_width=8),
+        patch_size=64,
+        learning_rate=4e-3,
+        max_steps=200,
+        validation="none",
+        device="cpu",
     )
-    model = nt.train([(image, draw_scribbles(truth, seed=1, share=0.015))], config, out=tmp_path / "m")
-    other, other_truth = make_membranes(2, shape)
-    found = nt.evaluate(nt.predict(model, other), (other_truth > 0).astype(np.uint8))
-    everything = nt.evaluate(np.ones_like(other_truth), (other_truth > 0).astype(np.uint8))
-    assert everything.minority_dice == 0
-    assert found.minority_dice > 0.55
-    assert found.pixel_error < everything.pixel_error
+    model = nt.train([(image, draw_scribbles(truth, seed=0, share=0.02))], config, out=tmp_path / "m")
+    other, other_truth = make_membranes(11, shape)
+    cells = (other_truth > 0).astype(np.uint8)
+    found = nt.evaluate(nt.predict(model, other), cells)
+    trivial = [nt.evaluate(np.full_like(cells, value), cells).minority_dice for value in (0, 1)]
+    assert max(trivial) < 0.36
+    assert found.minority_dice > 0.52

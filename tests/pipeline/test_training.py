@@ -72,11 +72,12 @@ def test_model_folder_holds_all_that_prediction_needs(tmp_path: Path) -> None:
 def test_events_tell_how_it_goes(tmp_path: Path) -> None:
     events = list(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
     assert isinstance(events[-1], Result)
-    assert [event.step for event in events if isinstance(event, Metric) and event.name == "validation Dice"] == [
-        4,
-        8,
-        12,
-    ]
+    # from two thirds on what judged is learnt as well
+    assert [event.step for event in events if isinstance(event, Metric) and event.name == "validation Dice"] == [4, 8]
+    assert [event.step for event in events if isinstance(event, Metric) and event.name == "training loss"] == [4, 8, 12]
+    held_out = load_model(tmp_path / "m").spec.held_out
+    assert held_out is not None
+    assert held_out.learnt_later
 
 
 @pytest.mark.parametrize(

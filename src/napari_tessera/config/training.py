@@ -27,9 +27,9 @@ class AugmentationConfig(Config):
     flips: bool = Field(default=True, description="Mirror along each spatial axis.")
     rotations: bool = Field(default=True, description="Turn by multiples of 90°.")
     scale: float = Field(default=1.5, ge=1, le=4, description="Enlarge or shrink by up to this factor.")
-    contrast: float = Field(default=2.5, ge=1, le=8, description="Multiply or divide intensities by up to this.")
+    contrast: float = Field(default=2.0, ge=1, le=8, description="Multiply or divide intensities by up to this.")
     brightness: float = Field(default=0.1, ge=0, le=2, description="Add up to this share of the intensity range.")
-    gamma: float = Field(default=2.0, ge=1, le=8, description="Raise intensities to a power up to this, or 1 over it.")
+    gamma: float = Field(default=1.5, ge=1, le=8, description="Raise intensities to a power up to this, or 1 over it.")
     noise: float = Field(default=0.1, ge=0, le=1, description="Add Gaussian noise of up to this standard deviation.")
     blur: float = Field(default=0.75, ge=0, le=10, description="Blur with a Gaussian of up to this sigma, in pixels.")
 

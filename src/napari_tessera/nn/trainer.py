@@ -223,7 +223,7 @@ def _counted(state: TrainingState) -> Iterator[None]:
 def _judge(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> Score:
     """Find the offsets of the averaged network, and how good it is with them."""
     network = state.averaged.network
-    state.offsets = find_offsets(network, task.survey, sampler.plain(), task.classes, check)
+    state.offsets = find_offsets(network, task.survey, sampler.plain(), check)
     state.score = task.score(network, state.offsets, check)
     return state.score
 
@@ -234,7 +234,7 @@ def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Ca
     Once what judged has been learnt as well, its verdict of before stands, and only the offsets are found anew.
     """
     if state.learnt_all and task.everything:
-        state.offsets = find_offsets(state.averaged.network, task.survey, sampler.plain(), task.classes, check)
+        state.offsets = find_offsets(state.averaged.network, task.survey, sampler.plain(), check)
         return []
     score = _judge(state, task, sampler, check)
     state.quality = score.quality if state.quality is None else (state.quality + score.quality) / 2
