@@ -41,6 +41,7 @@ from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.frames import check_finite
 from napari_tessera.pipeline.memory import describe_bytes, free_memory
 from napari_tessera.pipeline.parallel import Work
+from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, parse_request
 from napari_tessera.pipeline.tiling import plan_tiles
 
@@ -617,6 +618,29 @@ def test_tables_that_hold_no_points(tmp_path: Path, text: str, message: str) -> 
     (tmp_path / "points.csv").write_text(text)
     with pytest.raises(InvalidInputError, match=message):
         nt.apply(WithArrays(), image_of((5, 5)), points=tmp_path / "points.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x,y\n9,4\n", [[4, 9]]),
+        ("id,X, Y ,score\na,9,4,0.5\n", [[4, 9]]),
+        ("x,y,t\n9,4,0\n", [[0, 4, 9]]),
+        ("x,T,y,z,c\n9,1,4,3,2\n", [[1, 2, 3, 4, 9]]),
+        ("column,row\n9,4\n", [[4, 9]]),
+        ("index,axis-1,axis-0\n0,9,4\n", [[4, 9]]),
+    ],
+)
+def test_the_header_of_a_table_decides_on_the_order(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
+    (tmp_path / "points.csv").write_text(text)
+    assert read_array(tmp_path / "points.csv").tolist() == expected
+
+
+@pytest.mark.parametrize("header", ["a,b", "x,y,x", "x,y,frame", "x (um),y (um)", "x,1", "axis-0,axis-0", ",", "z,x"])
+def test_a_header_that_leaves_the_order_open_is_refused(tmp_path: Path, header: str) -> None:
+    (tmp_path / "points.csv").write_text(f"{header}\n{','.join('12'[: header.count(',') + 1])}\n")
+    with pytest.raises(InvalidInputError, match=r"which column belongs to which axis|names an axis twice"):
+        read_array(tmp_path / "points.csv")
 
 
 def test_a_table_without_a_header(tmp_path: Path) -> None:
