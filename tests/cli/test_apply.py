@@ -297,6 +297,31 @@ def test_axes_are_named_where_the_file_does_not(call, tmp_path):
     assert np.load(tmp_path / "b.npy").shape == (8, 9)
 
 
+def test_units_have_many_spellings_and_unknown_ones_are_refused(call, tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((6, 8), np.uint8))
+    for number, unit in enumerate(["micrometer", "um", "µm", "MICRON"]):
+        out = tmp_path / f"{number}.ome.tif"
+        assert (
+            call("apply", "invert", tmp_path / "in.npy", out, "--pixel-size", "0.5", "--pixel-unit", unit).status == 0
+        )
+        with tifffile.TiffFile(out) as tif:
+            assert 'PhysicalSizeX="0.5" PhysicalSizeXUnit="µm"' in tif.ome_metadata
+            assert tif.pages[0].tags["XResolution"].value == (20_000, 1)
+    words = (
+        "apply",
+        "invert",
+        tmp_path / "in.npy",
+        tmp_path / "no.tif",
+        "--pixel-size",
+        "1",
+        "--pixel-unit",
+        "furlong",
+    )
+    refused = call(*words)
+    assert refused.status == 1
+    assert "'furlong' is no length that is known: use nanometer" in refused.err
+
+
 def test_the_size_of_pixels_can_be_said(call, tmp_path):
     np.save(tmp_path / "in.npy", np.zeros((4, 2, 6, 8), np.uint8))
     words = ("apply", "resample_isotropic", tmp_path / "in.npy", tmp_path / "out.ome.zarr", "--axes", "zcyx")

@@ -6,6 +6,7 @@ from napari_tessera.core import errors
 
 BUILTIN = {
     errors.InvalidInputError: ValueError,
+    errors.NoContrastError: ValueError,
     errors.AnnotationError: ValueError,
     errors.ModelError: ValueError,
     errors.MissingInputError: FileNotFoundError,

@@ -51,6 +51,14 @@ def test_the_ways_to_write_micrometer(tmp_path: Path, unit: str) -> None:
         assert image.units[1] == "micrometer"
 
 
+def test_an_imagej_stack_whose_axes_have_units_of_their_own(tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", "unit": "micron", "yunit": "nm", "zunit": "mm", "spacing": 0.5}
+    tifffile.imwrite(tmp_path / "s.tif", STACK[:, 0], imagej=True, metadata=metadata, resolution=(4, 0.004))
+    image = open_image(tmp_path / "s.tif")
+    assert image.units == ("millimeter", "nanometer", "micrometer")
+    np.testing.assert_allclose(image.scale, (0.5, 250, 0.25), rtol=1e-6)
+
+
 def test_an_imagej_time_series(tmp_path: Path) -> None:
     metadata = {"axes": "TYX", "finterval": 30.0, "unit": "pixel"}
     tifffile.imwrite(tmp_path / "t.tif", STACK[:, 0], imagej=True, metadata=metadata, resolution=(72, 72))

@@ -1,5 +1,7 @@
 """Combining images: arithmetic that saturates, statistics along axes, exposure fusion."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from napari_tessera.operations.catalogue.combining import (
     Project,
     Subtract,
 )
+from napari_tessera.operations.summing import sum_dtype
 
 INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32"]
 
@@ -157,3 +160,66 @@ def test_tiles_give_the_whole(operation: Operation) -> None:
     image, other = rng.random((40, 50)).astype(np.float32), rng.random((40, 50))
     whole = nt.apply(operation, image, tile=1000, other=other)
     np.testing.assert_array_equal(nt.apply(operation, image, tile=13, other=other), whole)
+
+
+LIMITS = {"int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
+
+
+def wide_pixels(dtype: str, seed: int) -> np.ndarray:
+    """Return 64-bit integers: limits, small ones, and all between."""
+    rng = np.random.default_rng(seed)
+    low, high = LIMITS[dtype]
+    anywhere = rng.integers(low, high, 60, dtype=dtype, endpoint=True)
+    edge = np.array([low, low + 1, 0, 1, 2, 3, 2**31, 2**32 + 1, high // 2, high - 1, high, high], dtype)
+    return rng.permutation(np.concatenate([anywhere, edge, anywhere // np.array(2**31, dtype)])).reshape(12, 11)
+
+
+@pytest.mark.parametrize("dtype", [*LIMITS, "uint8"])
+@pytest.mark.parametrize("other_dtype", [*LIMITS, "int16"])
+def test_integers_of_64_bits_are_exact_and_clipped(dtype: str, other_dtype: str) -> None:
+    image, other = (
+        wide_pixels(one, seed) if one in LIMITS else extremes(one, seed)[:12, :11]
+        for one, seed in ((dtype, 1), (other_dtype, 2))
+    )
+    a, b = image.astype(object), other.astype(object)
+    limits = np.iinfo(dtype)
+    for operation, exact in ((Add(), a + b), (Subtract(), a - b), (Multiply(), a * b), (Difference(), abs(a - b))):
+        expected = np.clip(exact, int(limits.min), int(limits.max)).astype(dtype)
+        np.testing.assert_array_equal(nt.apply(operation, image, other=other), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_means_of_64_bits_are_exact(dtype: str, count: int) -> None:
+    frames = np.stack([wide_pixels(dtype, seed) for seed in range(count)])
+    exact = frames.astype(object).sum(axis=0)
+    rounded = np.array([[round(Fraction(int(total), count)) for total in row] for row in exact], object).astype(dtype)
+    image = open_image(frames, axes="tyx")
+    np.testing.assert_array_equal(nt.apply(MeanAlong(), image), rounded)
+    floats = nt.apply(Project(axis="t", statistic="mean"), image)
+    np.testing.assert_allclose(floats, np.array([[float(Fraction(int(t), count)) for t in row] for row in exact]))
+    middle = np.sort(frames.astype(object), axis=0)[(count - 1) // 2 : count // 2 + 1]
+    halves = np.array([[round(Fraction(int(t), len(middle))) for t in row] for row in middle.sum(axis=0)], object)
+    np.testing.assert_array_equal(nt.apply(Project(axis="t", statistic="median"), image), halves.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_sums_of_64_bits_are_exact_or_refused(dtype: str) -> None:
+    fits = np.stack([wide_pixels(dtype, seed) // np.array(4, dtype) for seed in range(4)])
+    total = nt.apply(Project(axis="t", statistic="sum"), open_image(fits, axes="tyx"))
+    np.testing.assert_array_equal(total, fits.astype(object).sum(axis=0).astype(dtype))
+    too_much = np.full((2, 3, 3), LIMITS[dtype][1], dtype)
+    with pytest.raises(InvalidInputError, match=f"sum is more than {dtype} holds: choose the mean"):
+        nt.apply(Project(axis="t", statistic="sum"), open_image(too_much, axes="tyx"))
+
+
+@pytest.mark.parametrize(("dtype", "count", "expected"), [("uint16", 65_537, "uint32"), ("uint16", 65_538, "uint64"),
+    ("int16", 65_536, "int32"), ("int16", 65_537, "int64"), ("uint8", 1000**3, "uint64"), ("uint32", 2, "uint64"),
+    ("int64", 1, "int64"), ("float32", 2, "float32")])  # fmt: skip
+def test_sums_have_the_type_that_always_holds_them(dtype: str, count: int, expected: str) -> None:
+    assert sum_dtype(np.dtype(dtype), count) == expected
+
+
+def test_the_sum_of_many_frames_does_not_wrap_around() -> None:
+    frames = open_image(np.full((66_000, 1, 2), 65_535, np.uint16), axes="tyx")
+    assert (nt.apply(Project(axis="t", statistic="sum"), frames) == 66_000 * 65_535).all()

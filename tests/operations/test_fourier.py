@@ -7,9 +7,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from skimage import data
 
+import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
+from napari_tessera.operations.catalogue.fourier import LowPass
 from napari_tessera.operations.fourier import filtering, notch, optimum_notch, padding, spectrum, spikes, transfer
 from napari_tessera.operations.registry import build_operation, find_operation
 from napari_tessera.operations.whole import run_whole
@@ -509,3 +511,15 @@ def test_a_band_from_nearly_zero_keeps_the_zero_frequency(profile, low):
     assert rejected.dtype == np.float32
     assert np.isfinite(rejected).all()
     assert rejected[0, 0] == 1
+
+
+def test_frequencies_in_physical_space_hold_for_any_units() -> None:
+    volume = np.random.default_rng(0).random((6, 20, 20))
+    same = nt.open_image(volume, scale=(0.5, 0.1, 0.1), units=("um",) * 3)
+    mixed = nt.open_image(volume, scale=(0.5, 100, 100), units=("um", "nm", "nm"))
+    expected = nt.apply(LowPass(physical=True), same)
+    np.testing.assert_allclose(nt.apply(LowPass(physical=True), mixed), expected, atol=1e-9)
+    unknown = nt.open_image(volume, scale=(1, 100, 100), units=(None, "nm", "nm"))
+    nt.apply(LowPass(), unknown)
+    with pytest.raises(InvalidInputError, match="different units"):
+        nt.apply(LowPass(physical=True), unknown)

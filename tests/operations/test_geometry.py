@@ -1,6 +1,7 @@
 """Geometry: pixels against scipy and scikit-image, and physical positions that stay true."""
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from skimage import data, measure, transform
 import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.catalogue.geometry import (
     Affine,
@@ -259,6 +261,23 @@ def test_bin_is_scikit_images(statistic: str, dtype: str) -> None:
         nt.apply(Bin(factor=24), image)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_bins_of_large_integers_are_exact(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    image = np.random.default_rng(1).integers(limits.min, limits.max, (6, 9), dtype, endpoint=True)
+    image[:3, :3] = limits.max
+    blocks = image.reshape(2, 3, 3, 3).transpose(0, 2, 1, 3).reshape(2, 3, 9).astype(object)
+    expected = np.array([[round(Fraction(int(block.sum()), 9)) for block in row] for row in blocks], object)
+    np.testing.assert_array_equal(nt.apply(Bin(factor=3), image, tile=1), expected.astype(dtype))
+    with pytest.raises(InvalidInputError, match="sum is more than"):
+        nt.apply(Bin(factor=3, statistic="sum"), image)
+
+
+def test_the_sum_of_a_large_block_does_not_wrap_around() -> None:
+    image = np.full((260, 300), 65_535, np.uint16)
+    assert nt.apply(Bin(factor=260, statistic="sum"), image) == 260 * 260 * 65_535
+
+
 def test_flip_and_crop() -> None:
     image = smooth((5, 12, 13), "uint8")
     for at, axis in enumerate("zyx"):
@@ -419,3 +438,24 @@ def test_labels_of_an_ome_zarr_are_not_blended(tmp_path: Path) -> None:
     nt.apply(Affine(rotate=5, interpolation="nearest"), path)
     nt.apply(AffineLabels(rotate=5), path)
     nt.apply(Affine(rotate=5), image)
+
+
+def test_angles_hold_where_the_units_of_y_and_x_differ() -> None:
+    image = np.zeros((40, 40), np.float32)
+    image[18:22, 5:35] = 1
+    same = open_image(image, scale=(0.1, 0.1), units=("um", "um"))
+    mixed = open_image(image, scale=(0.1, 100), units=("um", "nm"))
+    turned = nt.apply(Affine(rotate=45), same)
+    assert turned.sum() > 0.95 * image.sum()
+    np.testing.assert_allclose(nt.apply(Affine(rotate=45), mixed), turned, atol=1e-5)
+    with pytest.raises(InvalidInputError, match="different units"):
+        nt.apply(Affine(rotate=45), open_image(image, units=("um", None)))
+    nt.apply(Affine(move_x=2), open_image(image, units=("um", None)))  # no angle, no length
+
+
+def test_labels_shorter_than_half_a_voxel_become_one_pixel() -> None:
+    image = np.zeros((3, 5), np.uint8)
+    image[1, 2] = 5
+    labels = open_image(image, scale=(1, 1), units=("um", "um"))
+    for voxel in (11, 12, 13, 100):
+        np.testing.assert_array_equal(nt.apply(ResampleIsotropicLabels(voxel=voxel), labels), [[5]])

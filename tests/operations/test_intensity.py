@@ -157,6 +157,15 @@ def test_clahe_raises_local_contrast_in_the_image_range(dtype: str, shape: tuple
     assert result.astype(float).std() > 1.2 * image.astype(float).std()
 
 
+def test_clahe_gives_equal_numbers_equal_results_in_any_type() -> None:
+    image = (
+        (100 + 50 * pixels((90, 100), "float32") / pixels((90, 100), "float32").max()).clip(100, 150).astype(np.uint8)
+    )
+    narrow = nt.apply(Clahe(), image)
+    np.testing.assert_array_equal(narrow, nt.apply(Clahe(), image.astype(np.uint16)))
+    assert narrow.std() > image.std()
+
+
 def test_means_and_deviations() -> None:
     image = pixels((31, 40), "uint8")
     result = nt.apply(SubtractMean(), image)

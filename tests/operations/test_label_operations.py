@@ -380,3 +380,24 @@ def test_splitting_takes_parts_that_touch_at_a_corner_for_one_object():
     mask = np.eye(2, dtype=np.uint8)
     np.testing.assert_array_equal(nt.apply(SplitTouching(), mask), mask)
     np.testing.assert_array_equal(nt.apply(SplitTouching(), np.diag([1, 2]).astype(np.uint8)), np.diag([1, 2]))
+
+
+def test_a_size_in_the_unit_of_the_image_needs_one_unit():
+    image = nt.open_image(np.ones((2, 3, 4), np.uint8), scale=(0.5, 100, 100), units=("um", "nm", "nm"))
+    for operation in (RemoveSmall, RemoveLarge):
+        assert nt.apply(operation(size=24), image).all()
+        with pytest.raises(InvalidInputError, match="different units"):
+            nt.apply(operation(size=24, unit="calibrated"), image)
+
+
+def test_touching_balls_are_split_whatever_the_units_of_the_axes():
+    z, y, x = np.ogrid[:13, :44, :64]
+    balls = [((z - 6) * 5) ** 2 + (y - 22) ** 2 + (x - at) ** 2 <= 15**2 for at in (20, 43)]
+    volume = (balls[0] | balls[1]).astype(np.uint8)
+    same = nt.open_image(volume, scale=(0.5, 0.1, 0.1), units=("um",) * 3)
+    expected = nt.apply(SplitTouching(), same)
+    assert expected.max() == 2
+    mixed = nt.open_image(volume, scale=(0.5, 100, 100), units=("um", "nm", "nm"))
+    np.testing.assert_array_equal(nt.apply(SplitTouching(), mixed), expected)
+    with pytest.raises(InvalidInputError, match="different units"):
+        nt.apply(SplitTouching(), nt.open_image(volume, scale=(1, 100, 100), units=(None, "nm", "nm")))

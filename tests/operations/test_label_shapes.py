@@ -211,3 +211,14 @@ def test_a_distance_without_bounds_is_refused(distance):
     with pytest.raises(InvalidInputError, match=r"choose 10000 or less"):
         nt.apply(ExpandLabels(distance=distance), np.eye(5, dtype=np.uint8))
     assert nt.apply(ExpandLabels(distance=10_000), np.eye(5, dtype=np.uint8)).all()
+
+
+def test_a_distance_in_the_unit_of_the_image_needs_one_unit() -> None:
+    labels = np.zeros((5, 9, 9), np.uint8)
+    labels[2, 4, 4] = 1
+    for units in ((None, "nm", "nm"), ("um", "nm", "nm")):
+        image = nt.open_image(labels, scale=(500, 100, 100), units=units)
+        nt.apply(ExpandLabels(distance=3), image)  # in pixels
+        with pytest.raises(InvalidInputError, match="different units"):
+            nt.apply(ExpandLabels(distance=300, unit="calibrated"), image)
+        nt.apply(ExpandLabels(distance=300, unit="calibrated", per_plane=True), image)  # y and x have one

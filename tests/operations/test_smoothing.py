@@ -48,6 +48,17 @@ def test_mean_of_large_integers_is_exact() -> None:
     assert (nt.apply(Mean(size=5), image)[2:7, 2:7] == 2**32 - 2).all()
 
 
+@pytest.mark.parametrize(("dtype", "base"), [("uint64", 2**64 - 1000), ("int64", 2**63 - 1000), ("int64", -(2**63))])
+def test_64_bits_give_what_small_numbers_give(dtype: str, base: int) -> None:
+    small = np.random.default_rng(4).integers(0, 500, (14, 20), np.int32)
+    large = (small.astype(object) + base).astype(dtype)
+    for operation in (Mean(size=5), RollingBall(radius=4, height=30.5, result="background")):
+        result = nt.apply(operation, large, tile=6).astype(object) - base
+        np.testing.assert_array_equal(result.astype(np.int32), nt.apply(operation, small))
+    subtracted = nt.apply(RollingBall(radius=4, height=30.5), large).astype(np.int64)
+    np.testing.assert_array_equal(subtracted, nt.apply(RollingBall(radius=4, height=30.5), small))
+
+
 @pytest.mark.parametrize("shape", [(31, 40), (7, 18, 21)])
 def test_gaussian_is_scipys(shape: tuple[int, ...]) -> None:
     image = pixels(shape, "float32")

@@ -41,6 +41,7 @@ from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.frames import check_finite
 from napari_tessera.pipeline.memory import describe_bytes, free_memory
 from napari_tessera.pipeline.parallel import Work
+from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, parse_request
 from napari_tessera.pipeline.tiling import plan_tiles
 
@@ -619,6 +620,29 @@ def test_tables_that_hold_no_points(tmp_path: Path, text: str, message: str) -> 
         nt.apply(WithArrays(), image_of((5, 5)), points=tmp_path / "points.csv")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x,y\n9,4\n", [[4, 9]]),
+        ("id,X, Y ,score\na,9,4,0.5\n", [[4, 9]]),
+        ("x,y,t\n9,4,0\n", [[0, 4, 9]]),
+        ("x,T,y,z,c\n9,1,4,3,2\n", [[1, 2, 3, 4, 9]]),
+        ("column,row\n9,4\n", [[4, 9]]),
+        ("index,axis-1,axis-0\n0,9,4\n", [[4, 9]]),
+    ],
+)
+def test_the_header_of_a_table_decides_on_the_order(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
+    (tmp_path / "points.csv").write_text(text)
+    assert read_array(tmp_path / "points.csv").tolist() == expected
+
+
+@pytest.mark.parametrize("header", ["a,b", "x,y,x", "x,y,frame", "x (um),y (um)", "x,1", "axis-0,axis-0", ",", "z,x"])
+def test_a_header_that_leaves_the_order_open_is_refused(tmp_path: Path, header: str) -> None:
+    (tmp_path / "points.csv").write_text(f"{header}\n{','.join('12'[: header.count(',') + 1])}\n")
+    with pytest.raises(InvalidInputError, match=r"which column belongs to which axis|names an axis twice"):
+        read_array(tmp_path / "points.csv")
+
+
 def test_a_table_without_a_header(tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_text("1,2\n3,4\n")
     WithArrays.given.clear()
@@ -1048,3 +1072,56 @@ def test_a_cache_reads_what_the_source_reads(data: st.DataObject) -> None:
             slice(start, data.draw(st.integers(start + 1, n))) for start, n in zip(starts, shape, strict=True)
         )
         np.testing.assert_array_equal(cache.read(region), array[region])
+
+
+def series_with_dark_frames(*dark: int) -> ImageSource:
+    frames = np.random.default_rng(0).integers(0, 200, (4, 24, 30), np.uint8)
+    frames[:, :10, :10] += 50
+    frames[list(dark)] = 7
+    return open_image(frames, axes="tyx", name="series")
+
+
+def result_and_warnings(operation: Operation, image: ImageSource, tile: int | None) -> tuple[np.ndarray, list[str]]:
+    sinks: list[MemorySink] = []
+
+    def open_sink(spec: ImageSpec) -> MemorySink:
+        sinks.append(MemorySink(spec))
+        return sinks[0]
+
+    events = apply_into(operation, {"image": image}, open_sink, CancelToken(), ApplyOptions(tile=tile))
+    told = [event.text for event in events if isinstance(event, Warning)]
+    return sinks[0].array, told
+
+
+@pytest.mark.parametrize("tile", [None, 8])
+def test_a_dark_frame_of_a_series_is_background_and_told_of(tile: int | None) -> None:
+    otsu = build_operation("otsu", {})
+    expected, told = result_and_warnings(otsu, series_with_dark_frames(), tile)
+    assert not told
+    result, told = result_and_warnings(otsu, series_with_dark_frames(2), tile)
+    assert not result[2].any()
+    np.testing.assert_array_equal(result[[0, 1, 3]], expected[[0, 1, 3]])
+    assert told == ["One frame shows too little for Otsu threshold, and the result there is background: t=2."]
+    _, told = result_and_warnings(otsu, series_with_dark_frames(0, 3), tile)
+    assert told[0].startswith("2 frames show")
+    assert told[0].endswith("t=0; t=3.")
+
+
+def test_a_dark_frame_is_passed_on_where_an_image_comes_out() -> None:
+    result, told = result_and_warnings(build_operation("wiener", {}), series_with_dark_frames(1), None)
+    np.testing.assert_array_equal(result[1], np.full((24, 30), 7, np.float32))
+    assert "is what it was: t=1" in told[0]
+
+
+def test_a_series_of_dark_frames_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="t=0: The image is constant"):
+        nt.apply(build_operation("otsu", {}), series_with_dark_frames(0, 1, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["low_pass", "unsharp_mask", "bilateral", "spectrum_modulus"])
+def test_results_that_are_not_finite_are_refused(name: str) -> None:
+    image = np.random.default_rng(0).random((20, 30)).astype(np.float32)
+    image[:2] = -3.4028235e38
+    for tile in (None, 8):
+        with pytest.raises(InvalidInputError, match=r"intensities are too large .* 'rescale'"):
+            nt.apply(build_operation(name, {}), image, tile=tile)

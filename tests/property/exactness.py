@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_tessera.core.axes import spatial_axes
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, NoContrastError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Global, Input, Mapped, Operation
@@ -23,6 +23,7 @@ from napari_tessera.operations.whole import run_whole
 from napari_tessera.pipeline.api import apply
 from napari_tessera.pipeline.frames import make_frames
 from napari_tessera.pipeline.inputs import gather_inputs
+from napari_tessera.pipeline.plain_frames import StandIn
 
 IMAGE_DTYPES = ("bool", "uint8", "uint16", "int16", "int32", "float32", "float64")
 LABEL_DTYPES = ("uint8", "uint16", "uint32", "int64")
@@ -79,7 +80,16 @@ def whole_result(example: Example) -> NDArray[Any]:
     image = opened(example)
     inputs = gather_inputs(example.operation, {example.operation.inputs[0].name: image, **example.others})
     frames = make_frames(example.operation, inputs)
-    results = [(position, run_whole(example.operation, frames.block(position))) for position in frames]
+    results, plain = [], []
+    for position in frames:
+        block = frames.block(position)
+        try:
+            results.append((position, run_whole(example.operation, block)))
+        except NoContrastError as error:
+            plain.append(error)
+            results.append((position, StandIn.of(example.operation, frames.spec).compute(block)))
+    if len(plain) == len(results):
+        raise plain[0]
     if frames.output is None:
         rows = [np.hstack([np.tile([*position.values()], (len(r), 1)), r]) for position, r in results]
         return np.concatenate(rows)

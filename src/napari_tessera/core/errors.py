@@ -13,6 +13,10 @@ class InvalidInputError(TesseraError, ValueError):
     """A value, an array or an option that cannot be used."""
 
 
+class NoContrastError(InvalidInputError):
+    """An image, or one frame of it, in which too few intensities differ for anything to be told apart."""
+
+
 class AnnotationError(InvalidInputError):
     """An annotation that nothing can be learnt from."""
 

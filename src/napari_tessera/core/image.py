@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.axes import spatial_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.units import unit_name
 
 T = TypeVar("T")
 
@@ -31,7 +32,8 @@ class ImageSpec:
     scale, translate
         Size of one step, and position of the first pixel's centre, per dimension, in `units`.
     units
-        Unit name per dimension (``"micrometer"``, ``"second"``, …), or None where nothing is known.
+        Unit name per dimension (``"micrometer"``, ``"second"``, …), or None where nothing is known; other spellings of
+        known units (``"um"``) become their name.
     channel_names
         Names along axis ``c``; empty if there are none.
     name
@@ -54,7 +56,7 @@ class ImageSpec:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
         object.__setattr__(self, "scale", tuple(float(s) for s in self.scale) or (1.0,) * ndim)
         object.__setattr__(self, "translate", tuple(float(t) for t in self.translate) or (0.0,) * ndim)
-        object.__setattr__(self, "units", tuple(self.units) or (None,) * ndim)
+        object.__setattr__(self, "units", tuple(unit_name(unit) for unit in self.units) or (None,) * ndim)
         for what in ("scale", "translate", "units"):
             if len(getattr(self, what)) != ndim:
                 raise InvalidInputError(f"{what} {getattr(self, what)} must have one entry per axis of {self.axes!r}.")

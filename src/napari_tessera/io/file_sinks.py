@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.units import MICROMETERS, OME_SYMBOLS
 from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.tiff import stored_axes
 from napari_tessera.io.tiff_metadata import NOTE
-from napari_tessera.io.units import MICROMETERS, OME_SYMBOLS
 from napari_tessera.io.writing import PathSink, RegionFile, publish_file, temporary_file, writing
 
 _OME_DTYPES = ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64")

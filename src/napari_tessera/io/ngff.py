@@ -7,8 +7,8 @@ import numpy as np
 
 from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.units import unit_name
 from napari_tessera.io.calibration import Calibration
-from napari_tessera.io.units import unit_name
 
 _TYPES = {"t": "time", "c": "channel"}
 _BY_TYPE = {"time": "t", "channel": "c"}

@@ -7,13 +7,14 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from tifffile import TiffFile
 
+from napari_tessera.core.units import unit_name
 from napari_tessera.io.calibration import Calibration
-from napari_tessera.io.units import unit_name
 
 NOTE = "napari-tessera"
 """Key under which our own files keep the whole specification as JSON."""
 
 _CENTIMETER = 3
+_IMAGEJ_UNITS = {"z": "zunit", "y": "yunit", "x": "unit"}
 
 
 def read_note(tif: TiffFile) -> Mapping[str, Any] | None:
@@ -68,14 +69,11 @@ def _from_ome(root: Element) -> Calibration:
 
 
 def _from_imagej(metadata: Mapping[str, Any], steps: Mapping[str, float]) -> Calibration:
-    length = unit_name(str(metadata.get("unit", "")))
-    scale: dict[str, float] = {}
-    units: dict[str, str | None] = {}
-    if length is not None:
-        scale.update(steps)
+    # y and z have units of their own where they differ from that of x
+    units = {axis: unit_name(str(metadata.get(key, metadata.get("unit", "")))) for axis, key in _IMAGEJ_UNITS.items()}
+    scale = {axis: step for axis, step in steps.items() if units[axis] is not None}
     if _number(metadata.get("spacing")) is not None:
         scale["z"] = float(metadata["spacing"])
-    units.update(dict.fromkeys("zyx", length))
     if _number(metadata.get("finterval")):
         scale["t"], units["t"] = float(metadata["finterval"]), unit_name(str(metadata.get("tunit", "s")))
     translate = {

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, Operation
 from napari_tessera.operations.labels.components import labels_around, number_components, numbers_at, numbers_on_border
+from napari_tessera.operations.reductions.statistics import TOO_LARGE
 
 T = TypeVar("T")
 
@@ -49,16 +51,45 @@ def run_whole(operation: Operation, block: Block) -> NDArray[Any]:
     -------
     ndarray
         What `operation` gives for the frame; ``operation.output_spec(block.spec)`` describes it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the operation refuses the frame, or what it gives for finite intensities is not finite.
     """
     operation.check_frame(block.spec)
-    match operation:
-        case Local() | Global():
-            return operation.compute(block)
-        case Fitted():
-            return operation.fit(WholeFrame(block)).compute(block)
-        case Connected():
-            return _connect(operation, block)
-    raise TypeError(f"{type(operation).__name__} belongs to no family: derive it from one.")
+    with quiet():
+        match operation:
+            case Local() | Global():
+                result = operation.compute(block)
+            case Fitted():
+                result = operation.fit(WholeFrame(block)).compute(block)
+            case Connected():
+                result = _connect(operation, block)
+            case _:
+                raise TypeError(f"{type(operation).__name__} belongs to no family: derive it from one.")
+    check_finite_result(operation, result)
+    return result
+
+
+def quiet() -> np.errstate:
+    """Return a context in which numpy does not warn of what `check_finite_result` tells of."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def check_finite_result(operation: Operation, result: NDArray[Any]) -> None:
+    """Raise InvalidInputError if finite intensities gave NaN or infinity: they are too large to compute with."""
+    if operation.needs_finite and not all_finite(result):
+        raise InvalidInputError(TOO_LARGE)
+
+
+def all_finite(pixels: NDArray[Any]) -> bool:
+    """Whether no pixel is NaN or infinite."""
+    if pixels.dtype.kind != "f":
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A sum tells in one pass without a mask; it may overflow, which is then looked into.
+        return bool(np.isfinite(np.add.reduce(pixels, axis=None)) or np.isfinite(pixels).all())
 
 
 def _connect(operation: Connected, block: Block) -> NDArray[Any]:

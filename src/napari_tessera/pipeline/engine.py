@@ -3,25 +3,27 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, NoContrastError
 from napari_tessera.core.image import ImageSink
+from napari_tessera.core.jobs import Warning
 from napari_tessera.core.tiles import Tile, TileGrid
-from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped
+from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped, Operation
 from napari_tessera.operations.paging import Paged
-from napari_tessera.operations.whole import run_whole
+from napari_tessera.operations.whole import check_finite_result, quiet, run_whole
 from napari_tessera.pipeline.frames import Frames, Position, crop
 from napari_tessera.pipeline.mapped import MappedTiles, plan_mapped
 from napari_tessera.pipeline.memory import free_memory
 from napari_tessera.pipeline.merging import TiledComponents
 from napari_tessera.pipeline.paged import FramePages
 from napari_tessera.pipeline.parallel import Counter, Report, Work, run_all
+from napari_tessera.pipeline.plain_frames import PlainFrames, StandIn
 from napari_tessera.pipeline.surveys import TiledSurvey
 from napari_tessera.pipeline.tiling import SMALL, choose_unit, memory_budget, pixel_bytes, plan_tiles
 
@@ -44,6 +46,8 @@ class Engine:
         How many may compute at a time.
     tile
         Edge of the tiles along every dimension that is cut, in place of the engine's choice.
+    plain
+        Frames that the operation found nothing in.
     """
 
     frames: Frames
@@ -52,9 +56,17 @@ class Engine:
     report: Report
     threads: int
     tile: int | None = None
+    plain: PlainFrames = field(default_factory=PlainFrames)
 
     def run(self) -> Mapping[str, Any]:
         """Apply the operation to every frame and return ``tiles``, their number, and ``points``, if any."""
+        told = self._run()
+        doubts = self.plain.conclude(self.frames.operation, len(self.frames))
+        if doubts:
+            self.report(Warning(doubts))
+        return told
+
+    def _run(self) -> Mapping[str, Any]:
         operation = self.frames.operation
         if isinstance(operation, Mapped):
             return self._run_mapped(operation)
@@ -80,15 +92,24 @@ class Engine:
 
     @contextmanager
     def _naming(self, position: Position) -> Iterator[None]:
-        """Say which of several frames cannot be worked on."""
+        """Say which of several frames cannot be worked on; what numpy warns of is found in the results."""
         try:
-            yield
+            with quiet():
+                yield
         except InvalidInputError as error:
-            sizes = self.frames.inputs.image.spec.sizes
-            where = ", ".join(f"{axis}={at}" for axis, at in position.items() if sizes[axis] > 1)
+            where = self._where(position)
             if not where:
                 raise
             raise type(error)(f"{where}: {error}") from error
+
+    def _where(self, position: Position) -> str:
+        sizes = self.frames.inputs.image.spec.sizes
+        return ", ".join(f"{axis}={at}" for axis, at in position.items() if sizes[axis] > 1)
+
+    def _stand_in(self, position: Position, error: NoContrastError) -> StandIn:
+        """Return what stands for the result of a frame in which nothing was found, and note that."""
+        self.plain.note(self._where(position), error)
+        return StandIn.of(self.frames.operation, self.frames.spec)
 
     # -- whole frames ----------------------------------------------------------------------------------------------
 
@@ -108,16 +129,21 @@ class Engine:
         points: dict[tuple[int, ...], NDArray[Any]] = {}
 
         def apply(position: Position) -> None:
-            with self._naming(position):
-                block = self.frames.block(position)
-                result = np.asarray(run_whole(self.frames.operation, block))
+            try:
+                with self._naming(position):
+                    block = self.frames.block(position)
+                    result = np.asarray(run_whole(self.frames.operation, block))
+            except NoContrastError as error:
+                instead = self._stand_in(position, error)
+                none = np.zeros((0, len(self.frames.spec.spatial)))
+                result = none if self.sink is None else instead.compute(block)
             self.work.check()
             if any(np.may_share_memory(result, given) for given in (block.image, *block.others.values())):
                 result = result.copy()  # a sink may keep it, and an array of the caller's may lie behind it
             if self.sink is None:
-                points[tuple(position.values())] = self._placed(position, result)
+                points[tuple(position.values())] = _placed(self.frames.operation, position, result)
             else:
-                self._write(position, {}, self._checked(result, {}))
+                self._write(position, {}, _checked(self.frames, result, {}))
             counter.step()
 
         run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
@@ -133,16 +159,6 @@ class Engine:
             return self.threads
         free = free_memory()
         return 1 if free is None else max(1, min(self.threads, free // 2 // max(1, operation.memory(spec))))
-
-    def _placed(self, position: Position, points: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the points of a frame with its place along the looped axes before them."""
-        points = np.asarray(points, np.float64)
-        if points.ndim != 2:
-            raise TypeError(
-                f"{self.frames.operation.name()} gave points of shape {points.shape}: give (points, dimensions)."
-            )
-        place = np.broadcast_to(np.array([*position.values()], np.float64), (len(points), len(position)))
-        return np.hstack([place, points])
 
     # -- tiles -----------------------------------------------------------------------------------------------------
 
@@ -162,28 +178,18 @@ class Engine:
             self._write_tile(position, tile, result)
             counter.step()
 
-        run_all(self._in_order(positions, len(grid)), apply, threads, self.work.check)
+        run_all(_in_order(self.frames, positions, len(grid)), apply, threads, self.work.check)
         return {"tiles": len(grid) * count}
-
-    def _in_order(self, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
-        """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
-        chunks = getattr(self.frames.inputs.image, "chunks", None) or (1,) * len(self.frames.inputs.image.axes)
-        lengths = dict(zip(self.frames.inputs.image.axes, chunks, strict=True))
-
-        def chunk_of(position: Position) -> tuple[int, ...]:
-            return tuple(at // lengths[axis] for axis, at in position.items())
-
-        for _, together in groupby(positions, chunk_of):
-            frames = tuple(together)
-            for index in range(tiles):
-                for position in frames:
-                    yield position, index
 
     def _run_fitted(self, operation: Fitted, position: Position) -> Mapping[str, Any]:
         """Fit the operation to a frame, then apply what it has become."""
         grid, threads = self._grid((0,) * len(self.frames.spec.axes))
-        with self._naming(position):
-            local = operation.fit(TiledSurvey(self.frames, position, grid, threads, self.report))
+        local: Local
+        try:
+            with self._naming(position):
+                local = operation.fit(TiledSurvey(self.frames, position, grid, threads, self.report))
+        except NoContrastError as error:
+            local = self._stand_in(position, error)
         self.work.check()
         return self._run_local(local, (position,))
 
@@ -225,12 +231,13 @@ class Engine:
             tile = grid[index]
             by_axis = dict(zip(tiles.output.axes, tile.inner, strict=True))
             with self._naming(position):
-                result = self._checked(tiles.compute(position, tile.inner), by_axis)
+                result = _checked(self.frames, tiles.compute(position, tile.inner), by_axis)
+                check_finite_result(operation, result)
             self.work.check()
             self._write(position, by_axis, result)
             counter.step()
 
-        run_all(self._in_order(self.frames, len(grid)), apply, threads, self.work.check)
+        run_all(_in_order(self.frames, self.frames, len(grid)), apply, threads, self.work.check)
         return {"tiles": len(grid) * len(self.frames)}
 
     def _run_paged(self, operation: Paged) -> Mapping[str, Any]:
@@ -243,7 +250,8 @@ class Engine:
                 for region, result in operation.compute_pages(FramePages(self.frames, position, grid)):
                     self.work.check()
                     by_axis = dict(zip(self.frames.spec.axes, region, strict=True))
-                    self._write(position, by_axis, self._checked(result, by_axis))
+                    check_finite_result(operation, result)
+                    self._write(position, by_axis, _checked(self.frames, result, by_axis))
             counter.step()
 
         run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
@@ -300,24 +308,52 @@ class Engine:
         assert output is not None
         inner = {axis: part for axis, part in zip(spec.axes, tile.inner, strict=True) if axis in self._cut}
         outer = {axis: part for axis, part in zip(spec.axes, tile.outer, strict=True) if axis in self._cut}
-        self._write(position, inner, crop(self._checked(result, outer), output.axes, inner, outer))
+        with self._naming(position):
+            result = crop(_checked(self.frames, result, outer), output.axes, inner, outer)
+            check_finite_result(self.frames.operation, result)
+        self._write(position, inner, result)
 
     def _write(self, position: Position, inner: Mapping[str, slice], result: NDArray[Any]) -> None:
         assert self.sink is not None
         with self.work.writing():
             self.sink.write(self.frames.output_region(position, inner), self.frames.arranged(result))
 
-    def _checked(self, result: NDArray[Any], outer: Mapping[str, slice]) -> NDArray[Any]:
-        """Return `result`, or raise TypeError if it is not what the operation said: a fault of the operation."""
-        output = self.frames.frame_output
-        assert output is not None
-        result = np.asarray(result)
-        expected = tuple(
-            outer[axis].stop - outer[axis].start if axis in outer else length for axis, length in output.sizes.items()
+
+def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
+    """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
+    chunks = getattr(frames.inputs.image, "chunks", None) or (1,) * len(frames.inputs.image.axes)
+    lengths = dict(zip(frames.inputs.image.axes, chunks, strict=True))
+
+    def chunk_of(position: Position) -> tuple[int, ...]:
+        return tuple(at // lengths[axis] for axis, at in position.items())
+
+    for _, together in groupby(positions, chunk_of):
+        shared = tuple(together)
+        for index in range(tiles):
+            for position in shared:
+                yield position, index
+
+
+def _placed(operation: Operation, position: Position, points: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the points of a frame with its place along the looped axes before them."""
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2:
+        raise TypeError(f"{operation.name()} gave points of shape {points.shape}: give (points, dimensions).")
+    place = np.broadcast_to(np.array([*position.values()], np.float64), (len(points), len(position)))
+    return np.hstack([place, points])
+
+
+def _checked(frames: Frames, result: NDArray[Any], outer: Mapping[str, slice]) -> NDArray[Any]:
+    """Return `result`, or raise TypeError if it is not what the operation said: a fault of the operation."""
+    output = frames.frame_output
+    assert output is not None
+    result = np.asarray(result)
+    expected = tuple(
+        outer[axis].stop - outer[axis].start if axis in outer else length for axis, length in output.sizes.items()
+    )
+    if result.shape != expected or result.dtype != output.dtype:
+        raise TypeError(
+            f"{frames.operation.name()} gave {result.dtype} of shape {result.shape}, but its output_spec says "
+            f"{output.dtype} of shape {expected}."
         )
-        if result.shape != expected or result.dtype != output.dtype:
-            raise TypeError(
-                f"{self.frames.operation.name()} gave {result.dtype} of shape {result.shape}, but its output_spec "
-                f"says {output.dtype} of shape {expected}."
-            )
-        return result
+    return result

@@ -14,7 +14,7 @@ from napari_tessera.core.image import ImageSource, ImageSpec, Region
 from napari_tessera.core.tiles import relative
 from napari_tessera.io.arrays import ArraySource, RespecifiedSource
 from napari_tessera.operations.base import Block, Operation
-from napari_tessera.operations.whole import prepared, prepared_dtype
+from napari_tessera.operations.whole import all_finite, prepared, prepared_dtype
 from napari_tessera.pipeline.inputs import Inputs
 
 Position = Mapping[str, int]
@@ -176,12 +176,8 @@ def read_pixels(source: ImageSource, region: Region) -> NDArray[Any]:
 
 def check_finite(pixels: NDArray[Any], name: str = "") -> None:
     """Raise InvalidInputError if there is a NaN or infinite pixel; the remedy is an operation."""
-    if pixels.dtype.kind != "f":
+    if all_finite(pixels):
         return
-    with np.errstate(over="ignore", invalid="ignore"):
-        # A sum tells in one pass without a mask; it may overflow, which is then looked into.
-        if np.isfinite(np.add.reduce(pixels, axis=None)) or np.isfinite(pixels).all():
-            return
     what = f"The input {name!r}" if name else "The image"
     raise InvalidInputError(
         f"{what} holds NaN or infinite pixels: replace them first, with the operation 'replace_invalid'."

@@ -7,27 +7,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.errors import InvalidInputError, MissingInputError
 from napari_tessera.io.arrays import reading
 from napari_tessera.io.writing import publish_file, temporary_file, writing
 
 SUFFIXES = (".csv", ".npy")
 
+_LETTERS = {"row": "y", "column": "x", "col": "x"}
+_DOUBTFUL = frozenset({"frame", "time", "slice", "plane", "depth", "channel", "ch", "position"})
+"""Names of columns that mean an axis, but not which, or from where they count."""
+
 
 def read_array(path: Path) -> NDArray[Any]:
-    """Read a CSV of points (one row each; columns ``axis-0``, ``axis-1``, …) or a NPY array.
+    """Read a CSV of points (one row each) or a NPY array.
+
+    The header of a CSV says which columns are positions: ``axis-0``, ``axis-1``, …, as napari writes them, or the
+    letters of axes. Without a header all columns are, in the order of the axes.
 
     Returns
     -------
     ndarray
-        Of a CSV: float64 (N, dimensions). Of a NPY: as stored.
+        Of a CSV: float64 (N, dimensions), by number or in the order ``tczyx``, whatever that of the columns. Of a NPY:
+        as stored.
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     InvalidInputError
-        If it is of another type, or a cell is no number.
+        If it is of another type, its header names no axes, or a cell is no number.
     StorageError
         If it is damaged.
     """
@@ -48,16 +57,33 @@ def _positions(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
     if not rows:
         raise InvalidInputError(f"{path} is empty: save the points again.")
     names = [cell.strip().lower() for cell in rows[0]]
-    columns = [at for at, name in enumerate(names) if name.startswith("axis-")]
-    body = rows[1:]
-    if not columns:  # no header of napari: all columns are positions
-        columns = list(range(len(names)))
-        body = rows[not _is_number(names[0]) :]
+    if all(_is_number(name) for name in names):
+        columns, body = list(range(len(names))), rows
+    else:
+        columns, body = _columns(names, path), rows[1:]
     try:
         values = [[float(row[at]) for at in columns] for row in body]
     except (ValueError, IndexError) as error:
         raise InvalidInputError(f"{path} has a row that holds no point ({error}): correct it.") from error
     return np.array(values, np.float64).reshape(len(values), len(columns))
+
+
+def _columns(names: list[str], path: Path) -> list[int]:
+    """Return the columns that hold positions, in the order of the axes, by their names in small letters."""
+    numbered = {at: int(name[5:]) for at, name in enumerate(names) if name.startswith("axis-") and name[5:].isdecimal()}
+    if numbered:
+        if len(set(numbered.values())) < len(numbered):
+            raise InvalidInputError(f"{path} names an axis twice in its header ({', '.join(names)}): name each once.")
+        return sorted(numbered, key=numbered.__getitem__)
+    letters = [_LETTERS.get(name, name) for name in names]
+    found = [letter for letter in letters if letter in tuple(CANONICAL)]
+    doubtful = [name for name in names if name in _DOUBTFUL]
+    if not {"y", "x"} <= set(found) or len(set(found)) < len(found) or doubtful:
+        raise InvalidInputError(
+            f"{path} does not say which column belongs to which axis ({', '.join(names)}): call each by the letter of "
+            f"its axis once (of {', '.join(CANONICAL)}; y and x are needed), or axis-0, axis-1, … as napari does."
+        )
+    return [letters.index(letter) for letter in CANONICAL if letter in found]
 
 
 def _is_number(cell: str) -> bool:

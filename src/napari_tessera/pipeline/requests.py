@@ -10,6 +10,7 @@ from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.units import MICROMETERS, unit_name
 from napari_tessera.io.opening import open_image
 
 
@@ -67,6 +68,11 @@ class InputFile(Config):
             lengths = dict(zip(spatial, sizes, strict=True))
             given["scale"] = [lengths.get(axis, step) for axis, step in zip(spec.axes, spec.scale, strict=True)]
         if self.pixel_unit is not None:
+            if unit_name(self.pixel_unit) not in (None, *MICROMETERS):
+                raise InvalidInputError(
+                    f"The unit {self.pixel_unit!r} is no length that is known: use nanometer, micrometer, millimeter, "
+                    "centimeter, meter, angstrom or inch."
+                )
             known = zip(spec.axes, spec.units, strict=True)
             given["units"] = [self.pixel_unit if axis in spatial else unit for axis, unit in known]
         return given

@@ -196,7 +196,7 @@ class MeanAlong(_Along):
 class Project(_Along):
     """Project along an axis: the highest, mean, … of all frames, pixel by pixel.
 
-    Mean and standard deviation of integers are floats; sums have 32 bits (64 for images of 32 or more).
+    Mean and standard deviation of integers are floats; sums have 32 bits, 64 where more may be needed.
     """
 
     title: ClassVar = "Project along an axis"
@@ -208,24 +208,22 @@ class Project(_Along):
         "max", "What is kept of all frames: highest, mean, median, lowest, sum or standard deviation."
     )
 
-    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
-        """Return the dtype that holds the statistic."""
-        from napari_tessera.operations.intensity.arithmetic import sum_dtype
+    def output_spec(self, spec: ImageSpec) -> ImageSpec:
+        """Return the frame without the axis, in the type that holds the statistic."""
+        return spec.with_dtype(self._dtype(spec)).without(self.axis)
+
+    def _dtype(self, spec: ImageSpec) -> np.dtype[Any]:
+        from napari_tessera.operations.summing import sum_dtype
 
         if self.statistic in ("mean", "std"):
-            return real_dtype(dtype)
-        return sum_dtype(dtype) if self.statistic == "sum" else dtype
-
-    def output_spec(self, spec: ImageSpec) -> ImageSpec:
-        """Return the frame without the axis."""
-        return super().output_spec(spec).without(self.axis)
+            return real_dtype(spec.dtype)
+        return sum_dtype(spec.dtype, spec.sizes[self.axis]) if self.statistic == "sum" else spec.dtype
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the projection."""
         from napari_tessera.operations.intensity.arithmetic import along_first
 
-        frames = _frames_along(block, self.axis)
-        return along_first(frames, self.statistic, self.output_dtype(block.image.dtype))
+        return along_first(_frames_along(block, self.axis), self.statistic, self._dtype(block.spec))
 
 
 @register

@@ -13,6 +13,7 @@ from napari_tessera.operations.catalogue.intensity import StretchBetween
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
+from napari_tessera.operations.summing import as_mean, total_of
 
 GROUP = "Intensity"
 _REC709 = (0.2126, 0.7152, 0.0722)
@@ -78,6 +79,8 @@ class Grey(_OneChannel):
         image = block.image if "c" in block.spec.axes else block.image[np.newaxis]
         if self.method == "max":
             return np.asarray(image.max(axis=0))
+        if self.method == "mean" and image.dtype.kind in "iu" and image.dtype.itemsize == 8:
+            return as_mean(total_of(image, image.shape[1:], image.dtype), len(image), image.dtype)
         weights = _REC709 if self.method == "luminance" else (1.0,) * len(image)
         total = np.zeros(image.shape[1:])
         for channel, weight in zip(image, weights, strict=False):  # one by one: the same sum in any tile

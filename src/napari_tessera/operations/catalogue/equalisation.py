@@ -79,6 +79,7 @@ class Clahe(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "CLAHE (local contrast)"
+    version: ClassVar = 2
     also: ClassVar = ("equalize", "adaptive histogram", "contrast")
     group: ClassVar = GROUP
 
@@ -110,7 +111,9 @@ class Clahe(PlaneOrVolume, Fitted):
         from napari_tessera.operations.intensity.equalisation import added, region_totals
 
         spec = survey.spec
-        low, high = type_range(spec.dtype) if spec.dtype.itemsize == 1 else value_range(survey)
+        # the range of the bins is that of the result: bins of levels that do not occur would take up what is clipped
+        eight_bit = spec.dtype.itemsize == 1 and self.over == "type"
+        low, high = type_range(spec.dtype) if eight_bit else value_range(survey)
         regions = self._regions(spec)
         counts = survey.reduce(lambda block: regions.counts(block.image, block.region, low, high, _REGION_BINS), added)
         totals = region_totals(counts, regions, _REGION_BINS, self.clip_limit)

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import model_validator
 
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.operations.base import Block, Global, Input, PlaneOrVolume
 from napari_tessera.operations.fourier.checking import Real, working_dtype
 from napari_tessera.operations.fourier.memory import bytes_needed
@@ -130,6 +131,11 @@ class RadialFilter(Fourier):
         False, "Count in cycles per smallest pixel size, so that a volume is treated alike along z."
     )
 
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse frequencies in physical space where nobody knows how lengths along the axes compare."""
+        if self.physical:
+            pixel_lengths(spec)
+
     @abstractmethod
     def gain(self, radius2: Real) -> Real:
         """Return the transfer function for squared frequencies, in cycles per pixel."""
@@ -138,7 +144,7 @@ class RadialFilter(Fourier):
         """Return the frame with each frequency multiplied by its gain."""
         from napari_tessera.operations.fourier.filtering import filter_radially
 
-        spacing = tuple(abs(size) for size in block.spec.scale) if self.physical else None
+        spacing = pixel_lengths(block.spec) if self.physical else None
         return filter_radially(block.image, self.gain, spacing)
 
     def memory(self, spec: ImageSpec) -> int:

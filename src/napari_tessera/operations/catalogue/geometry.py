@@ -12,6 +12,7 @@ from pydantic import field_validator
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.operations.base import Block, Input
 from napari_tessera.operations.geometry.bases import Filling, OfLabels, Transform, per_axis
 from napari_tessera.operations.geometry.warping import Places, Source
@@ -68,6 +69,11 @@ class _Affine(_Warped):
         "keep", "Keep the size of the image, or make it as large as what comes out."
     )
 
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse angles in a plane of which nobody knows how lengths along y and x compare."""
+        if self.rotate or self.shear:
+            pixel_lengths(spec, "yx")
+
     def forward(self, spec: ImageSpec) -> NDArray[np.float64]:
         """Return the matrix from positions in the image to positions in the result, both from the centre, in pixels.
 
@@ -81,6 +87,8 @@ class _Affine(_Warped):
         at = [spec.axes.index("y"), spec.axes.index("x")]
         matrix[np.ix_(at, at)] = plane
         steps = np.abs(spec.scale)
+        if self.rotate or self.shear:
+            steps[at] = pixel_lengths(spec, "yx")  # the only axes that are mixed
         return np.asarray(matrix * steps / steps[:, np.newaxis])
 
     def output_spec(self, spec: ImageSpec) -> ImageSpec:

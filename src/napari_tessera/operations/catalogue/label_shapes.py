@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
-from napari_tessera.operations.labels.on_labels import OnLabels, Unit, labels_of, spacing_of, unit_parameter
+from napari_tessera.operations.labels.on_labels import OnLabels, Unit, check_unit, labels_of, unit_parameter
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -132,10 +133,11 @@ class ExpandLabels(PlaneOrVolume, OnLabels, Local):
     unit: Unit = unit_parameter("Distance")
 
     def _spacing(self, spec: ImageSpec) -> list[float]:
-        return spacing_of(spec) if self.unit == "calibrated" else [1.0] * len(spec.spatial)
+        return list(pixel_lengths(spec)) if self.unit == "calibrated" else [1.0] * len(spec.spatial)
 
     def check_frame(self, spec: ImageSpec) -> None:
-        """Refuse a distance of too many pixels."""
+        """Refuse a distance of too many pixels, or in a unit that only some axes have."""
+        check_unit(self.unit, spec)
         step = min(self._spacing(spec))
         if self.distance / step > FARTHEST:
             raise InvalidInputError(

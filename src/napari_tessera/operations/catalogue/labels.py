@@ -8,6 +8,7 @@ from pydantic import ConfigDict
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.labels.label_ids import replaced
 from napari_tessera.operations.labels.neighbours import Connectivity, check_connectivity
@@ -15,10 +16,10 @@ from napari_tessera.operations.labels.on_labels import (
     Objects,
     OnLabels,
     Unit,
+    check_unit,
     labels_of,
     objects_parameter,
     sizes_of,
-    spacing_of,
     spread_to_objects,
     unit_parameter,
 )
@@ -86,6 +87,11 @@ class RemoveSmall(Choosing):
     size: float = parameter(64, "Smallest size that stays.", ge=0, allow_inf_nan=False)
     unit: Unit = unit_parameter("Size")
 
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse also a size in a unit that only some axes have."""
+        super().check_frame(spec)
+        check_unit(self.unit, spec)
+
     def decide(self, components: Components) -> NDArray[Any]:
         """Keep what is not smaller."""
         return sizes_of(components, self.objects, self.unit) >= self.size
@@ -100,6 +106,11 @@ class RemoveLarge(Choosing):
 
     size: float = parameter(10_000, "Largest size that stays.", ge=0, allow_inf_nan=False)
     unit: Unit = unit_parameter("Size")
+
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse also a size in a unit that only some axes have."""
+        super().check_frame(spec)
+        check_unit(self.unit, spec)
 
     def decide(self, components: Components) -> NDArray[Any]:
         """Keep what is not larger."""
@@ -222,11 +233,15 @@ class SplitTouching(PlaneOrVolume, OnLabels, Global):
 
         return int(np.prod(spec.shape)) * (spec.dtype.itemsize + BYTES_PER_PIXEL)
 
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse pixels of which nobody knows how long they are along one axis beside another."""
+        pixel_lengths(spec)
+
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the parts."""
         from napari_tessera.operations.labels.splitting import split
 
-        spacing = spacing_of(block.spec)
+        spacing = pixel_lengths(block.spec)
         finest = min(spacing)
         relative = [step / finest for step in spacing]
         return split(labels_of(block), self.depth, self.smoothing, relative, block.check)

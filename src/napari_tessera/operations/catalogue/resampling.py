@@ -1,14 +1,16 @@
 """Geometric operations on the grid of pixels: other sizes of pixels, flips, turns and crops."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.lengths import require_one_unit
 from napari_tessera.core.tiles import relative
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.geometry.bases import (
@@ -103,13 +105,8 @@ class _ResampleIsotropic(_Resampled):
 
     def check_frame(self, spec: ImageSpec) -> None:
         """Refuse axes in different units, and pixels of which nothing says how long they are."""
-        units = {spec.units[spec.axes.index(axis)] for axis in spec.spatial}
-        if len(units) > 1:
-            names = ", ".join(sorted(str(unit or "pixel") for unit in units))
-            raise InvalidInputError(
-                f"The axes of the image have different units ({names}): set the same for all first."
-            )
-        unknown = units == {None} and set(spec.scale) <= {1.0}
+        require_one_unit(spec)
+        unknown = set(spec.units) == {None} and set(spec.scale) <= {1.0}
         if unknown and self.voxel is None and self.step_z is None and self.step_xy is None:
             raise InvalidInputError(
                 "The image does not say how long its pixels are, so nothing would change: set its scale (--pixel-size "
@@ -148,8 +145,8 @@ class ResampleIsotropicLabels(_ResampleIsotropic, OfLabels):
 class Bin(Transform):
     """Join blocks of pixels into one: less noise, smaller images.
 
-    Pixels at the end that do not fill a block are left out. Integers are rounded; sums have 32 bits (64 for images
-    of 32 or more).
+    Pixels at the end that do not fill a block are left out. Integers are rounded; sums have 32 bits, 64 where more
+    may be needed.
     """
 
     title: ClassVar = "Bin pixels"
@@ -158,12 +155,6 @@ class Bin(Transform):
     factor: int = parameter(2, "Length of a block along y and x.", unit="pixels", ge=1, le=1000)
     factor_z: int = parameter(1, "Length of a block along z (volumes).", unit="pixels", ge=1, le=1000)
     statistic: Literal["mean", "sum", "max", "min"] = parameter("mean", "What is kept of a block.")
-
-    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
-        """Return a type that holds the sums."""
-        from napari_tessera.operations.intensity.arithmetic import sum_dtype
-
-        return sum_dtype(dtype) if self.statistic == "sum" else dtype
 
     def check_frame(self, spec: ImageSpec) -> None:
         """Refuse blocks larger than the image."""
@@ -174,7 +165,12 @@ class Bin(Transform):
         factors = self._factors(spec)
         shape = tuple(length // factor for length, factor in zip(spec.shape, factors, strict=True))
         scale = tuple(step * factor for step, factor in zip(spec.scale, factors, strict=True))
-        return rescaled(super().output_spec(spec), shape, scale)
+        return rescaled(spec.with_dtype(self._dtype(spec)), shape, scale)
+
+    def _dtype(self, spec: ImageSpec) -> np.dtype[Any]:
+        from napari_tessera.operations.summing import sum_dtype
+
+        return sum_dtype(spec.dtype, math.prod(self._factors(spec))) if self.statistic == "sum" else spec.dtype
 
     def _factors(self, spec: ImageSpec) -> tuple[int, ...]:
         return tuple(int(factor) for factor in per_axis(spec, self.factor_z, self.factor, self.factor))
@@ -188,8 +184,8 @@ class Bin(Transform):
         from napari_tessera.operations.geometry.warping import bin_pixels
 
         here = self.source_region(part, block.spec, block.others)
-        dtype = self.output_dtype(block.image.dtype)
-        return bin_pixels(block.image[relative(here, block.region)], self._factors(block.spec), self.statistic, dtype)
+        pixels = block.image[relative(here, block.region)]
+        return bin_pixels(pixels, self._factors(block.spec), self.statistic, self._dtype(block.spec))
 
 
 class _Rearranged(Transform):

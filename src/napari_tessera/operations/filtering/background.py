@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.filtering.smoothing import volume_shape
 
 Shape = Literal["disk", "square"]
@@ -80,18 +81,43 @@ def rolling_ball(image: NDArray[Any], radius: int, height: float) -> NDArray[Any
     """
     from napari_tessera.operations.filtering import neighbourhood_kernels as kernels
 
-    dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
     reach = _reach(image, radius)
     offsets = np.indices([2 * length + 1 for length in reach]).reshape(3, -1).T.astype(np.int64)
     squared = ((offsets - reach) ** 2).sum(axis=1)
     inside = squared <= radius**2
     gaps = height - height / radius * np.sqrt(radius**2 - squared[inside])
+    offsets = offsets[inside].copy()
+    if image.dtype.kind in "iu" and image.dtype.itemsize == 8:
+        return _integer_contact(image, reach, offsets, gaps)
+    dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
     out = np.empty(volume_shape(image), dtype)
-    margins = [(length, length) for length in reach]
-    padded = np.pad(image.reshape(volume_shape(image)).astype(dtype), margins, constant_values=np.inf)
-    kernels.lowest_contact(padded, offsets[inside].copy(), gaps.astype(dtype), out)
+    padded = np.pad(image.reshape(volume_shape(image)).astype(dtype), _margins(reach), constant_values=np.inf)
+    kernels.lowest_contact(padded, offsets, gaps.astype(dtype), out)
     background = out.reshape(image.shape)
     return background if image.dtype.kind == "f" else np.floor(background, out=background).astype(image.dtype)
+
+
+def _integer_contact(
+    image: NDArray[Any], reach: tuple[int, ...], offsets: NDArray[np.int64], gaps: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Return the surface below 64-bit integers, which float64 cannot tell apart beyond 2^53.
+
+    A whole number plus a gap, cut off, is the number plus the gap cut off. Signed pixels are shifted so that their
+    order is that of unsigned ones.
+    """
+    from napari_tessera.operations.filtering import neighbourhood_kernels as kernels
+
+    shift = np.uint64(2**63 if image.dtype.kind == "i" else 0)
+    limits = np.iinfo(np.uint64)
+    whole = image.reshape(volume_shape(image)).view(np.uint64) ^ shift
+    padded = np.pad(whole, _margins(reach), constant_values=limits.max)
+    out = np.empty(whole.shape, np.uint64)
+    kernels.lowest_contact_of_integers(padded, offsets, fit_into(np.floor(gaps), np.uint64), out)
+    return (out ^ shift).view(image.dtype).reshape(image.shape)
+
+
+def _margins(reach: tuple[int, ...]) -> list[tuple[int, int]]:
+    return [(length, length) for length in reach]
 
 
 def flat_field(image: NDArray[Any], flat: NDArray[Any], dark: NDArray[Any] | None, mean: float) -> NDArray[np.float64]:

@@ -129,6 +129,26 @@ def lowest_contact(padded: NDArray[Any], offsets: NDArray[np.int64], gaps: NDArr
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def lowest_contact_of_integers(
+    padded: NDArray[np.uint64], offsets: NDArray[np.int64], gaps: NDArray[np.uint64], out: NDArray[np.uint64]
+) -> None:
+    """Do as `lowest_contact` with whole numbers of 64 bits; a sum that they do not hold counts as the largest."""
+    most = np.uint64(18_446_744_073_709_551_615)
+    depth, height, width = out.shape
+    for z in range(depth):
+        for y in range(height):
+            lowest = out[z, y]
+            lowest[:] = most
+            for index in range(offsets.shape[0]):
+                first = offsets[index, 2]
+                row = padded[z + offsets[index, 0], y + offsets[index, 1], first : first + width]
+                gap = gaps[index]
+                for x in range(width):
+                    value = row[x] + gap if row[x] <= most - gap else most
+                    lowest[x] = value if value < lowest[x] else lowest[x]  # noqa: FURB136
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def extreme_over_runs(padded: NDArray[Any], runs: NDArray[np.int64], largest: bool, out: NDArray[Any]) -> None:
     """Set `out` to the largest or smallest pixel under a footprint that is made of runs along x.
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.operations.casting import fit_into, has_few_levels, real_dtype
 from napari_tessera.operations.filtering.correlation import correlate_axis, gaussian_blur
+from napari_tessera.operations.wide_integers import WideIntegers
 
 TABLE_REACH = 5.0
 """Differences of intensity beyond so many standard deviations weigh nothing (e^−12.5 of the full weight)."""
@@ -42,19 +43,27 @@ def gaussian_radius(sigma: float) -> int:
 def box_mean(image: NDArray[Any], size: int) -> NDArray[Any]:
     """Return the mean over a square or cubic window of odd length `size`.
 
-    Integers of up to 32 bits are summed exactly and halves rounded up; others are averaged in float64.
+    Integers are summed exactly and halves rounded up; floats are averaged in float64.
     """
-    if image.dtype.kind == "f" or image.dtype.itemsize > 4:
+    if image.dtype.kind == "f":
         weights = np.full(size, 1 / size)
         mean = image.astype(np.float64)
         for axis in range(image.ndim):
             mean = correlate_axis(mean, weights, axis)
         return fit_into(mean, image.dtype)
-    sums = image.astype(np.int64)
-    for axis in range(image.ndim):
-        sums = _window_sums(sums, size, axis)
     count = size**image.ndim
+    if image.dtype.itemsize > 4:
+        whole = WideIntegers.of(image)
+        total = WideIntegers.carried(_cube_sums(whole.high, size), _cube_sums(whole.low, size))
+        return total.divided(count, "up").clipped(image.dtype)
+    sums = _cube_sums(image.astype(np.int64), size)
     return np.asarray((2 * sums + count) // (2 * count), image.dtype)
+
+
+def _cube_sums(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    for axis in range(values.ndim):
+        values = _window_sums(values, size, axis)
+    return values
 
 
 def _window_sums(values: NDArray[np.int64], size: int, axis: int) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, NoContrastError
 
 Real = NDArray[np.floating[Any]]
 """A float32 or float64 array."""
@@ -52,7 +52,7 @@ def as_real(image: NDArray[Any], what: str = "image") -> Real:
 
 
 def require_structure(image: Real, purpose: str) -> None:
-    """Raise InvalidInputError if all pixels of `image` are equal, so that nothing can be estimated from it.
+    """Raise NoContrastError if all pixels of `image` are equal, so that nothing can be estimated from it.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def require_structure(image: Real, purpose: str) -> None:
         What the estimate is for, as in "the noise cannot be estimated".
     """
     if image.min() == image.max():
-        raise InvalidInputError(f"All pixels are equal, so {purpose}: choose an image with content.")
+        raise NoContrastError(f"All pixels are equal, so {purpose}: choose an image with content.")
 
 
 def require_positive(value: float, what: str) -> float:

@@ -7,6 +7,7 @@ the coefficients of cubic splines, for which scipy runs a recursive filter from 
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.image import Region
 from napari_tessera.core.tiles import relative
 from napari_tessera.operations.casting import fit_into
+from napari_tessera.operations.summing import as_mean, as_sum, total_of
 
 Interpolation = Literal["nearest", "linear", "cubic"]
 ORDERS: dict[Interpolation, int] = {"nearest": 0, "linear": 1, "cubic": 3}
@@ -215,7 +217,7 @@ def resampled_region(part: Region, shape: tuple[int, ...], steps: Sequence[float
     """Return the pixels of an image of `shape` that `resample` looks at for a part of its result."""
     region = []
     for axis, (p, step) in enumerate(zip(part, steps, strict=True)):
-        first, last = (at * step + (step - 1) / 2 for at in (p.start, p.stop - 1))
+        first, last = _resampled_places(np.array([p.start, p.stop - 1]), step, shape[axis], order)
         reach = reach_of(order) + (_blur_radius(step) if order else 0)
         start = int(np.clip(np.floor(first) - reach, 0, shape[axis] - 1))
         region.append(slice(start, int(np.clip(np.floor(last) + reach + 2, start + 1, shape[axis]))))
@@ -251,9 +253,19 @@ def resample(
         if order > 1:
             values = spline_coefficients(values)
     for axis, (p, step) in enumerate(zip(part, steps, strict=True)):
-        places = np.arange(p.start, p.stop, dtype=np.float64) * step + (step - 1) / 2
+        places = _resampled_places(np.arange(p.start, p.stop), step, shape[axis], order)
         values = _along(values, axis, places, order, within[axis].start, shape[axis])
     return np.ascontiguousarray(values) if order == 0 else fit_into(values, image.dtype)
+
+
+def _resampled_places(at: NDArray[np.integer[Any]], step: float, length: int, order: int) -> NDArray[np.float64]:
+    """Return where pixels of the result lie along an axis of the image.
+
+    The centre of a pixel more than twice as long as the image lies outside: where pixels are not mixed, the middle of
+    the image stands for it.
+    """
+    places = at * step + (step - 1) / 2
+    return np.where(places > length - 0.25, (length - 1) / 2, places) if order == 0 else places
 
 
 def _blur(step: float) -> float:
@@ -314,7 +326,5 @@ def bin_pixels(
         for part in parts:
             chosen(result, part, out=result)
         return result
-    total = np.zeros(shape, {"u": np.uint64, "i": np.int64}.get(image.dtype.kind, np.float64))
-    for part in parts:
-        total += part
-    return total.astype(dtype) if statistic == "sum" else fit_into(total / int(np.prod(factors)), dtype)
+    total = total_of(parts, shape, image.dtype)
+    return as_sum(total, np.dtype(dtype)) if statistic == "sum" else as_mean(total, math.prod(factors), dtype)

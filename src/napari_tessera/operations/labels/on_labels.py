@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.lengths import pixel_lengths, require_one_unit
 from napari_tessera.operations.base import Block, Components, Input, Operation
 from napari_tessera.operations.parameters import parameter
 
@@ -45,9 +46,10 @@ def labels_of(block: Block) -> NDArray[Any]:
     return labels
 
 
-def spacing_of(spec: ImageSpec) -> list[float]:
-    """Return the length of a pixel along each spatial axis of a frame, in the units of the image."""
-    return [abs(step) for axis, step in zip(spec.axes, spec.scale, strict=True) if axis in spec.spatial]
+def check_unit(unit: Unit, spec: ImageSpec) -> None:
+    """Raise InvalidInputError if lengths are to be in the unit of an image whose axes have several."""
+    if unit == "calibrated":
+        require_one_unit(spec)
 
 
 def sizes_of(components: Components, objects: Objects, unit: Unit) -> NDArray[np.float64]:
@@ -56,7 +58,7 @@ def sizes_of(components: Components, objects: Objects, unit: Unit) -> NDArray[np
     if objects == "labels":
         _, where = np.unique(components.values, return_inverse=True)
         sizes = np.asarray(np.bincount(where, weights=sizes, minlength=1)[where], np.float64)
-    return sizes if unit == "pixels" else sizes * float(np.prod(spacing_of(components.spec)))
+    return sizes if unit == "pixels" else sizes * float(np.prod(pixel_lengths(components.spec)))
 
 
 def spread_to_objects(chosen: NDArray[np.bool_], components: Components, objects: Objects) -> NDArray[np.bool_]:

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.base import Block, Survey
 
+TOO_LARGE = (
+    "The intensities are too large to compute with: bring them into a smaller range first, "
+    "with the operation 'rescale'."
+)
+"""What is said where finite intensities give NaN or infinity."""
+
 _MANTISSA = 53
 _HALF = 26
 
@@ -50,10 +56,7 @@ class Moments:
 def check_overflow(figure: float) -> None:
     """Raise InvalidInputError if what was computed from finite intensities is not finite: they are too large for it."""
     if not math.isfinite(figure):
-        raise InvalidInputError(
-            "The intensities are too large to compute with: bring them into a smaller range first, with the operation "
-            "'rescale'."
-        )
+        raise InvalidInputError(TOO_LARGE)
 
 
 def moments(survey: Survey) -> Moments:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import NoContrastError
 from napari_tessera.operations.base import Block, Survey
 from napari_tessera.operations.noise.scrambling import GOLDEN, scrambled
 from napari_tessera.operations.reductions.statistics import check_overflow
@@ -88,10 +88,10 @@ def thrown(numbers: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
 
 
 def check_distinct(values: Values, clusters: int) -> None:
-    """Raise InvalidInputError if there are fewer different values than `clusters`."""
+    """Raise NoContrastError if there are fewer different values than `clusters`."""
     distinct = np.unique(values, axis=1).shape[1]
     if distinct < clusters:
-        raise InvalidInputError(
+        raise NoContrastError(
             f"The image has {distinct} different intensit{'y' if distinct == 1 else 'ies'} and cannot be divided into "
             f"{clusters} clusters: choose fewer, or another image."
         )

@@ -6,7 +6,7 @@ highest value of that bin in the image's own dtype: comparing pixels with ``t`` 
 
 import numpy as np
 
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, NoContrastError
 from napari_tessera.operations.reductions.histograms import Histogram
 
 MOST_CLASSES = 10
@@ -64,7 +64,7 @@ def multi_otsu(histogram: Histogram, classes: int = 3) -> tuple[float, ...]:
         raise InvalidInputError(f"{classes} classes cannot be told apart: choose 2 to {MOST_CLASSES}.")
     occupied = int(np.count_nonzero(histogram.counts))
     if occupied < classes:
-        raise InvalidInputError(
+        raise NoContrastError(
             f"The image has {occupied} grey level{'s' * (occupied != 1)} and cannot be divided into {classes} classes: "
             f"choose {f'at most {occupied} classes' if occupied > 1 else 'an image that is not constant'}."
         )
@@ -146,5 +146,5 @@ def _check_spread(histogram: Histogram) -> tuple[int, int]:
     if occupied.size == 0:
         raise InvalidInputError("The image has no pixels: choose one that is not empty.")
     if occupied.size == 1:
-        raise InvalidInputError("The image is constant, so no threshold divides it: choose one that is not.")
+        raise NoContrastError("The image is constant, so no threshold divides it: choose one that is not.")
     return int(occupied[0]), int(occupied[-1])

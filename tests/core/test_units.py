@@ -1,6 +1,6 @@
 import pytest
 
-from napari_tessera.io.units import OME_SYMBOLS, unit_name
+from napari_tessera.core.units import OME_SYMBOLS, unit_name
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,19 @@ from napari_tessera.io.units import OME_SYMBOLS, unit_name
         ("sec", "second"),
         ("inch", "inch"),
         ("parsec", "parsec"),
+        ("UM", "micrometer"),
+        ("\u039cM", "micrometer"),
+        (r"\u03bcm", "micrometer"),
+        ("MICROMETERS", "micrometer"),
+        ("nanometers", "nanometer"),
+        ("NM", "nanometer"),
+        ("mm", "millimeter"),
+        ("Mm", "megameter"),
+        ("MM", "millimeter"),
+        ("ms", "millisecond"),
+        ("Å", "angstrom"),
+        ("1/micrometer", "1/micrometer"),
+        ("Furlong", "Furlong"),
         ("pixel", None),
         ("", None),
         (None, None),

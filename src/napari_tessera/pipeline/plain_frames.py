@@ -1,0 +1,80 @@
+"""Frames of a series in which an operation finds nothing to tell apart: told of, not the end of the run."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_tessera.core.errors import NoContrastError
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.operations.base import Block, Local, Operation
+from napari_tessera.operations.parameters import parameter
+
+MOST_NAMED = 8
+"""Frames that a warning names one by one."""
+
+
+@dataclass
+class PlainFrames:
+    """Which frames of a run were plain; frames may be noted from several threads."""
+
+    found: dict[str, NoContrastError] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, where: str, error: NoContrastError) -> None:
+        """Note a frame by its place in the image."""
+        with self._lock:
+            self.found[where] = error
+
+    def conclude(self, operation: Operation, frames: int) -> str:
+        """Return what to say of plain frames, if there were any.
+
+        Raises
+        ------
+        NoContrastError
+            If all frames were plain.
+        """
+        if not self.found:
+            return ""
+        places = sorted(self.found, key=lambda where: (len(where), where))
+        if len(places) == frames:
+            raise self.found[places[0]]
+        named = "; ".join(places[:MOST_NAMED]) + "; …" * (len(places) > MOST_NAMED)
+        many = len(places) > 1
+        result = {"labels": "background", "points": "no points"}.get(operation.output, "what it was")
+        return (
+            f"{f'{len(places)} frames show' if many else 'One frame shows'} too little for {operation.title}, and the "
+            f"result there is {result}: {named}."
+        )
+
+
+class StandIn(Local):
+    """What stands for the result of a plain frame: an image as it is, background in place of labels."""
+
+    title: ClassVar = "Stand-in"
+
+    result: Any = parameter(..., "Specification of the frame's result.")
+    keeps: bool = parameter(..., "Whether the frame is passed on.")
+
+    @classmethod
+    def of(cls, operation: Operation, spec: ImageSpec) -> "StandIn":
+        """Return what stands for the result of `operation` on a frame of `spec`."""
+        result = operation.output_spec(spec)
+        return cls(
+            result=result, keeps=operation.output == "image" and (result.axes, result.shape) == (spec.axes, spec.shape)
+        )
+
+    def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:  # noqa: ARG002
+        """Return that of the result."""
+        return np.dtype(self.result.dtype)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the block in the type of the result, or zeros."""
+        if self.keeps:
+            return block.image.astype(self.result.dtype)
+        here = dict(zip(block.spec.axes, block.image.shape, strict=True))
+        cut = {axis for axis, length in block.spec.sizes.items() if self.result.sizes.get(axis) == length}
+        shape = [here[axis] if axis in cut else length for axis, length in self.result.sizes.items()]
+        return np.zeros(shape, self.result.dtype)
