@@ -1,9 +1,10 @@
 """What ``model.yaml`` says: everything needed to apply a trained network."""
 
+from collections import Counter
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Config
 from napari_tessera.config.files import FileConfig
@@ -13,6 +14,14 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Mod
 
 HEADER_FILE = "model.yaml"
 
+LARGEST_CLASS = 2**64 - 1
+"""Largest number of a class: what labels of 64 bits hold."""
+
+MOST_CLASSES = 10_000
+
+MOST_CHANNELS = 10_000
+"""More channels than any microscope has: a header that asks for them is damaged."""
+
 
 class ClassSpec(Config):
     """One output channel of a network.
@@ -20,7 +29,7 @@ class ClassSpec(Config):
     `id` is what predictions write: the number that was painted, with background written as 0 in every mode.
     """
 
-    id: int = Field(ge=0)
+    id: int = Field(ge=0, le=LARGEST_CLASS)
     name: str
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
 
@@ -36,16 +45,27 @@ class ModelSpec(FileConfig):
     network: NetworkConfig
     input_axes: str
     channel_names: tuple[str, ...]
-    channels: int = Field(ge=1)
+    channels: int = Field(ge=1, le=MOST_CHANNELS)
     pixel_size: dict[str, float]
     units: dict[str, str | None]
     intensity: IntensityConfig
-    classes: tuple[ClassSpec, ...] = Field(min_length=2)
+    classes: tuple[ClassSpec, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     training: TrainingConfig
     metrics: dict[str, float]
     finished: bool
     """False if the training was cancelled or cut off; the best weights until then are there all the same."""
     weights_sha256: str
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        """Refuse classes that a prediction could not tell apart, or whose background is not what others take for it."""
+        numbers = [entry.id for entry in self.classes]
+        twice = sorted(number for number, times in Counter(numbers).items() if times > 1)
+        if twice:
+            raise ValueError(f"Two classes have the number {twice[0]}: give each its own.")
+        if 0 in numbers[1:]:
+            raise ValueError("Class 0 is the background and stands first: change the order of the classes.")
+        return self
 
 
 def load_model_spec(folder: Path) -> ModelSpec:
