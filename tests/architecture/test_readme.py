@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from napari_tessera.cli.main import COMMANDS, cli
+from napari_tessera.cli.commands import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ OUTERMOST = {
     "napari_plugin/filtering/live_preview.py",
     "napari_plugin/jobs/runner.py",
     "napari_plugin/journal/writing.py",
-    "cli/main.py",
+    "cli/commands.py",
 }
 """Where a thread, a process or a command ends: whatever went wrong there must still reach the person."""
 
@@ -55,12 +55,12 @@ def test_long_things_are_noticed():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_shortcuts(path):
-    """No print outside the command line, no bare or catch-all except, no unsafe loader."""
+    """No print outside the command line, no bare or catch-all except, no unsafe loader, no unbounded one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     if "cli" not in path.parts:
         assert "print" not in calls
-    assert not calls & {"yaml.load", "pickle.load", "pickle.loads", "eval", "exec", "os.system"}
+    assert not calls & {"yaml.load", "yaml.safe_load", "pickle.load", "pickle.loads", "eval", "exec", "os.system"}
     if path.relative_to(SOURCE).as_posix() not in OUTERMOST:
         assert not [handler.lineno for handler in ast.walk(tree) if swallows_everything(handler)]
 

@@ -6,7 +6,7 @@ import pytest
 
 import napari_tessera
 from napari_tessera.cli import info
-from napari_tessera.cli.main import COMMANDS, DEBUG, cli
+from napari_tessera.cli.commands import COMMANDS, DEBUG, cli
 
 HEAVY = {"torch", "napari", "qtpy", "PyQt6", "zarr", "skimage", "scipy", "dask"}
 

@@ -1,11 +1,16 @@
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
 
-from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
+from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutOfMemoryError, StorageError
+from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.pipeline.positions import read_array
 
 GRAY = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
 
@@ -176,3 +181,69 @@ def test_a_level_that_is_not_there_is_refused(tmp_path: Path, level: int) -> Non
 def test_rows_of_different_lengths_are_no_image() -> None:
     with pytest.raises(InvalidInputError, match="not equally long"):
         open_image([[1, 2], [3]])
+
+
+def _png_head(width: int, height: int, bits: int, color: int) -> bytes:
+    """The first chunk of a PNG of that size, and a little of what may follow."""
+    head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
+    chunk = b"IHDR" + head
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(head)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + b"0" * 90
+    )
+
+
+@pytest.mark.parametrize(("bits", "color"), [(8, 0), (1, 3), (16, 6)])
+def test_a_png_that_says_more_than_it_can_hold_is_refused_before_memory_is_taken(
+    tmp_path: Path, bits: int, color: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(_png_head(200_000, 150_000, bits, color))
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(StorageError, match=r"200000 × 150000 pixels.*cannot hold: it is damaged"):
+        open_image(path)
+
+
+def test_a_png_that_compresses_as_far_as_can_be_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "black.png"
+    path.write_bytes(imagecodecs.png_encode(np.zeros((3000, 3000), np.uint8), level=9))
+    assert path.stat().st_size < 20_000
+    assert open_image(path).shape == (3000, 3000)
+
+
+def test_a_png_that_does_not_fit_into_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(imagecodecs.png_encode(np.zeros((1000, 1000), np.uint8)))
+    monkeypatch.setattr("napari_tessera.io.png.free_memory", lambda: 10**6)
+    with pytest.raises(OutOfMemoryError, match=r"large\.png has 1000 × 1000 pixels, which do not fit into memory"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("content", [{"masks": GRAY}, [1, "a"], np.array([(1, None)], [("a", "i4"), ("b", "O")])])
+def test_objects_of_a_program_are_no_damage(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "cells_seg.npy"
+    np.save(path, np.asarray(content, getattr(content, "dtype", object)), allow_pickle=True)
+    for read in (open_image, read_array):
+        with pytest.raises(InvalidInputError, match=r"cells_seg\.npy holds objects.*save the image or the masks"):
+            read(path)
+
+
+def test_the_home_of_nobody_is_a_folder_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingInputError, match=r"no file or folder ~no-such-user-here/image\.npy"):
+        open_image("~no-such-user-here/image.npy")
+    Path("~no-such-user-here").mkdir()
+    np.save("~no-such-user-here/image.npy", GRAY)
+    assert np.array_equal(_pixels(Path("~no-such-user-here/image.npy")), GRAY)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".ome.zarr"])
+def test_an_image_whose_name_is_no_text_is_written(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / os.fsdecode(b"n\xff\xfe\x07.npy")
+    np.save(source, GRAY)
+    image = open_image(source)
+    assert image.name == "n???"
+    sink = create_image(tmp_path / f"out{suffix}", image.spec)
+    sink.write(image.spec.full_region, GRAY)
+    sink.finish()
+    assert np.array_equal(_pixels(tmp_path / f"out{suffix}"), GRAY)

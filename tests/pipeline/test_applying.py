@@ -30,6 +30,7 @@ from napari_tessera.core.errors import (
 from napari_tessera.core.image import ImageSource, ImageSpec, Region
 from napari_tessera.core.jobs import CancelToken, JobEvent, Progress, Result, Warning, drain
 from napari_tessera.io.arrays import ArraySource, MemorySink
+from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Connected, Fitted, Global, Input, Local, Operation, Survey
 from napari_tessera.operations.reductions.statistics import moments, value_range
@@ -39,7 +40,6 @@ from napari_tessera.pipeline.applying import ApplyOptions, apply_into
 from napari_tessera.pipeline.chunk_cache import CachedSource
 from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.frames import check_finite
-from napari_tessera.pipeline.memory import describe_bytes, free_memory
 from napari_tessera.pipeline.parallel import Work
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, parse_request

@@ -12,6 +12,18 @@ NOTICE = "\nCancelling… (press Ctrl+C again to end at once)\n".encode()
 
 
 @contextmanager
+def raise_on_interrupt() -> Iterator[None]:
+    """Let both signals raise KeyboardInterrupt, as is usual in Python: for what waits for another process."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def cancel_on_interrupt() -> Iterator[CancelToken]:
     """Yield a token that the first interrupt (or request to terminate) sets; the next interrupt ends the process."""
     token = CancelToken()

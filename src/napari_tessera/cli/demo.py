@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from napari_tessera.cli import checks
-from napari_tessera.cli.cancelling import cancel_on_interrupt
+from napari_tessera.cli.cancelling import cancel_on_interrupt, raise_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.core.jobs import drain
 from napari_tessera.pipeline.out_folders import check_folder
@@ -43,7 +43,8 @@ def command(out: Path, no_gui: bool, sample: str | None, close: bool, as_json: b
     if not obstacle:
         # A process of its own: the command line stays free of Qt, and napari gets its main thread.
         options = ["--out", str(out), *(["--sample", sample] if sample else []), *(["--close"] if close else [])]
-        return subprocess.run([sys.executable, "-m", GUI_MODULE, *options], check=False).returncode
+        with raise_on_interrupt():
+            return subprocess.run([sys.executable, "-m", GUI_MODULE, *options], check=False).returncode
     if not no_gui:
         click.echo(f"Working without napari's window, as {obstacle}.", err=True)
 

@@ -1,103 +1,46 @@
-"""The command `napari-tessera`: which sub-commands there are, and how their endings become exit statuses."""
+"""Entry point of the command line, which imports next to nothing: whoever interrupts it meanwhile is heard.
+
+What is large (click, then numpy, pydantic and torch) is imported while the signals are in hand already, in
+`napari_tessera.cli.commands`.
+"""
 
 import os
+import signal
 import sys
-import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Sequence
+from types import FrameType
 
-import click
-
-from napari_tessera import __version__
-from napari_tessera.cli.output import emit_error
-from napari_tessera.core.errors import JobCancelledError
-
-DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
-
-DEBUG = "NAPARI_TESSERA_DEBUG"
-"""Environment variable: with any value, a failure is told with the place in the program where it happened."""
+CANCELLED = 130
+_NOTICE = b"napari-tessera: error: Cancelled.\n"
+_AS_JSON = b'{"error": "Cancelled."}\n'
 
 
-@dataclass(frozen=True)
-class LazyCommand:
-    """Where a sub-command lives, and its line in the list of commands."""
+def main() -> None:
+    """Run the command line on the arguments of the process, and end it with the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end_at_once)
+    from napari_tessera.cli.streams import guarded_streams
 
-    home: str
-    help: str
-
-
-COMMANDS: Mapping[str, LazyCommand] = {
-    "demo": LazyCommand(
-        "napari_tessera.cli.demo",
-        "Do the main job on the sample data: synthetic nuclei with truth, and a real, stained section.",
-    ),
-    "info": LazyCommand("napari_tessera.cli.info", "Show axes, shape, dtype, scale, levels and chunks of an image."),
-    "apply": LazyCommand(
-        "napari_tessera.cli.apply", "Apply one operation to an image of any size, `apply --list` names them."
-    ),
-    "run": LazyCommand("napari_tessera.cli.run", "Run a recipe on an image, or on all images of a folder."),
-    "train": LazyCommand("napari_tessera.cli.train", "Train a model on images and their annotation."),
-    "predict": LazyCommand("napari_tessera.cli.predict", "Apply a model to an image of any size, tile by tile."),
-    "evaluate": LazyCommand("napari_tessera.cli.evaluate", "Compare a prediction with the truth."),
-    "doctor": LazyCommand("napari_tessera.cli.doctor", "Show versions, GPU, Qt, OpenGL and memory, and what to fix."),
-}
-
-
-class LazyGroup(click.Group):
-    """A group that imports the module of a sub-command only when that command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        """Return the names in the order of the journey."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import and return a command, or None if there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(COMMANDS[cmd_name].home).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="napari-tessera")
-def cli() -> None:
-    """Interactive microscopy segmentation: scribble, train a U-Net, predict exactly in tiles.
-
-    Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled.
-    """
+    with guarded_streams() as lost:
+        status = run(sys.argv[1:])
+    sys.exit(lost(status))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line on `arguments` and return the exit status."""
-    as_json = "--json" in arguments
+    from napari_tessera.cli.commands import run as run_commands
+
+    return run_commands(arguments)
+
+
+def end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """End the process, as nothing has been begun that would have to be tidied up.
+
+    No exception: raised in the middle of an import it may come out as anything, or not at all.
+    """
     try:
-        outcome = cli.main(args=list(arguments), prog_name="napari-tessera", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        if as_json:
-            emit_error(error.format_message(), as_json=True, say=False)
-        return error.exit_code
-    except (JobCancelledError, click.Abort, KeyboardInterrupt) as error:
-        emit_error(str(error) or "Cancelled.", as_json=as_json)
-        return CANCELLED
-    except Exception as error:  # noqa: BLE001  the outermost boundary: whatever goes wrong is said in one line
-        if os.environ.get(DEBUG):
-            traceback.print_exception(error)
-        # imported here because --help needs no pydantic
-        from napari_tessera.pipeline.failures import describe_error
-
-        message = describe_error(error, report=f"what {DEBUG}=1 makes the command show")
-        emit_error(message, as_json=as_json)
-        return FAILED
-    return outcome if isinstance(outcome, int) else DONE
-
-
-def main() -> None:
-    """Entry point of the installed command."""
-    sys.exit(run(sys.argv[1:]))
+        os.write(2, _NOTICE)
+        if "--json" in sys.argv:
+            os.write(1, _AS_JSON)
+    finally:
+        os._exit(CANCELLED)

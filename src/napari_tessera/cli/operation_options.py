@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
-import yaml
 
+from napari_tessera.config.yaml_text import YamlError, parse_yaml
 from napari_tessera.operations.describe import KINDS, OperationDescription, ParameterDescription, ParameterKind
 
 RESERVED = frozenset({"input", "axes", "pixel-size", "pixel-unit", "tile", "threads", "overwrite", "json", "help"})
@@ -170,8 +170,8 @@ def _structure(text: str, items: ParameterKind) -> Any:
     """Read ``1,2,3``, rows as ``0,1;1,0``, or YAML (and so JSON) where there are brackets."""
     if set(text) & set("[{"):
         try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
+            return parse_yaml(text)
+        except YamlError:
             raise click.BadParameter(f"{text!r} cannot be read: check the brackets.") from None
     if ";" in text:
         return [_structure(row, items) for row in text.split(";") if row.strip()]
@@ -179,5 +179,8 @@ def _structure(text: str, items: ParameterKind) -> Any:
     if items != "other":
         kind: ParameterKind = "number" if items == "list" else items
         return [_scalar(kind, (), entry) if kind != "choice" else entry.strip() for entry in entries]
-    values = [yaml.safe_load(entry) for entry in entries]
+    try:
+        values = [parse_yaml(entry) for entry in entries]
+    except YamlError:
+        raise click.BadParameter(f"{text!r} cannot be read: quote what is no number.") from None
     return values if "," in text else values[0] if values else text

@@ -23,16 +23,21 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def emit_result(value: Mapping[str, Any], lines: list[str], *, as_json: bool) -> None:
     """Write the outcome of a command to stdout: `value` as one JSON line, or `lines` for a person."""
-    click.echo(to_json(value) if as_json else "\n".join(lines))
+    _say(to_json(value) if as_json else "\n".join(lines))
 
 
 def emit_error(message: str, *, as_json: bool, say: bool = True) -> None:
     """Write the reason of a failure as one line to stderr, and with ``--json`` as an object to stdout."""
     line = " ".join(message.split())
     if say:
-        click.echo(f"napari-tessera: error: {line}", err=True)
+        _say(f"napari-tessera: error: {line}", sys.stderr)
     if as_json:
-        click.echo(to_json({"error": line}))
+        _say(to_json({"error": line}))
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    """Write a line to `stream` (stdout if None) as it is set now, which may be one that never fails."""
+    print(line, file=stream, flush=True)
 
 
 def to_json(value: Any) -> str:
@@ -57,7 +62,7 @@ def _plain(value: Any) -> Any:
 def event_listener(*, as_json: bool) -> Callable[[JobEvent], None]:
     """Return what shows the events of a job: JSON lines, or a progress bar."""
     if as_json:
-        return lambda event: click.echo(to_json(event_to_dict(event)), err=True)
+        return lambda event: _say(to_json(event_to_dict(event)), sys.stderr)
     return ProgressBar(sys.stderr)
 
 

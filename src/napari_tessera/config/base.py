@@ -5,10 +5,18 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from napari_tessera.config.wording import describe_problem, place, shown
+from napari_tessera.config.yaml_text import YamlError, parse_yaml
 from napari_tessera.core.errors import InvalidInputError
 
 
@@ -32,6 +40,15 @@ class Config(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             raise InvalidInputError(describe_validation_error(error)) from error
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _named_by_text(cls, fields: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Refuse keys that are no names: pydantic hands them on as keywords, which Python refuses otherwise."""
+        odd = [name for name in fields if not isinstance(name, str)] if isinstance(fields, Mapping) else []
+        if odd:
+            raise InvalidInputError(f"There is no setting {shown(str(odd[0]))}: check its spelling.")
+        return handler(fields)
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Self:
@@ -81,9 +98,9 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise InvalidInputError(f"{assignment!r} is not of the form name=value, for example max_seconds=90.")
         try:
-            overrides[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InvalidInputError(f"The value in {assignment!r} cannot be read: quote it.") from error
+            overrides[name.strip()] = parse_yaml(value)
+        except YamlError as error:
+            raise InvalidInputError(f"The value in {shown(assignment)} cannot be read: quote it.") from error
     return overrides
 
 

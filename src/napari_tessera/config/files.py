@@ -1,16 +1,16 @@
 """YAML files with a schema version: atomic writing, safe reading, migration of older ones."""
 
 import os
-import uuid
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import yaml
-
 from napari_tessera.config.base import Config
 from napari_tessera.config.migrations import migrate
+from napari_tessera.config.yaml_text import MOST_CHARACTERS, YamlError, dump_yaml, parse_yaml
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
+from napari_tessera.core.leftovers import Hidden
 
 
 class FileConfig(Config):
@@ -47,7 +47,7 @@ class FileConfig(Config):
         A file written `by_hand` may leave out ``kind`` and ``schema_version``: it is then of the newest schema.
         Raises as `load` does.
         """
-        fields = read_yaml(path)
+        fields = read_yaml(path, piped=by_hand)
         if by_hand:
             fields = {"kind": cls.kind, "schema_version": cls.current_version, **fields}
         if fields.pop("kind", None) != cls.kind:
@@ -68,11 +68,18 @@ class FileConfig(Config):
     def save(self, path: Path) -> None:
         """Write the settings to `path` in one step: a reader sees the old file or the new one, never half of it."""
         fields = {"kind": self.kind, **self.model_dump(mode="json")}
-        write_atomically(path, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True).encode())
+        write_atomically(path, dump_yaml(fields))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping with the safe loader.
+def read_yaml(path: Path, *, piped: bool = False) -> dict[str, Any]:
+    """Read a YAML mapping; one that takes long or much memory is refused, see `parse_yaml`.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    piped
+        Whether it may be a pipe, as a shell makes one of ``<(command)``; another one might be waited for, for ever.
 
     Raises
     ------
@@ -80,16 +87,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
         If the file is not there, cannot be read, or holds no mapping.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = parse_yaml(_read_text(path, piped=piped))
     except FileNotFoundError as error:
         raise MissingInputError(f"There is no file {path}: check the path.") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path} is not a readable YAML file: restore it or choose another.") from error
+    except (YamlError, UnicodeDecodeError) as error:
+        why = str(error) if isinstance(error, YamlError) else "it is not text"
+        raise InvalidInputError(f"{path} is not a readable YAML file ({why}): restore it or choose another.") from error
     if not isinstance(fields, Mapping):
         raise InvalidInputError(f"{path} holds no settings (name: value): restore it or choose another.")
     return dict(fields)
+
+
+def _read_text(path: Path, *, piped: bool) -> str:
+    """Return the text of a file, at most one byte more than is read as YAML."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or (piped and stat.S_ISFIFO(mode))):
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(None, "it is a folder", str(path))
+        raise YamlError("it is no ordinary file")
+    with path.open("rb") as file:
+        return file.read(MOST_CHARACTERS + 1).decode("utf-8-sig")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -101,17 +120,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         If the disk is full or the folder cannot be written; `path` is then as it was.
     """
     # Not the `tempfile` module: its files may be read by their owner only, and models are shared.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary = Hidden(path)
+        try:
+            with temporary.path.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.path.replace(path)
+        finally:
+            temporary.release()
     except OSError as error:
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
         raise StorageError(
             f"{path} cannot be written ({error.strerror}): free space or choose another folder."
         ) from error

@@ -1,8 +1,9 @@
 """What ``model.yaml`` says: everything needed to apply a trained network."""
 
 import math
+from collections import Counter
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +15,14 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Mod
 
 HEADER_FILE = "model.yaml"
 
+LARGEST_CLASS = 2**64 - 1
+"""Largest number of a class: what labels of 64 bits hold."""
+
+MOST_CLASSES = 10_000
+
+MOST_CHANNELS = 10_000
+"""More channels than any microscope has: a header that asks for them is damaged."""
+
 
 class ClassSpec(Config):
     """One output channel of a network.
@@ -21,7 +30,7 @@ class ClassSpec(Config):
     `id` is what predictions write: the number that was painted, with background written as 0 in every mode.
     """
 
-    id: int = Field(ge=0)
+    id: int = Field(ge=0, le=LARGEST_CLASS)
     name: str
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
 
@@ -53,11 +62,11 @@ class ModelSpec(FileConfig):
     network: NetworkConfig
     input_axes: str
     channel_names: tuple[str, ...]
-    channels: int = Field(ge=1)
+    channels: int = Field(ge=1, le=MOST_CHANNELS)
     pixel_size: dict[str, float]
     units: dict[str, str | None]
     intensity: IntensityConfig
-    classes: tuple[ClassSpec, ...] = Field(min_length=2)
+    classes: tuple[ClassSpec, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     score_offsets: tuple[float, ...] = ()
     """Per class what prediction adds to its score, for how common it is in the images; none if empty. They are kept out
     of the weights, so that going on with a training cannot apply them twice."""
@@ -70,11 +79,22 @@ class ModelSpec(FileConfig):
     weights_sha256: str
 
     @model_validator(mode="after")
-    def _one_offset_per_class(self) -> "ModelSpec":
+    def _one_offset_per_class(self) -> Self:
         if len(self.score_offsets) not in (0, len(self.classes)):
             raise ValueError(f"score_offsets holds {len(self.score_offsets)} numbers for {len(self.classes)} classes")
         if not all(map(math.isfinite, self.score_offsets)):
             raise ValueError("score_offsets holds a number that is not finite")
+        return self
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        """Refuse classes that a prediction could not tell apart, or whose background is not what others take for it."""
+        numbers = [entry.id for entry in self.classes]
+        twice = sorted(number for number, times in Counter(numbers).items() if times > 1)
+        if twice:
+            raise ValueError(f"Two classes have the number {twice[0]}: give each its own.")
+        if 0 in numbers[1:]:
+            raise ValueError("Class 0 is the background and stands first: change the order of the classes.")
         return self
 
 

@@ -1,6 +1,7 @@
 """What pydantic found wrong with a value, in plain words."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 _NEEDED: Mapping[str, str] = {
@@ -52,7 +53,7 @@ def describe_problem(kind: str, context: Mapping[str, Any], message: str) -> str
         return _describe_length(kind, context)
     if kind in _LIMITS:
         try:
-            return _LIMITS[kind].format(**context)
+            return _LIMITS[kind].format(**{name: _exact(value) for name, value in context.items()})
         except (KeyError, ValueError):  # a limit that is no number
             return message
     if kind == "string_pattern_mismatch":
@@ -60,6 +61,11 @@ def describe_problem(kind: str, context: Mapping[str, Any], message: str) -> str
     if kind.endswith(("_type", "_parsing", "_from_float", "_number", "_parsing_size")):
         return _NEEDED.get(kind.partition("_")[0], message)
     return message.removeprefix("Value error, ").rstrip(".")
+
+
+def _exact(value: Any) -> Any:
+    """Return a whole number as what is written with all its digits, however it is asked to be formatted."""
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _describe_length(kind: str, context: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What an image is: its specification, and the protocols through which it is read and written piece by piece."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
@@ -13,8 +14,16 @@ from napari_tessera.core.units import unit_name
 
 T = TypeVar("T")
 
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""Characters that UTF-8 or XML does not have: file names may hold them, the metadata of files may not."""
+
 Region = tuple[slice, ...]
 """One slice per dimension, with explicit non-negative ``start`` and ``stop`` and no step."""
+
+
+def writable_text(text: str) -> str:
+    """Return `text` with a question mark for each character that no file format holds."""
+    return _UNWRITABLE.sub("?", text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +46,7 @@ class ImageSpec:
     channel_names
         Names along axis ``c``; empty if there are none.
     name
-        What to call the image in front of a person.
+        What to call the image in front of a person; characters that UTF-8 or XML does not have become question marks.
     """
 
     axes: str
@@ -57,6 +66,8 @@ class ImageSpec:
         object.__setattr__(self, "scale", tuple(float(s) for s in self.scale) or (1.0,) * ndim)
         object.__setattr__(self, "translate", tuple(float(t) for t in self.translate) or (0.0,) * ndim)
         object.__setattr__(self, "units", tuple(unit_name(unit) for unit in self.units) or (None,) * ndim)
+        object.__setattr__(self, "name", writable_text(self.name))
+        object.__setattr__(self, "channel_names", tuple(writable_text(str(name)) for name in self.channel_names))
         for what in ("scale", "translate", "units"):
             if len(getattr(self, what)) != ndim:
                 raise InvalidInputError(f"{what} {getattr(self, what)} must have one entry per axis of {self.axes!r}.")

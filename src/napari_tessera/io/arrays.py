@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.errors import InvalidInputError, StorageError, TesseraError
+from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, StorageError, TesseraError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
 
 # What the readers of numpy, tifffile, imagecodecs and zarr raise when they meet bytes that make no sense.
@@ -216,7 +216,7 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises
     ------
-    StorageError
+    StorageError, OutOfMemoryError
         In place of the errors that the readers raise.
     """
     try:
@@ -225,6 +225,10 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except PermissionError as error:
         raise StorageError(f"{path} may not be read: ask for permission, or copy it to a folder of yours.") from error
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"There is not enough memory to read {path}: close other programs, or save it in smaller tiles or chunks."
+        ) from error
     except _DAMAGE as error:
         reason = " ".join(str(error).split()).rstrip(".")[:160] or type(error).__name__
         raise StorageError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSpec
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink
 from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.writing import check_free
@@ -24,8 +25,8 @@ def check_output(path: str | Path, overwrite: bool = False) -> None:
     OutputExistsError
         If `path` or its unfinished folder exists and `overwrite` is false.
     """
-    path = Path(path).expanduser()
-    inside_zarr = path.suffix == "" and any(is_zarr(folder) for folder in path.absolute().parents)
+    path = expand_home(path)
+    inside_zarr = any(is_zarr(folder) for folder in path.absolute().parents)
     check_free(path, overwrite)
     if path.suffix.lower() not in _SUFFIXES and not inside_zarr:
         raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")
@@ -75,7 +76,7 @@ def create_image(
     StorageError
         If the folder cannot be written.
     """
-    path = Path(path).expanduser()
+    path = expand_home(path)
     suffix = path.suffix.lower()
     check_output(path, overwrite)
     if suffix in (".tif", ".tiff"):

@@ -32,9 +32,9 @@ class FileSink(PathSink):
         self._temporary = temporary_file(path)
         try:
             with writing(path):
-                self._pixels = self._start(self._temporary)
+                self._pixels = self._start(self._temporary.path)
         except BaseException:
-            self._temporary.unlink(missing_ok=True)
+            self._temporary.release()
             raise
 
     def _start(self, temporary: Path) -> RegionFile:
@@ -54,14 +54,14 @@ class FileSink(PathSink):
         try:
             with writing(self.path):
                 self._pixels.close()
-            publish_file(self._temporary, self.path, self._overwrite)
+            publish_file(self._temporary.path, self.path, self._overwrite)
         finally:
-            self._temporary.unlink(missing_ok=True)
+            self._temporary.release()
 
     def abort(self) -> None:
         """Remove the temporary file."""
         self._pixels.close()
-        self._temporary.unlink(missing_ok=True)
+        self._temporary.release()
 
 
 class TiffSink(FileSink):
@@ -124,10 +124,10 @@ class PngSink(MemorySink):
         temporary = temporary_file(self.path)
         try:
             with writing(self.path):
-                temporary.write_bytes(imagecodecs.png_encode(self.array))
-            publish_file(temporary, self.path, self._overwrite)
+                temporary.path.write_bytes(imagecodecs.png_encode(self.array))
+            publish_file(temporary.path, self.path, self._overwrite)
         finally:
-            temporary.unlink(missing_ok=True)
+            temporary.release()
 
 
 def _note(spec: ImageSpec, metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.axes import guess_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError, MissingInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, ArraySource, RespecifiedSource, check_not_empty, checked_dtype
 from napari_tessera.io.npy import open_npy
 from napari_tessera.io.ome_zarr import open_zarr
@@ -122,7 +123,7 @@ def _as_array(values: ArrayLike) -> NDArray[Any]:
 
 
 def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
-    path = path.expanduser()
+    path = expand_home(path)
     if not path.exists():
         raise MissingInputError(f"There is no file or folder {path}: check the path.")
     if path.is_dir():

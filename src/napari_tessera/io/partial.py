@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
+from napari_tessera.core.leftovers import remove_leftovers
 from napari_tessera.io.ome_zarr import is_zarr
 
 _LOCK = ".writing"
@@ -65,6 +66,7 @@ class PartialFolder:
         self.path = partial_of(path)
         check_partial(path, overwrite)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
         self.path.mkdir(exist_ok=True)
         self._lock: IO[bytes] = (self.path / _LOCK).open("ab")
         try:

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSink, ImageSpec, Region
+from napari_tessera.core.leftovers import OLD, Hidden
 from napari_tessera.io.arrays import checked_pixels
 from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.partial import check_partial
+from napari_tessera.io.places import check_place, check_replaceable
 
 
 @contextmanager
@@ -51,8 +53,10 @@ def check_free(path: Path, overwrite: bool) -> None:
     OutputExistsError
         If `path` or its unfinished folder exists and `overwrite` is false.
     InvalidInputError
-        If `path` is a folder that is no zarr: it is never replaced.
+        If `path` is a folder that is no zarr, or a zarr of several images: neither is ever replaced; or if it lies
+        inside a zarr where no results go.
     """
+    check_place(path)
     _check_final(path, overwrite)
     check_partial(path, overwrite)
 
@@ -64,6 +68,7 @@ def _check_final(path: Path, overwrite: bool) -> None:
         raise InvalidInputError(f"{path} is a folder: name a file in it.")
     if not overwrite:
         raise OutputExistsError(f"{path} exists: choose another name, or replace it with --overwrite.")
+    check_replaceable(path)
 
 
 class PathSink(ImageSink):
@@ -108,13 +113,11 @@ class PathSink(ImageSink):
         """Store `pixels`, which fit."""
 
 
-def temporary_file(path: Path) -> Path:
-    """Create the folder of `path` and an empty, hidden file of a new name in it."""
+def temporary_file(path: Path) -> Hidden:
+    """Create the folder of `path` and an empty, hidden file in it; what killed runs have left there is removed."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-        temporary.open("xb").close()
-    return temporary
+        return Hidden(path)
 
 
 def publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
@@ -130,12 +133,12 @@ def publish_folder(partial: Path, path: Path, overwrite: bool) -> None:
     """Give the folder `partial` its final name; what stood there is removed only once the new one is in place."""
     with writing(path):
         _check_final(path, overwrite)
-        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{OLD}")
         if path.exists():
             path.rename(old)
         partial.rename(path)
         if old.is_dir():
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
         else:
             old.unlink(missing_ok=True)
 

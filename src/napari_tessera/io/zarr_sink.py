@@ -1,5 +1,7 @@
 """OME-Zarr outputs."""
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +21,7 @@ from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, regio
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
 from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.partial import PartialFolder
+from napari_tessera.io.places import labels_to_keep
 from napari_tessera.io.writing import PathSink, publish_folder, writing
 
 NgffVersion = Literal["0.4", "0.5"]
@@ -28,7 +31,7 @@ METADATA_KEY = "napari-tessera"
 
 
 class ZarrSink(PathSink):
-    """An OME-Zarr image that is called ``<name>.partial`` until `finish`.
+    """An OME-Zarr image that is called ``<name>.partial`` until `finish`; one that it replaces leaves it its labels.
 
     NGFF asks for the axis order ``tczyx``, and so they are stored; `write` takes them in the order of `spec`. Inside
     another OME-Zarr (``store.ome.zarr/labels/nuclei``) the image takes that store's version, and is listed among its
@@ -66,7 +69,9 @@ class ZarrSink(PathSink):
         super().__init__(path, spec, overwrite=overwrite)
         self.chunks = _checked_chunks(chunks, spec)
         self._axes = "".join(axis for axis in CANONICAL if axis in spec.axes)
-        self._version: NgffVersion = _version_inside(path) or version
+        self._kept_labels = labels_to_keep(path, spec)
+        # labels that stay are not converted, and one image has one version
+        self._version: NgffVersion = _version_inside(path, itself=self._kept_labels is not None) or version
         self._metadata = dict(metadata or {})
         stored = _reorder(spec, self._axes)
         self._levels = plan_levels(stored) if levels else (stored,)
@@ -158,6 +163,9 @@ class ZarrSink(PathSink):
         """Give the folder its final name, and list it if it is a label image inside another zarr."""
         for _ in self._steps:
             pass
+        if self._kept_labels is not None:
+            with writing(self.path):
+                _take_over(self._kept_labels, self.partial / self._kept_labels.name)
         self._folder.release()
         publish_folder(self.partial, self.path, self._overwrite)
         if self.path.parent.name == "labels" and is_zarr(self.path.parent.parent):
@@ -209,9 +217,21 @@ def _format_options(version: NgffVersion, spec: ImageSpec) -> dict[str, Any]:
     }
 
 
-def _version_inside(path: Path) -> NgffVersion | None:
-    """Return the NGFF version of the zarr that `path` lies in, or None if it lies in none."""
-    for folder in path.absolute().parents:
+def _take_over(labels: Path, target: Path) -> None:
+    """Put the labels of an image that is replaced into the new one, while they stay in the old one until it goes."""
+
+    def link(source: str, copy: str) -> None:
+        try:
+            os.link(source, copy)
+        except OSError:  # a disk that knows no second names
+            shutil.copy2(source, copy)
+
+    shutil.copytree(labels, target, copy_function=link)
+
+
+def _version_inside(path: Path, *, itself: bool = False) -> NgffVersion | None:
+    """Return the NGFF version of the zarr that `path` lies in (or is, with `itself`), or None if it lies in none."""
+    for folder in [*([path] if itself else []), *path.absolute().parents]:
         if (folder / "zarr.json").is_file():
             return "0.5"
         if (folder / ".zgroup").is_file():

@@ -70,7 +70,11 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
         raise ModelError(f"The checkpoint in {folder} is damaged: start the training anew.") from error
     if header.get("format") not in READABLE:
         raise ModelError(f"The checkpoint in {folder} is of another version: start the training anew.")
-    _check_context(json.loads(header["context"]), context)
+    try:
+        saved = json.loads(header["context"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ModelError(f"The checkpoint in {folder} is damaged: start the training anew.") from error
+    _check_context(saved, context)
     try:
         for part, module in _modules(state).items():
             for name, tensor in module.items():

@@ -13,6 +13,7 @@ from napari_tessera.config.model import HEADER_FILE, ModelSpec, load_model_spec
 from napari_tessera.core.errors import ModelError, StorageError
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.unet import UNet
+from napari_tessera.nn.weights import check_weights
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -60,9 +61,11 @@ def load_model(folder: Path) -> Model:
     damaged = f"The weights of the model {folder} are damaged: copy the whole folder again, or continue its training."
     if sha256(weights).hexdigest() != spec.weights_sha256:
         raise ModelError(damaged)
-    network = build_network(spec.network, channels=spec.channels, classes=len(spec.classes))
     try:
-        network.load_state_dict(load_tensors(weights))
-    except (RuntimeError, safetensors.SafetensorError) as error:
+        tensors = load_tensors(weights)
+        check_weights(tensors, spec, str(folder))
+        network = build_network(spec.network, channels=spec.channels, classes=len(spec.classes))
+        network.load_state_dict(tensors)
+    except (RuntimeError, KeyError, safetensors.SafetensorError) as error:
         raise ModelError(damaged) from error
     return Model(spec, network.eval())

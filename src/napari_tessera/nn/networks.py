@@ -36,6 +36,12 @@ def build_network(config: NetworkConfig, *, channels: int, classes: int, seed: i
         return UNet(config, channels, classes)
 
 
+def sketch_network(config: NetworkConfig, *, channels: int, classes: int) -> UNet:
+    """Return a network that has names and shapes but no weights: it takes no memory, however large it would be."""
+    with torch.device("meta"):
+        return UNet(config, channels, classes)
+
+
 def fold_network(network: UNet) -> UNet:
     """Return a copy for prediction, with every normalisation folded into the convolution before it."""
     folded = copy.deepcopy(network).eval()

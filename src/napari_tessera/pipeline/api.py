@@ -14,9 +14,11 @@ from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import CancelToken, JobEvent, drain
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.opening import open_image
+from napari_tessera.io.places import check_apart
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline import evaluation
 from napari_tessera.pipeline.applying import (
@@ -79,7 +81,7 @@ def train(
     TesseraError
         Each with one sentence that names the remedy.
     """
-    folder = Path(tempfile.mkdtemp(prefix="napari-tessera-")) / "model" if out is None else Path(out).expanduser()
+    folder = Path(tempfile.mkdtemp(prefix="napari-tessera-")) / "model" if out is None else expand_home(out)
     from napari_tessera.pipeline.training import train_pairs
 
     opened = [(open_image(image), open_image(labels)) for image, labels in pairs]
@@ -156,10 +158,11 @@ def predict(
     from napari_tessera.nn.model import Model, load_model
     from napari_tessera.pipeline import prediction
 
-    path = None if out is None else Path(out).expanduser()
+    path = None if out is None else expand_home(out)
     if path is not None:
+        check_apart(path, [image])
         check_output(path, overwrite)
-    loaded = model if isinstance(model, Model) else load_model(Path(model).expanduser())
+    loaded = model if isinstance(model, Model) else load_model(expand_home(model))
     memory: list[MemorySink] = []
 
     def keep(plan: "PredictionPlan") -> ImageSink:
@@ -247,8 +250,9 @@ def apply(
         Each with one sentence that names the remedy.
     """
     further = _checked(operation, inputs)
-    path = None if out is None else Path(out).expanduser()
+    path = None if out is None else expand_home(out)
     if path is not None:
+        check_apart(path, [image, *further.values()])
         check_result_path(operation, path, overwrite)
     given = {name: _open_input(operation, name, value) for name, value in further.items()}
     given[operation.inputs[0].name] = open_image(image)

@@ -10,8 +10,11 @@ from typing import Any
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutOfMemoryError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import check_output, create_image
+from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.io.opening import open_image
+from napari_tessera.io.places import check_apart
 from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.operations.base import Global, Mapped, Operation
@@ -22,7 +25,6 @@ from napari_tessera.pipeline.engine import Engine
 from napari_tessera.pipeline.frames import Frames, make_frames
 from napari_tessera.pipeline.inputs import OperationInput, doubts_about, gather_inputs
 from napari_tessera.pipeline.known_labels import check_not_labels
-from napari_tessera.pipeline.memory import describe_bytes, free_memory
 from napari_tessera.pipeline.parallel import Report, Work, in_background
 from napari_tessera.pipeline.positions import check_points_output, read_array, write_points
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
@@ -170,7 +172,8 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
         For an unknown operation, a parameter that is not allowed, or inputs that do not fit.
     """
     operation = build_operation(request.operation, request.parameters)
-    out = request.out.expanduser()
+    out = expand_home(request.out)
+    check_apart(out, request.inputs.values())
     check_result_path(operation, out, request.overwrite)
     inputs = {name: open_input(operation, name, value) for name, value in request.inputs.items()}
     options = ApplyOptions(tile=request.tile, threads=request.threads)

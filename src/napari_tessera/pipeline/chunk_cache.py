@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSource, ImageSpec, Region
 from napari_tessera.core.tiles import relative
-from napari_tessera.pipeline.memory import free_memory
+from napari_tessera.io.memory import free_memory
 
 LARGEST_CACHE = 256 * 2**20
 """Bytes of decoded chunks that are kept at most, of one input."""

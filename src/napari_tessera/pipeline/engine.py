@@ -14,12 +14,12 @@ from napari_tessera.core.errors import InvalidInputError, NoContrastError
 from napari_tessera.core.image import ImageSink
 from napari_tessera.core.jobs import Warning
 from napari_tessera.core.tiles import Tile, TileGrid
+from napari_tessera.io.memory import free_memory
 from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped, Operation
 from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.whole import check_finite_result, quiet, run_whole
 from napari_tessera.pipeline.frames import Frames, Position, crop
 from napari_tessera.pipeline.mapped import MappedTiles, plan_mapped
-from napari_tessera.pipeline.memory import free_memory
 from napari_tessera.pipeline.merging import TiledComponents
 from napari_tessera.pipeline.paged import FramePages
 from napari_tessera.pipeline.parallel import Counter, Report, Work, run_all

@@ -3,7 +3,6 @@
 import math
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +11,13 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.leftovers import STEPS, Hidden
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.memory import free_memory
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.writing import writing
-from napari_tessera.pipeline.memory import free_memory
 from napari_tessera.pipeline.sinks import ResultSink, finishing
 
 MEMORY_BYTES = 2**29
@@ -39,6 +39,7 @@ class Intermediates:
     def __init__(self, beside: Path | None) -> None:
         self._beside = beside
         self._folder: Path | None = None
+        self._hidden: Hidden | None = None
         self._kept: dict[str, ResultSink | Path] = {}
         self._specs: dict[str, ImageSpec] = {}
         self._budget = min(MEMORY_BYTES, (free_memory() or 4 * MEMORY_BYTES) // 4)
@@ -50,7 +51,9 @@ class Intermediates:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._kept.clear()
-        if self._folder is not None:
+        if self._hidden is not None:
+            self._hidden.release()
+        elif self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def sink(self, name: str, spec: ImageSpec) -> ImageSink:
@@ -81,10 +84,10 @@ class Intermediates:
             if self._beside is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="napari-tessera-"))
             else:
-                folder = self._beside.with_name(f".{self._beside.name}.{uuid.uuid4().hex[:8]}.steps")
-                with writing(folder):
-                    folder.mkdir(parents=True)
-                self._folder = folder
+                with writing(self._beside):
+                    self._beside.parent.mkdir(parents=True, exist_ok=True)
+                    self._hidden = Hidden(self._beside, STEPS, folder=True)
+                self._folder = self._hidden.path
         return self._folder
 
 

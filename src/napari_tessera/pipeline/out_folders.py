@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.paths import expand_home
 
 
 def check_folder(folder: Path) -> None:
@@ -13,8 +14,8 @@ def check_folder(folder: Path) -> None:
     InvalidInputError
         Naming the first folder of the path that is missing.
     """
-    parent = folder.expanduser().absolute().parent
-    if folder.expanduser().exists() or parent.exists():
+    parent = expand_home(folder).absolute().parent
+    if expand_home(folder).exists() or parent.exists():
         return
     missing = parent
     while not missing.parent.exists():

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import OutOfMemoryError
 from napari_tessera.core.image import ImageSpec, Region
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.operations.base import Block
 from napari_tessera.pipeline.frames import Frames, Position
-from napari_tessera.pipeline.memory import describe_bytes, free_memory
 
 
 @dataclass(frozen=True)

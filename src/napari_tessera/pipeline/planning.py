@@ -13,9 +13,10 @@ from napari_tessera.core.errors import ModelError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.tiles import Tile, TileGrid, round_up
 from napari_tessera.io.creating import check_output
+from napari_tessera.io.places import check_apart
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks import sketch_network
 from napari_tessera.nn.regions import grow, least_extents
 from napari_tessera.pipeline.requests import PredictRequest
 
@@ -119,12 +120,13 @@ def plan_request(request: PredictRequest) -> PredictionPlan:
     OutputExistsError, ModelError, MissingInputError, InvalidInputError
         As the job itself would.
     """
+    check_apart(request.out, [request.image])
     check_output(request.out, request.overwrite)
     spec = load_model_spec(request.model)
     image = request.image.open().spec
     check_image(spec, image)
     device = choose_device(request.config.device)
-    network = build_network(spec.network, channels=spec.channels, classes=len(spec.classes))
+    network = sketch_network(spec.network, channels=spec.channels, classes=len(spec.classes))
     needs = tile_needs(
         network,
         channels=spec.channels,

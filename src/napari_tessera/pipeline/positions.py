@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.errors import InvalidInputError, MissingInputError
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import reading
+from napari_tessera.io.npy import check_npy
 from napari_tessera.io.writing import publish_file, temporary_file, writing
 
 SUFFIXES = (".csv", ".npy")
@@ -40,13 +42,14 @@ def read_array(path: Path) -> NDArray[Any]:
     StorageError
         If it is damaged.
     """
-    path = path.expanduser()
+    path = expand_home(path)
     if not path.exists():
         raise MissingInputError(f"There is no file {path}: check the path.")
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidInputError(f"{path} does not hold points: use .csv (as napari saves points) or .npy.")
     with reading(path):
         if path.suffix.lower() == ".npy":
+            check_npy(path)
             return np.asarray(np.load(path, allow_pickle=False))
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
@@ -117,13 +120,13 @@ def write_points(path: Path, points: NDArray[np.float64], *, overwrite: bool) ->
     try:
         with writing(path):
             if path.suffix.lower() == ".npy":
-                with temporary.open("wb") as binary:
+                with temporary.path.open("wb") as binary:
                     np.save(binary, points, allow_pickle=False)
             else:
-                with temporary.open("w", newline="", encoding="utf-8") as text:
+                with temporary.path.open("w", newline="", encoding="utf-8") as text:
                     table = csv.writer(text, lineterminator="\n")
                     table.writerow(["index", *(f"axis-{axis}" for axis in range(points.shape[1]))])
                     table.writerows([index, *row] for index, row in enumerate(points.tolist()))
-        publish_file(temporary, path, overwrite)
+        publish_file(temporary.path, path, overwrite)
     finally:
-        temporary.unlink(missing_ok=True)
+        temporary.release()

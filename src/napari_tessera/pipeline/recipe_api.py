@@ -12,9 +12,11 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, JobEvent, drain
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
+from napari_tessera.io.places import check_apart
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipe_files import load_recipe
@@ -71,7 +73,10 @@ def run_recipe(
     if not isinstance(recipe, Recipe):
         recipe, arrays = load_recipe(Path(recipe))
     checked = check_recipe(recipe)
-    outputs = _Outputs(checked, _output_paths(checked, out, overwrite), overwrite)
+    paths = _output_paths(checked, out, overwrite)
+    for path in paths.values():
+        check_apart(path, [image, *(inputs or {}).values()])
+    outputs = _Outputs(checked, paths, overwrite)
     opened = open_image(image)
     further = {name: Path(value) if isinstance(value, str) else value for name, value in (inputs or {}).items()}
     given = {**({checked.image: opened} if checked.image else {}), **further}
@@ -124,7 +129,7 @@ def _output_paths(
         out = {names[0]: out}
     if set(out) != set(names):
         raise InvalidInputError(f"The outputs of the recipe are {', '.join(names)}: give a path for each of these.")
-    paths = {name: Path(out[name]).expanduser() for name in names}
+    paths = {name: expand_home(out[name]) for name in names}
     for name, path in paths.items():
         check_target(checked, name, path, overwrite)
     return paths

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from napari_tessera.config.files import write_atomically
 from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
+from napari_tessera.core.paths import expand_home
+from napari_tessera.io.places import check_place
 from napari_tessera.pipeline.identity import identify_array, npy_bytes, read_identified
 
 
@@ -38,11 +40,12 @@ def save_recipe(
     OutputExistsError
         If `path` exists and `overwrite` is false.
     InvalidInputError
-        If an array is missing, or is not the one that the recipe describes.
+        If an array is missing, or is not the one that the recipe describes; or if `path` lies inside a zarr.
     StorageError
         If the disk is full or the folder cannot be written.
     """
-    path = path.expanduser()
+    path = expand_home(path)
+    check_place(path)
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists: choose another name, or replace it with --overwrite.")
     for name, identity in recipe.arrays.items():
@@ -63,7 +66,7 @@ def load_recipe(path: Path) -> tuple[Recipe, dict[str, NDArray[Any]]]:
     MissingInputError, InvalidInputError, StorageError
         If the recipe or one of its arrays is missing, damaged, or not what was saved.
     """
-    path = path.expanduser()
+    path = expand_home(path)
     recipe = Recipe.load(path)
     folder = arrays_folder(path)
     used = recipe.used()

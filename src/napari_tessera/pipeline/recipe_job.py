@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, TesseraError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.places import check_apart
 from napari_tessera.io.writing import writing
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.failures import describe_error
@@ -127,7 +129,7 @@ def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]
     OutputExistsError
         If an output exists and may not be overwritten.
     """
-    recipe, source, out = checked.recipe, request.image.path.expanduser(), request.out.expanduser()
+    recipe, source, out = checked.recipe, expand_home(request.image.path), expand_home(request.out)
     in_folder = source.is_dir() and not is_zarr(source)
     images = list(images_in(source)) if in_folder else [source]
     several = len(recipe.outputs) > 1
@@ -147,11 +149,14 @@ def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]
             )
             for path in images
         ]
-    _check_targets(checked, targets, request.overwrite)
+    _check_targets(checked, targets, [*request.inputs.values(), request.recipe], request.overwrite)
     return targets
 
 
-def _check_targets(checked: CheckedRecipe, targets: list[Target], overwrite: bool) -> None:
+def _check_targets(
+    checked: CheckedRecipe, targets: list[Target], further: list[InputFile | Path], overwrite: bool
+) -> None:
+    images = {target.image.path.resolve(): target.image for target in targets}
     origin: dict[Path, Path] = {}
     for target in targets:
         for name, path in target.outputs.items():
@@ -160,6 +165,7 @@ def _check_targets(checked: CheckedRecipe, targets: list[Target], overwrite: boo
                 raise InvalidInputError(
                     f"{other.name} and {target.image.path.name} would both give {path.name}: rename one of them."
                 )
+            check_apart(path, [target.image, images.get(path.resolve(), target.image), *further])
             check_target(checked, name, path, overwrite)
     for folder in {path.parent for target in targets for path in target.outputs.values()}:
         check_folder(folder)

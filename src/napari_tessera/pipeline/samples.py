@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.places import check_place
 from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
 from napari_tessera.pipeline.nuclei import NucleiConfig, make_nuclei
 from napari_tessera.pipeline.strokes import draw_lines, draw_scribbles
@@ -172,6 +173,7 @@ def write_sample(sample: Sample, folder: Path, *, overwrite: bool = False) -> di
     }
     if sample.truth is not None:
         arrays["truth"] = (sample.truth, sample.scribbles_spec.with_dtype(sample.truth.dtype))
+    check_place(folder / f"{sample.name}_image.tif")
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for what, (array, spec) in arrays.items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_tessera.core.tiles import round_up
-from napari_tessera.pipeline.memory import free_memory
+from napari_tessera.io.memory import free_memory
 
 MOST_THREADS = 8
 

@@ -12,6 +12,7 @@ from napari_tessera.config.model import HEADER_FILE, HeldOut, ModelSpec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
+from napari_tessera.io.places import check_apart
 from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
 from napari_tessera.nn.networks import build_network
@@ -90,6 +91,7 @@ def train_pairs(
         For annotation that nothing can be learnt from, images that cannot be used, an output that exists, a full disk.
     """
     cancel = cancel or CancelToken()
+    check_apart(out, [source for pair in pairs for source in pair])
     check_model_folder(out, resume=resume, overwrite=overwrite)
     yield Progress(0, config.max_steps, "step", "Reading images and annotation")
     pairs = _cancellable(pairs, cancel)

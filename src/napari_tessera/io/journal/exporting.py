@@ -10,6 +10,7 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.journal.recovery import FoldedMeanwhileError, Recovered, recover
+from napari_tessera.io.places import check_apart
 
 _TRIES = 4
 
@@ -49,6 +50,8 @@ def export_labels(folder: Path, out: Path, *, overwrite: bool = False) -> Recove
 
 def _export(folder: Path, out: Path, *, overwrite: bool) -> Recovered:
     recovered = recover(folder)
+    if recovered.header.image_path is not None:
+        check_apart(out, [recovered.header.image_path])
     classes = [entry.model_dump(mode="json") for entry in recovered.header.classes]
     spec = labels_spec(recovered.header)
     chunks = tuple(min(length, edge) for length, edge in zip(spec.shape, recovered.chunks, strict=True))

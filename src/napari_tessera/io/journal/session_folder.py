@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerHeader, SessionSpec, now
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.moving import move_folder
@@ -156,7 +157,7 @@ class SessionFolder:
         StorageError
             If the disk is full or the folder cannot be written; the session is then where it was.
         """
-        target = target.expanduser().absolute()
+        target = expand_home(target).absolute()
         if any(not writer.closed for writer in self._writers):
             raise InvalidInputError(
                 f"The journals of {self.path} are being written: end them before moving the session."

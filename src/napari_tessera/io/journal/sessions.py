@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerSpec, SessionList, SessionSpec
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, TesseraError
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.segments import glance
 from napari_tessera.io.journal.session_folder import SESSIONS, THUMBNAIL_FILE, layer_folders
@@ -139,7 +140,7 @@ def _summarize_layer(folder: Path) -> LayerSummary:
 
 def remember_session(home: Path, path: Path) -> None:
     """List the session at `path`, which lies elsewhere, among those of `home`; sessions that are gone are left out."""
-    path = path.expanduser().absolute()
+    path = expand_home(path).absolute()
     known = [entry for entry in _elsewhere(home) if (entry / SESSION_FILE).is_file() and entry != path]
     if path.parent != home / SESSIONS:
         known.append(path)

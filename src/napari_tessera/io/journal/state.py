@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from napari_tessera.config.files import FileConfig
 from napari_tessera.config.session import LAYER_FILE, LayerHeader, LayerSpec
+from napari_tessera.config.yaml_text import dump_yaml
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.journal.chunks import ChunkStore
 from napari_tessera.io.journal.disk import Disk
@@ -145,4 +145,4 @@ def save_spec(config: FileConfig, path: Path, disk: Disk) -> None:
     """
     fields = {"kind": config.kind, **config.model_dump(mode="json")}
     with writing(path):
-        disk.write_file(path, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True).encode())
+        disk.write_file(path, dump_yaml(fields))

@@ -5,10 +5,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import yaml
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLineEdit, QSpinBox, QWidget
 
+from napari_tessera.config.yaml_text import YamlError, parse_yaml
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.describe import Bounds, ParameterDescription, value_text
 
@@ -260,8 +260,8 @@ def _read_rows(text: str) -> tuple[tuple[Any, ...], ...]:
 
 def _read_any(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except YamlError as error:
         raise InvalidInputError(f"{text!r} cannot be read: type it as on the command line.") from error
 
 

@@ -15,6 +15,7 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image
 from napari_tessera.napari_plugin.filtering.operation_inputs import axes_like
@@ -67,7 +68,7 @@ class Replay:
     _scratch: Path | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.path = self.path.expanduser()
+        self.path = expand_home(self.path)
         recipe = Recipe.load(self.path)
         self._checked = check_recipe(recipe)
         self._image = layer_image(self.layer, self.axes)

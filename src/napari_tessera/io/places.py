@@ -1,0 +1,223 @@
+"""Where results may go: never onto, around or into what they are made of, and never among the parts of an image.
+
+What is said here holds with ``--overwrite`` too, which replaces the result of an earlier run and no source.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_tessera.core.errors import InvalidInputError, TesseraError
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.paths import expand_home
+from napari_tessera.io.ngff import ngff_attributes
+from napari_tessera.io.ome_zarr import is_zarr, open_zarr
+
+LABELS = "labels"
+"""Group inside an image that holds its label images, which are results too."""
+
+_FILES = (".tif", ".tiff", ".npy", ".png", ".csv", ".yaml", ".yml")
+_MOST_NAMED = 5
+_FEW = 100
+
+_Kind = Literal["array", "image", "collection", "other"]
+
+
+def check_place(out: Path) -> None:
+    """Refuse an output that lies inside a zarr, but for ``image.ome.zarr/labels/NAME`` and a group of images.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the zarr, and the place for results in it.
+    """
+    real = _real(out)
+    around = [folder for folder in real.parents if is_zarr(folder)]
+    if not around:
+        return
+    kinds = [_kind(folder) for folder in around]
+    if "array" not in kinds and real.suffix.lower() not in _FILES:
+        image = real.parent.parent
+        if real.parent.name == LABELS and image in around and kinds[around.index(image)] == "image":
+            return
+        if real.parent == around[0] and set(kinds) == {"collection"}:
+            return
+    images = [folder for folder, kind in zip(around, kinds, strict=True) if kind == "image"]
+    remedy = f"results go to {images[0]}/{LABELS}/NAME, or to a place outside it" if images else "name a place outside"
+    raise InvalidInputError(f"{out} lies inside the zarr {around[-1]}, among its parts: {remedy}.")
+
+
+def check_apart(out: Path, inputs: Iterable[object]) -> None:
+    """Refuse an output that is one of the inputs, holds one, or lies inside one; and as `check_place` does.
+
+    Parameters
+    ----------
+    out
+        Where the result is meant to go.
+    inputs
+        Paths, requests with a ``path``, images and arrays; those that lie in no file pass.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the input.
+    """
+    check_place(out)
+    real = _real(out)
+    own = (real, real.with_name(f"{real.name}.partial"))
+    for path in {path for value in inputs for path in origins(value)}:
+        source = _real(path)
+        if source in own or _same(source, real):
+            raise InvalidInputError(f"{out} is what this is made of, and is never replaced: choose another name.")
+        if any(place in source.parents for place in own):
+            raise InvalidInputError(
+                f"{out} holds {path}, which this is made of, and is never replaced: choose another name."
+            )
+        if source in real.parents and is_zarr(source) and real.parent != source / LABELS:
+            raise InvalidInputError(
+                f"{out} lies inside {path}, which this is made of: choose a place outside it, or {path}/{LABELS}/NAME."
+            )
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a zarr that holds more than one image with its labels.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming what would be lost.
+    """
+    if not is_zarr(path) or _kind(path) == "array":
+        return
+    attributes = _attributes(path)
+    levels = {
+        str(dataset.get("path", "")).partition("/")[0]
+        for multiscale in _mappings(attributes.get("multiscales"))
+        for dataset in _mappings(multiscale.get("datasets"))
+    }
+    more = [name for name in _members(path) if name not in {*levels, LABELS}]
+    if more:
+        raise InvalidInputError(
+            f"{path} holds more than one image ({_listed(more)}), and is never replaced as a whole: choose another "
+            "name, or remove it yourself."
+        )
+
+
+def labels_to_keep(path: Path, spec: ImageSpec) -> Path | None:
+    """Return the group of labels that a new image in place of `path` takes over; None if there are none.
+
+    Raises
+    ------
+    InvalidInputError
+        If they do not fit an image of `spec`; they are named.
+    """
+    folder = path / LABELS
+    names = _members(folder) if path.is_dir() and _kind(path) == "image" and folder.is_dir() else []
+    if not names:
+        return None
+    if not all(_fits(folder / name, spec) for name in names):
+        raise InvalidInputError(
+            f"{path} holds labels ({_listed(names)}) that would be lost, as the new image has another size: choose "
+            "another name, or move them elsewhere."
+        )
+    return folder
+
+
+def origins(value: object) -> Iterator[Path]:
+    """Yield the files and folders that the pixels of `value` lie in, as far as that can be known."""
+    if isinstance(value, str | Path):
+        yield expand_home(value)
+        return
+    if isinstance(value, np.ndarray):
+        yield from _mapped(value)
+        return
+    store = getattr(value, "store_path", None)  # of a zarr array
+    root = getattr(getattr(store, "store", None), "root", None)
+    if root is not None:
+        yield Path(root) / store.path  # type: ignore[union-attr]
+    yield from _behind(getattr(value, "dask", None))
+    path = getattr(value, "path", None)
+    if isinstance(path, Path):
+        yield expand_home(path)
+    if isinstance(value, ImageSource):
+        for name in ("source", "_source", "array"):  # what an image is a view of
+            inner = getattr(value, name, None)
+            if inner is not None:
+                yield from origins(inner)
+
+
+def _behind(graph: Any) -> Iterator[Path]:
+    """Yield what a graph of dask begins with; layers of many entries are those of its chunks."""
+    for layer in graph.layers.values() if graph is not None else ():
+        for part in dict(layer).values() if len(layer) <= _FEW else ():
+            if isinstance(part, np.ndarray) or hasattr(part, "store_path"):
+                yield from origins(part)
+
+
+def _mapped(array: Any) -> Iterator[Path]:
+    while array is not None:
+        if isinstance(array, np.memmap) and array.filename is not None:
+            yield Path(array.filename)
+            return
+        array = getattr(array, "base", None)
+
+
+def _real(path: Path) -> Path:
+    return expand_home(path).resolve()
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names lead to one file, on a disk that does not tell capitals apart."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _kind(folder: Path) -> _Kind:
+    """Return what a zarr is: an array, an image of several levels, a plain group, or what else NGFF knows."""
+    if (folder / ".zarray").is_file() or _read(folder / "zarr.json").get("node_type") == "array":
+        return "array"
+    attributes = _attributes(folder)
+    if "multiscales" in attributes:
+        return "image"
+    known = ("labels", "plate", "well", "bioformats2raw.layout", "image-label")
+    return "other" if any(name in attributes for name in known) else "collection"
+
+
+def _attributes(folder: Path) -> Mapping[str, Any]:
+    attributes = _read(folder / "zarr.json").get("attributes") or _read(folder / ".zattrs")
+    return ngff_attributes(attributes) if isinstance(attributes, Mapping) else {}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, Mapping) else {}
+
+
+def _mappings(values: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(values, list):
+        yield from (value for value in values if isinstance(value, Mapping))
+
+
+def _members(folder: Path) -> list[str]:
+    return sorted(inner.name for inner in folder.iterdir() if is_zarr(inner))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
+
+
+def _fits(labels: Path, spec: ImageSpec) -> bool:
+    try:
+        sizes = open_zarr(labels)[0].spec.sizes
+    except TesseraError:
+        return False
+    return all(spec.sizes.get(axis) == length for axis, length in sizes.items() if axis != "c")
