@@ -29,7 +29,7 @@ class LazyCommand:
 COMMANDS: Mapping[str, LazyCommand] = {
     "demo": LazyCommand(
         "napari_tessera.cli.demo",
-        "Do the main job on the sample data: synthetic nuclei with truth, and a real, stained section.",
+        "Do the main job on the sample data: synthetic nuclei and membranes with truth, and a real, stained section.",
     ),
     "info": LazyCommand("napari_tessera.cli.info", "Show axes, shape, dtype, scale, levels and chunks of an image."),
     "apply": LazyCommand(

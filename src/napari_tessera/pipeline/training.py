@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tessera import __version__
-from napari_tessera.config.model import HEADER_FILE, HeldOut, ModelSpec
+from napari_tessera.config.model import HEADER_FILE, ClassSpec, HeldOut, ModelSpec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
@@ -99,29 +99,37 @@ def train_pairs(
     classes = describe_classes(dataset.numbers, config)
     context = _context(dataset, config)
     state = _begin(dataset, config, out if resume else None, context)
-    split, warnings = split_dataset(dataset, config)
-    if state.learnt_all:  # nothing of it is unseen any more
-        split = Split(dataset.samples, ())
+    split, warnings = _split(dataset, state, config)
     held_out = describe_held_out(split.validation, classes, config.annotation)
-    telling = held_out is not None and not held_out.doubt
-    for text in (*dataset.warnings, *warnings, *_about_patience(config, telling=telling)):
+    task = _task(dataset, split, classes, held_out, config)
+    for text in (*dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
         yield Warning(text)
     remove_previews(out / PREVIEWS)
-    header = _describe_model(pairs, dataset, config, classes, out.name)
-    save = _Saver(out, header, context, held_out)
+    save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
     preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / PREVIEWS, cancel.raise_if_cancelled)
-    task = Task(
+    with _explained_memory():
+        for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
+            yield save.explain(event)
+    yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.doubt, "steps": state.step})
+
+
+def _split(dataset: Dataset, state: TrainingState, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:
+    """Hold out what the settings ask for, unless an earlier run has learnt it: nothing of it is unseen any more."""
+    return (Split(dataset.samples, ()), ()) if state.learnt_all else split_dataset(dataset, config)
+
+
+def _task(
+    dataset: Dataset, split: Split, classes: Sequence[ClassSpec], held_out: HeldOut | None, config: TrainingConfig
+) -> Task:
+    """Return what is learnt, judged and surveyed."""
+    return Task(
         split,
         len(classes),
         background=classes[0].id == 0,
         everything=dataset.samples if held_out and config.final_run else (),
         survey=dataset.survey,
-        telling=telling,
+        telling=held_out is not None and not held_out.doubt,
     )
-    with _explained_memory():
-        for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
-            yield save.explain(event)
-    yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.doubt, "steps": state.step})
 
 
 def _about_patience(config: TrainingConfig, *, telling: bool) -> tuple[str, ...]:
