@@ -4,6 +4,7 @@ Every hand gives ``uint8 (y, x)``: 0 unlabelled, 1 background, 2 foreground.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ BEND = 0.06
 
 TRIES = 4
 """Directions that a person considers before painting the curve that goes on longest."""
+
+MOST_CURVES = 2000
+"""A hand gives up where so many curves find no room."""
 
 _PEN = np.ones((3, 3), bool)
 
@@ -61,9 +65,10 @@ def human_hand(objects: Objects, rng: np.random.Generator) -> Scribbles:
     scribbles = np.zeros(objects.shape, np.uint8)
     for value in (2, 1):
         budget, painted = _budget(objects, value), 0
-        for stroke in _curves(objects, value, rng):
-            scribbles[stroke] = value
-            painted += int(stroke.sum())
+        for stroke in islice(_curves(objects, value, rng), MOST_CURVES):
+            pixels = np.flatnonzero(stroke & (scribbles == 0))[: budget - painted]
+            scribbles.flat[pixels] = value
+            painted += len(pixels)
             if painted >= budget:
                 break
     return scribbles

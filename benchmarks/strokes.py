@@ -14,7 +14,7 @@ given by ``--set``. ``--quick`` takes some ten minutes.
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -132,16 +132,26 @@ def cells(options: argparse.Namespace) -> Iterator[Cell]:
 def compute(options: argparse.Namespace, folder: Path, wanted: Sequence[Cell]) -> None:
     """Compute the cells that are not kept yet, and keep each as soon as it is there."""
     folder.mkdir(parents=True, exist_ok=True)
+    check_settings(folder, sorted(options.settings))
     missing = [cell for cell in wanted if not (folder / cell.file).exists()]
     settings = parse_assignments(tuple(options.settings))
     with ProcessPoolExecutor(options.jobs) as pool:
-        tasks = [(cell, pool.submit(run_cell, options.data, cell, settings, options.threads)) for cell in missing]
-        for done, (cell, task) in enumerate(tasks, 1):
-            outcome = task.result()
+        tasks = {pool.submit(run_cell, options.data, cell, settings, options.threads): cell for cell in missing}
+        for done, task in enumerate(as_completed(tasks), 1):
+            cell, outcome = tasks[task], task.result()
             partial = folder / f"{cell.file}.partial"
             partial.write_text(json.dumps(asdict(outcome)))
             partial.rename(folder / cell.file)
             print(f"{done}/{len(tasks)} {cell.file}: Dice {np.mean(outcome.dice):.3f}", flush=True)
+
+
+def check_settings(folder: Path, settings: list[str]) -> None:
+    """Refuse to mix cells of other settings under one label."""
+    path = folder / "settings.json"
+    if not path.exists():
+        path.write_text(json.dumps(settings))
+    if json.loads(path.read_text()) != settings:
+        raise SystemExit(f"The label {folder.name!r} has the settings {path.read_text()}: choose another --label.")
 
 
 def read(folder: Path, cell: Cell) -> Outcome | None:

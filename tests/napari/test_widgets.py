@@ -401,9 +401,9 @@ def test_metrics_show(train):
     train.panel.show_metric(Metric(50, "loss", 0.3))
     assert train.panel.figure.text() == ""
     train.panel.show_metric(Metric(50, "validation Dice", 0.9123))
-    train.panel.show_metric(Metric(50, "validation minority Dice", 0.8))
+    train.panel.show_metric(Metric(50, "validation weakest Dice", 0.8))
     train.panel.show_metric(Metric(50, "validation error", 0.0214))
-    assert train.panel.figure.text() == "Validation: Dice 0.912, rarest class 0.800, error 2.1 %"
+    assert train.panel.figure.text() == "Validation: Dice 0.912, weakest class 0.800, error 2.1 %"
     train.panel.show_progress(Progress(50, 100))
     assert not train.panel.status.isVisibleTo(train)  # the figure stands in one place only
     assert train.panel.figure.isVisibleTo(train)

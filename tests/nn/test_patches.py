@@ -81,6 +81,28 @@ def test_neutral_augmentation_changes_nothing() -> None:
     assert torch.allclose(augment_intensity(images.clone(), PLAIN, np.random.default_rng(0)), images, atol=1e-6)
 
 
+def test_noise_is_added_to_about_half_of_the_patches() -> None:
+    images = torch.zeros(200, 1, 16, 16)
+    noise = PLAIN.model_copy(update={"noise": 0.2})
+    spread = augment_intensity(images, noise, np.random.default_rng(0)).std((1, 2, 3))
+    assert 70 <= (spread > 0).sum() <= 130
+    assert 0.15 < spread.max() < 0.25
+
+
+def test_plain_patches_show_each_class_as_often_and_never_change() -> None:
+    rare = np.full((60, 60), IGNORED, np.uint8)
+    rare[30, 30] = 2
+    common = np.full((60, 60), IGNORED, np.uint8)
+    common[:, :20], common[:, 40:] = 0, 1
+    image = np.random.default_rng(0).random((1, 60, 60), dtype=np.float32)
+    samples = [Sample(image, common)] * 9 + [Sample(image, rare)]
+    images, targets = PatchSampler(samples, 3, 16, AugmentationConfig()).plain(12)
+    assert len(images) == 12
+    assert [(targets == index).flatten(1).any(1).sum() >= 4 for index in range(3)] == [True] * 3
+    assert set(images.unique().tolist()) <= set(np.unique(image).tolist())
+    assert torch.equal(images, PatchSampler(samples, 3, 16, AugmentationConfig()).plain(12)[0])
+
+
 def test_each_patch_is_changed_in_its_own_way() -> None:
     images = torch.rand(1, 1, 24, 24).repeat(6, 1, 1, 1)
     changed = augment_intensity(images, AugmentationConfig(), np.random.default_rng(0))

@@ -48,7 +48,7 @@ SPLIT = Split((bright_squares(0), bright_squares(1)), (bright_squares(2),))
 
 
 def scored(quality: float) -> Score:
-    return Score(loss=1.0, dice=quality, minority_dice=quality, error=1 - quality, quality=quality)
+    return Score(loss=1.0, dice=quality, weakest_dice=quality, error=1 - quality, quality=quality)
 
 
 def fresh(config: TrainingConfig = CONFIG) -> TrainingState:

@@ -9,12 +9,14 @@ import torch
 import napari_tessera as nt
 from napari_tessera.config.network import UNetConfig
 from napari_tessera.config.training import AugmentationConfig, TrainingConfig
-from napari_tessera.core.jobs import Metric, Preview, Warning, drain
+from napari_tessera.core.errors import JobCancelledError
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Warning, drain
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.checkpoints import load_checkpoint
 from napari_tessera.nn.model import load_model
 from napari_tessera.nn.networks import build_network
-from napari_tessera.nn.priors import offsets_of, shares_of
+from napari_tessera.nn.patches import PatchSampler
+from napari_tessera.nn.priors import find_offsets
 from napari_tessera.nn.trainer import start_state
 from napari_tessera.pipeline.dataset import SURVEYED, Dataset, load_dataset
 from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
@@ -75,23 +77,29 @@ def test_prediction_adds_the_offsets_of_the_header_once(tmp_path: Path, times: i
     image, labels, _ = rare_squares()
     for resume in (False, True)[:times]:
         drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m", resume=resume))
-    scores, offsets = scores_of(tmp_path / "m", image), np.array(load_model(tmp_path / "m").spec.score_offsets)
-    answers = torch.from_numpy(scores).log_softmax(0).flatten(1).T
-    strength = offsets / np.array(offsets_of(shares_of(answers)))
-    assert strength[0] == pytest.approx(strength[1], abs=0.15)  # the pieces that are looked at overlap
-    assert 0.05 < strength[0] < 1.1
+    model, dataset = load_model(tmp_path / "m"), load_dataset([pair(image, labels)], CONFIG)
+    sampler = PatchSampler(dataset.samples, 2, CONFIG.patch_size, CONFIG.augmentation)
+    found = find_offsets(model.network, dataset.survey, sampler.plain())
+    assert model.spec.score_offsets == pytest.approx(found, rel=1e-3)
+    assert found[0] > 0.05 > found[1]
+    scores, offsets = scores_of(tmp_path / "m", image), np.array(found)
     predicted = nt.predict(tmp_path / "m", image) > 0
     expected = (scores + offsets[:, None, None]).argmax(0) > 0
     assert (predicted != expected).mean() < 1e-3  # folding rounds
     assert (expected != (scores.argmax(0) > 0)).mean() > 2e-3
 
 
-@pytest.mark.parametrize("changes", [{"annotation": "dense"}, {"annotation": "objects"}, {"prior": "equal"}])
-def test_there_are_no_offsets_for_complete_annotation_or_when_told(tmp_path: Path, changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "there"),
+    [({}, True), ({"prior": "equal"}, False), ({"annotation": "dense"}, False), ({"annotation": "objects"}, False)],
+)
+def test_there_are_offsets_for_strokes_alone(tmp_path: Path, changes: dict[str, object], there: bool) -> None:
     image, labels, truth = rare_squares()
-    config = CONFIG.with_overrides({"max_steps": 10, **changes})
-    drain(train_pairs([pair(image, labels if "prior" in changes else truth)], config, tmp_path / "m"))
-    assert load_model(tmp_path / "m").spec.score_offsets == ()
+    config = CONFIG.with_overrides(changes)
+    used = truth if "annotation" in changes else labels
+    assert bool(load_dataset([pair(image, used)], config).survey) == there
+    drain(train_pairs([pair(image, used)], config, tmp_path / "m"))
+    assert bool(load_model(tmp_path / "m").spec.score_offsets) == there
 
 
 def test_figures_are_those_of_the_decision_that_prediction_makes(tmp_path: Path) -> None:
@@ -113,6 +121,14 @@ def test_the_last_preview_is_the_prediction_of_its_region(tmp_path: Path, region
     assert 0.01 < (predicted > 0).mean() < 0.5
     y, x = (slice(*side) for side in shown.region)
     assert np.array_equal(np.load(shown.path, allow_pickle=False), predicted[y, x])
+
+
+def test_the_preview_of_another_image_has_the_range_of_that_image(tmp_path: Path) -> None:
+    pairs = [rare_squares(seed, gain) for seed, gain in ((0, 1.0), (1, 30.0))]
+    viewport = Viewport(View(1, ((0, 96), (0, 112))))
+    job = train_pairs([pair(image, labels) for image, labels, _ in pairs], CONFIG, tmp_path / "m", viewport=viewport)
+    shown = [event for event in job if isinstance(event, Preview)][-1]
+    assert np.array_equal(np.load(shown.path, allow_pickle=False), nt.predict(tmp_path / "m", pairs[1][0]))
 
 
 def test_every_image_has_its_own_range() -> None:
@@ -173,6 +189,67 @@ def test_little_held_out_is_said_everywhere(tmp_path: Path) -> None:
     assert spec.finished
 
 
+def cancelled_while_judging(folder: Path, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go on with a finished training, and cancel once the first judgement looks at the images."""
+    image, labels, _ = rare_squares()
+    cancel = CancelToken()
+
+    def judge(*_: object, **__: object) -> object:
+        cancel.cancel()
+        cancel.raise_if_cancelled()
+
+    monkeypatch.setattr("napari_tessera.nn.trainer.find_offsets", judge)
+    with pytest.raises(JobCancelledError):
+        drain(train_pairs([pair(image, labels)], config, folder, resume=True, cancel=cancel))
+
+
+def test_going_on_and_cancelling_at_once_leaves_the_model_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, labels, _ = rare_squares()
+    drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
+    before = (tmp_path / "m" / "model.yaml").read_bytes()
+    cancelled_while_judging(tmp_path / "m", CONFIG, monkeypatch)
+    assert (tmp_path / "m" / "model.yaml").read_bytes() == before
+
+
+def figures_after(folder: Path, labels: list[np.ndarray], configs: list[TrainingConfig]) -> set[str]:
+    """Train, then go on with other labels or settings; return the names of the figures of the last run."""
+    image, _, _ = rare_squares()
+    for number, (painted, config) in enumerate(zip(labels, configs, strict=True)):
+        drain(train_pairs([pair(image, painted)], config, folder, resume=number > 0))
+    return {name.partition(" ")[0] for name in load_model(folder).spec.metrics}
+
+
+def test_what_was_learnt_never_judges(tmp_path: Path) -> None:
+    """Held out later, moved by more paint, or learnt in the final run: such figures are called those of the training."""
+    _, labels, _ = rare_squares()
+    other = rare_squares(7)[1]
+    short = CONFIG.with_overrides({"max_steps": 10})
+    nothing, never = (short.with_overrides(change) for change in ({"validation": "none"}, {"final_run": 0.0}))
+    assert figures_after(tmp_path / "a", [labels], [short]) == {"validation"}
+    assert figures_after(tmp_path / "b", [labels, labels], [nothing, short]) == {"training"}
+    assert figures_after(tmp_path / "c", [labels, other], [never, never]) == {"training"}
+    assert figures_after(tmp_path / "d", [labels, labels], [short, short]) == {"training"}
+    assert figures_after(tmp_path / "e", [labels, labels], [never, never]) == {"validation"}
+
+
+def test_a_run_cut_off_near_its_end_keeps_the_verdict_of_before(tmp_path: Path) -> None:
+    image, labels, _ = rare_squares()
+    drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "straight"))
+    cancel = CancelToken()
+    with pytest.raises(JobCancelledError):
+        for event in train_pairs([pair(image, labels)], CONFIG, tmp_path / "cut", cancel=cancel):
+            if isinstance(event, Metric) and event.step == 50:
+                cancel.cancel()
+    drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "cut", resume=True))
+    straight, cut = (load_model(tmp_path / name) for name in ("straight", "cut"))
+    assert cut.spec.metrics == straight.spec.metrics
+    assert cut.spec.held_out == straight.spec.held_out
+    assert cut.spec.weights_sha256 == straight.spec.weights_sha256
+
+
+@pytest.mark.slow
 def test_membranes_are_learnt_from_strokes(tmp_path: Path) -> None:
     """Thin dark walls among clutter as dark as they: where the learner once failed, and "all is cell" is no answer.
 

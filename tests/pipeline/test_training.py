@@ -64,7 +64,7 @@ def test_model_folder_holds_all_that_prediction_needs(tmp_path: Path) -> None:
     assert model.spec.metrics.keys() == {
         "validation loss",
         "validation Dice",
-        "validation minority Dice",
+        "validation weakest Dice",
         "validation error",
     }
 
@@ -105,7 +105,7 @@ def test_too_little_annotation_is_said(tmp_path: Path) -> None:
     assert {event.name for event in metrics} == {
         "training loss",
         "training Dice",
-        "training minority Dice",
+        "training weakest Dice",
         "training error",
     }
     assert "learnt from" in next(event.note for event in metrics if event.name == "training Dice")

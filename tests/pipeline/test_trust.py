@@ -16,7 +16,7 @@ CLASSES = (
 
 
 def score(error: float) -> Score:
-    return Score(loss=0.1, dice=1 - error, minority_dice=1 - error, error=error, quality=1 - error)
+    return Score(loss=0.1, dice=1 - error, weakest_dice=1 - error, error=error, quality=1 - error)
 
 
 def painted(*bars: tuple[int, int, int]) -> Sample:

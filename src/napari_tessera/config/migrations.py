@@ -9,9 +9,15 @@ from typing import Any
 
 Fields = dict[str, Any]
 
+
+def _before_priors(training: Any) -> Any:
+    """Return the settings of a training that took all classes for equally common and held out to its end."""
+    return {"prior": "equal", "final_run": 0.0, **training} if isinstance(training, Mapping) else training
+
+
 STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {
     ("annotation", 1): lambda fields: fields,  # the chunks' own description says what is new
-    ("tessera-model", 1): lambda fields: fields,  # no offsets: such models took all classes for equally common
+    ("tessera-model", 1): lambda fields: {**fields, "training": _before_priors(fields.get("training"))},
 }
 """``(kind, version)`` → the function that turns fields of that version into fields of the next."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,32 @@ from torch import Tensor
 from napari_tessera.config.files import write_atomically
 from napari_tessera.core.errors import ModelError
 from napari_tessera.nn.trainer import TrainingState
+from napari_tessera.nn.validation import Score
 
 CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
 FORMAT = "tessera-checkpoint-2"
 READABLE = ("tessera-checkpoint-1", FORMAT)
 """Version 1 also held the network that had validated best, and its score: both are passed over."""
 
-_PROGRESS = ("step", "run_step", "run_seconds", "quality", "best_quality", "stale", "learnt_all", "finished")
-"""Fields of the state that are plain numbers."""
+_PROGRESS = {
+    "step": 0,
+    "run_step": 0,
+    "run_seconds": 0.0,
+    "validated": 0,
+    "quality": None,
+    "best_quality": None,
+    "stale": 0,
+    "judges": "",
+    "learnt_all": False,
+    "finished": False,
+}
+"""Fields of the state that are plain values, and what they are where a run begins."""
+
+_OUTLAST = ("step", "judges", "learnt_all")
+"""Those that outlast the run."""
+
+_LATER = ("validated", "quality", "best_quality", "judges", "learnt_all")
+"""Those that version 1 did not have."""
 
 
 def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, Any]) -> None:
@@ -45,6 +64,7 @@ def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
         "context": json.dumps(context),
         "rng": json.dumps(state.rng.bit_generator.state),
         "progress": json.dumps({name: getattr(state, name) for name in _PROGRESS}),
+        "score": json.dumps(asdict(state.score) if state.score else None),
     }
     write_atomically(folder / CHECKPOINT_FILE, dump_tensors(tensors, header))
 
@@ -81,16 +101,24 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
                 tensor.copy_(tensors[f"{part}/{name}"])
         _restore_optimizer(state.optimizer, tensors)
         state.rng.bit_generator.state = json.loads(header["rng"])
-        progress = {"quality": None, "best_quality": None, "learnt_all": False, **json.loads(header["progress"])}
+        progress = {**{name: _PROGRESS[name] for name in _LATER}, **json.loads(header["progress"])}
         values = {name: progress[name] for name in _PROGRESS}
-    except (KeyError, ValueError, RuntimeError) as error:
+        score = json.loads(header.get("score", "null"))
+        state.score, state.offsets = Score(**score) if score else None, ()
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"The checkpoint in {folder} is incomplete: start the training anew.") from error
     for name, value in values.items():
         setattr(state, name, value)
-    state.score, state.offsets = None, ()
     if state.finished:
-        state.finished, state.run_step, state.run_seconds = False, 0, 0.0
-        state.quality, state.best_quality, state.stale = None, None, 0
+        _begin_anew(state)
+
+
+def _begin_anew(state: TrainingState) -> None:
+    """Begin a new run with what has been learnt: the stop conditions count anew, and figures are found anew."""
+    for name, value in _PROGRESS.items():
+        if name not in _OUTLAST:
+            setattr(state, name, value)
+    state.score = None
 
 
 def _modules(state: TrainingState) -> Mapping[str, Mapping[str, Tensor]]:

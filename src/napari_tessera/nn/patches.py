@@ -14,6 +14,9 @@ from napari_tessera.nn.samples import IGNORED, Sample
 
 _PLAIN = AugmentationConfig(flips=False, rotations=False, scale=1)
 
+PLAIN_PATCHES = 16
+"""About so many patches show whether a network knows the classes; at least one of each class."""
+
 
 class PatchSampler:
     """Draws batches of patches, each around an annotated pixel of a class chosen at random.
@@ -31,21 +34,30 @@ class PatchSampler:
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return `count` patches: images float32 (n, c, y, x) and targets int64 (n, y, x)."""
-        patches = [self._draw_one(rng, self._augmentation) for _ in range(count)]
-        return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
+        patches = []
+        for _ in range(count):
+            index = int(rng.integers(len(self._images)))
+            classes = list(self._annotated[index])
+            patches.append(self._cut(index, classes[int(rng.integers(len(classes)))], rng, self._augmentation))
+        return _stacked(patches)
 
-    def plain(self, count: int = 16) -> tuple[Tensor, Tensor]:
-        """Return `count` patches as they lie in the images, the same ones each time, as `draw` does."""
+    def plain(self, most: int = PLAIN_PATCHES) -> tuple[Tensor, Tensor]:
+        """Return patches as they lie in the images, as `draw` does: the same ones each time, of each class as many."""
         rng = np.random.default_rng(0)
-        patches = [self._draw_one(rng, _PLAIN) for _ in range(count)]
-        return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
+        classes = sorted({index for pixels in self._annotated for index in pixels})
+        patches = []
+        for of_class in classes:
+            images = [index for index, pixels in enumerate(self._annotated) if of_class in pixels]
+            chosen = rng.integers(len(images), size=max(1, most // len(classes)))
+            patches += [self._cut(images[index], of_class, rng, _PLAIN) for index in chosen]
+        return _stacked(patches)
 
-    def _draw_one(self, rng: np.random.Generator, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor]:
-        index = int(rng.integers(len(self._images)))
-        pixels = self._annotated[index]
-        of_class = pixels[int(rng.integers(len(pixels)))]
+    def _cut(
+        self, index: int, of_class: int, rng: np.random.Generator, augmentation: AugmentationConfig
+    ) -> tuple[Tensor, Tensor]:
+        pixels = self._annotated[index][of_class]
         width = self._targets[index].shape[1]
-        focus = np.array(divmod(int(of_class[int(rng.integers(len(of_class)))]), width))
+        focus = np.array(divmod(int(pixels[int(rng.integers(len(pixels)))]), width))
         turn = random_turn(rng, augmentation)
         # the annotated pixel lands exactly on a pixel in the inner half of the patch, so that shrinking cannot skip it
         at = rng.integers(self._size // 4, self._size - self._size // 4, size=2)
@@ -53,10 +65,14 @@ class PatchSampler:
         return cut_patch(self._images[index], self._targets[index], centre, turn, self._size)
 
 
-def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> list[NDArray[np.uint32]]:
+def _stacked(patches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
+
+
+def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> dict[int, NDArray[np.uint32]]:
     """Return the positions, row by row, of the annotated pixels of each class that is there."""
-    found = (np.flatnonzero(target == index).astype(np.uint32) for index in range(classes))
-    return [positions for positions in found if len(positions)]
+    found = ((index, np.flatnonzero(target == index).astype(np.uint32)) for index in range(classes))
+    return {index: positions for index, positions in found if len(positions)}
 
 
 def random_turn(rng: np.random.Generator, augmentation: AugmentationConfig) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from napari_tessera.core.image import Region
 from napari_tessera.core.tiles import relative, round_up
 from napari_tessera.nn.needs import TileNeeds, tile_needs
 from napari_tessera.nn.networks import fold_network
-from napari_tessera.nn.priors import Offsets, add_offsets
+from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.regions import extents_of, grow, least_extents, split, widen
 from napari_tessera.nn.unet import UNet
 
@@ -91,13 +91,15 @@ class Predictor:
         self.edge: int | None = None
         self._layout = torch.channels_last if dimensions == 2 else torch.channels_last_3d
         self._source: UNet = network
-        self._offsets = offsets
+        self._shift = torch.tensor(offsets).reshape(1, -1, *[1] * dimensions) if offsets else None
         self._check = check
         self._network: UNet | None = None
         self._upload: torch.cuda.Stream | None = None
 
     def __enter__(self) -> Self:
         network = self._place(fold_network(self._source))
+        if self._shift is not None:  # once: a copy for each batch would wait for the batch before
+            self._shift = self._shift.to(device=self.device, dtype=_DTYPES[self.precision])
         if self._check is not None:
             check = self._check
             for module in network.modules():
@@ -222,7 +224,9 @@ class Predictor:
         assert self._network is not None, "use the predictor in a with block"
         with torch.inference_mode(), _arithmetic(self.device, self.precision):
             scores = self._network(self._to_device(pixels))[..., *inner]
-            return self._to_host(encode(add_offsets(scores, self._offsets), output))
+            if self._shift is not None:
+                scores = scores + self._shift
+            return self._to_host(encode(scores, output))
 
     def _to_device(self, pixels: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(pixels)

@@ -66,10 +66,11 @@ def find_offsets(
     """
     if not survey:
         return ()
-    images, targets = annotated
-    known = targets != IGNORED
-    scores = torch.cat([class_scores(network, image[None]) for image in images]).movedim(1, -1)[known]
-    truth = targets[known]
+    painted = []
+    for image, target in zip(*annotated, strict=True):
+        check()
+        painted.append(class_scores(network, image[None])[0].movedim(0, -1)[target != IGNORED])
+    scores, truth = torch.cat(painted), annotated[1][annotated[1] != IGNORED]
     if recalls(scores, truth).mean() < SANE:
         return ()
     answers = []

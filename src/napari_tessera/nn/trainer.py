@@ -34,7 +34,7 @@ PREVIEW_SHARE = 0.2
 
 @dataclass
 class TrainingState:
-    """All that changes during a training, and all that a checkpoint holds but `score` and `offsets`.
+    """All that changes during a training, and all that a checkpoint holds but `offsets`.
 
     What is validated, previewed and saved is always `averaged`: the average of the recent past. Which of several
     averages would be best cannot be told from the few pixels that are held out (docs/performance.md); the last one is
@@ -50,15 +50,21 @@ class TrainingState:
         Steps done in all.
     run_step, run_seconds
         Steps and time spent since the stop conditions began to count.
+    validated
+        Steps of the run at its last validation.
     quality, best_quality, stale
         Smoothed quality of the validations of the run, the highest it has been, and the validations since then.
+    judges
+        A digest of the annotation that was held out: other annotation may have been learnt from.
     learnt_all
         Whether what was held out has been learnt since it judged.
     finished
         Whether a stop condition was met.
-    score, offsets
-        What the last validation said, and what it found that prediction has to add to the score of each class. Both
-        are found anew when a training goes on: an offset that was stored could be applied twice.
+    score
+        What the last validation said; once what judged has been learnt as well, its verdict of before.
+    offsets
+        What prediction has to add to the score of each class; found anew when a training goes on, since an offset that
+        was stored could be applied twice.
     """
 
     network: UNet
@@ -68,9 +74,11 @@ class TrainingState:
     step: int = 0
     run_step: int = 0
     run_seconds: float = 0.0
+    validated: int = 0
     quality: float | None = None
     best_quality: float | None = None
     stale: int = 0
+    judges: str = ""
     learnt_all: bool = False
     finished: bool = False
     score: Score | None = None
@@ -96,12 +104,12 @@ class Task:
     ----------
     split
         What to learn from and what to judge by; without validation samples, the training ones judge.
-    everything
-        What to learn from in the final run, once the validation samples have judged; empty if there is no such run.
     classes
         Number of classes.
     background
         Whether class 0 is background and left out of the Dice coefficient.
+    everything
+        What to learn from in the final run, once the validation samples have judged; empty if there is no such run.
     survey
         Pieces spread evenly over the whole images, annotated or not, by which the share of each class is found; none
         if the decision is to take all classes for equally common.
@@ -158,8 +166,11 @@ def train_network(
     JobCancelledError
         When cancelled, after the state was saved.
     """
+    sampler = _sampler(state, task, config)
+    if state.step:  # a cancel here leaves the folder as it is: nothing has changed yet
+        _judge(state, task, sampler, cancel.raise_if_cancelled)
     try:
-        yield from _train(state, task, config, cancel, save, preview)
+        yield from _train(state, task, sampler, config, cancel, save, preview)
     except JobCancelledError:
         save(state)
         raise
@@ -168,20 +179,16 @@ def train_network(
 def _train(
     state: TrainingState,
     task: Task,
+    sampler: PatchSampler,
     config: TrainingConfig,
     cancel: CancelToken,
     save: Callable[[TrainingState], None],
     preview: Callable[[UNet, Offsets], Preview | None],
 ) -> Iterator[JobEvent]:
-    sampler = _sampler(state, task, config)
     pacer = _Pacer()
     autocast = _autocast(config)
     check = cancel.raise_if_cancelled
-    if state.step:
-        # the annotation may have grown since: figures of the earlier one must not outlive it
-        _judge(state, task, sampler, check)
     save(state)
-    next_validation = state.run_step + pace_of(state, config).validation_interval(config.validate_every)
     while not state.finished:
         check()
         with _counted(state):
@@ -189,7 +196,8 @@ def _train(
         pace = pace_of(state, config)
         over = pace.fraction >= 1
         all_now = bool(task.everything) and not state.learnt_all and pace.fraction >= 1 - config.final_run
-        if state.run_step >= next_validation or over or all_now:
+        due = state.run_step - state.validated >= pace.validation_interval(config.validate_every)
+        if due or over or all_now:
             with _counted(state):
                 metrics = _validate(state, task, sampler, check)
                 state.finished = over or (task.telling and out_of_patience(state, config))
@@ -197,7 +205,6 @@ def _train(
                     state.learnt_all = True
                     sampler = _sampler(state, task, config)
                 save(state)
-            next_validation = state.run_step + pace.validation_interval(config.validate_every)
             yield Metric(state.step, "training loss", loss.item())
             yield from metrics
         if pacer.progress_due() or state.finished:
@@ -220,23 +227,26 @@ def _counted(state: TrainingState) -> Iterator[None]:
     state.run_seconds += time.perf_counter() - began
 
 
-def _judge(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> Score:
-    """Find the offsets of the averaged network, and how good it is with them."""
+def _judge(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> Score | None:
+    """Find the offsets of the averaged network, and how good it is with them.
+
+    Returns None once what judged has been learnt as well: the verdict of before then stands.
+    """
     network = state.averaged.network
-    state.offsets = find_offsets(network, task.survey, sampler.plain(), check)
-    state.score = task.score(network, state.offsets, check)
-    return state.score
+    offsets = find_offsets(network, task.survey, sampler.plain(), check)
+    learnt = state.learnt_all and bool(task.everything)
+    score = None if learnt else task.score(network, offsets, check)
+    # both at once: a cancel in between must not leave the one beside the other of before
+    state.offsets, state.score = offsets, score or state.score
+    return score
 
 
 def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> list[Metric]:
-    """Judge the averaged network, and notice whether the run still improves.
-
-    Once what judged has been learnt as well, its verdict of before stands, and only the offsets are found anew.
-    """
-    if state.learnt_all and task.everything:
-        state.offsets = find_offsets(state.averaged.network, task.survey, sampler.plain(), check)
-        return []
+    """Judge the averaged network, and notice whether the run still improves."""
     score = _judge(state, task, sampler, check)
+    state.validated = state.run_step
+    if score is None:
+        return []
     state.quality = score.quality if state.quality is None else (state.quality + score.quality) / 2
     if state.best_quality is None or state.quality > state.best_quality:
         state.best_quality, state.stale = state.quality, 0
@@ -291,7 +301,7 @@ def _step(
     state.optimizer.step()
     state.step += 1
     state.run_step += 1
-    state.averaged.update(state.network, state.step)
+    state.averaged.update(state.network, state.run_step)
     return loss.detach()
 
 

@@ -32,9 +32,9 @@ class Score:
         pixels that remain in doubt while the decision still gets better, so nothing is chosen by it.
     dice
         Dice coefficient averaged over the classes but background.
-    minority_dice
-        Dice coefficient of the rarest class; where another class fills the image, this one
-        tells whether the model sees more than "everything is that".
+    weakest_dice
+        Lowest Dice coefficient of any class, background too: where one class fills the image, this one tells whether
+        the model sees more than "everything is that".
     error
         Share of the pixels that are given a wrong class.
     quality
@@ -43,7 +43,7 @@ class Score:
 
     loss: float
     dice: float
-    minority_dice: float
+    weakest_dice: float
     error: float
     quality: float
 
@@ -52,7 +52,7 @@ class Score:
         return {
             "validation loss": self.loss,
             "validation Dice": self.dice,
-            "validation minority Dice": self.minority_dice,
+            "validation weakest Dice": self.weakest_dice,
             "validation error": self.error,
         }
 
@@ -94,24 +94,19 @@ def score_network(
         predicted = add_offsets(scores, offsets).argmax(dim=1)
         pairs = torch.bincount(truth * classes + predicted, minlength=classes**2)
         confusion += pairs.reshape(classes, classes).numpy()
-    return summarise(confusion, float(np.mean(losses)), background=background, offsets=offsets)
+    return summarise(confusion, float(np.mean(losses)), background=background)
 
 
-def summarise(confusion: NDArray[np.int64], loss: float, *, background: bool, offsets: Offsets = ()) -> Score:
-    """Return the figures of a table ``(true class, predicted class)`` of pixels.
-
-    The rarest class is that of the lowest of `offsets`, where there are any: strokes say little about what is rare.
-    """
+def summarise(confusion: NDArray[np.int64], loss: float, *, background: bool) -> Score:
+    """Return the figures of a table ``(true class, predicted class)`` of pixels."""
     true, found, right = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
     known = true + found > 0
     dice = 2 * right / np.maximum(true + found, 1)
     objects = known & (np.arange(len(dice)) > 0) if background else known
-    present = np.flatnonzero(true)
-    rarest = min(present, key=lambda index: (offsets[index] if offsets else 0.0, true[index]))
     return Score(
         loss=loss,
         dice=float(dice[objects].mean()) if objects.any() else 1.0,
-        minority_dice=float(dice[rarest]),
+        weakest_dice=float(dice[known].min()),
         error=1 - float(right.sum() / confusion.sum()),
         quality=float(dice[known].mean()),
     )

@@ -91,7 +91,7 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     samples = tuple(
         _read_sample(pairs[index], ranges[index], region, sources[index], numbers, config) for index, region in taken
     )
-    survey = _read_survey(pairs, ranges, numbers, config) if _needs_survey(config) else ()
+    survey = _read_survey(pairs, ranges, sources, numbers, config) if _needs_survey(config) else ()
     return Dataset(samples, numbers, channels.pop(), ranges, warnings + empty, survey)
 
 
@@ -158,7 +158,11 @@ def _needs_survey(config: TrainingConfig) -> bool:
 
 
 def _read_survey(
-    pairs: Sequence[Pair], ranges: Sequence[IntensityRange], numbers: Sequence[int], config: TrainingConfig
+    pairs: Sequence[Pair],
+    ranges: Sequence[IntensityRange],
+    sources: Sequence[int],
+    numbers: Sequence[int],
+    config: TrainingConfig,
 ) -> tuple[Sample, ...]:
     """Read about `SURVEYED` pieces of all images together, from each by its size."""
     sizes = np.array([math.prod(labels.shape) for _, labels in pairs])
@@ -167,12 +171,12 @@ def _read_survey(
     pieces = []
     for index in picked:
         labels = pairs[index][1]
-        for block in spread_blocks(labels.spec.sizes, config.patch_size, int(counts[index])):
+        for block in spread_blocks(labels.spec.sizes, config.patch_size, int(counts[index]), scattered=True):
             region = tuple(
                 _whole_piece(side, labels.spec.sizes[axis], config.patch_size) if axis in "yx" else side
                 for axis, side in block.items()
             )
-            pieces.append(_read_sample(pairs[index], ranges[index], region, int(index), numbers, config))
+            pieces.append(_read_sample(pairs[index], ranges[index], region, sources[index], numbers, config))
     return tuple(pieces)
 
 

@@ -78,6 +78,7 @@ def describe_prediction(spec: ModelSpec, config: PredictionConfig) -> dict[str, 
     return {
         "model": spec.name,
         "weights_sha256": spec.weights_sha256,
+        "score_offsets": list(spec.score_offsets),
         "prediction": config.model_dump(mode="json"),
         "classes": [entry.model_dump(mode="json") for entry in spec.classes],
     }

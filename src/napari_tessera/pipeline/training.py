@@ -24,7 +24,7 @@ from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
 from napari_tessera.pipeline.previews import Previewer, remove_previews
 from napari_tessera.pipeline.requests import TrainRequest
-from napari_tessera.pipeline.trust import LEARNT, describe_held_out, with_score
+from napari_tessera.pipeline.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
 from napari_tessera.pipeline.viewport import Viewport
 
 PREVIEWS = "previews"
@@ -76,7 +76,7 @@ def train_pairs(
     overwrite
         Replace a model that is in `out`.
     cancel
-        Checked before every step; the best model so far and a checkpoint are saved then.
+        Checked before every step; the model so far and a checkpoint are saved then.
     viewport
         What to preview while training.
 
@@ -110,12 +110,23 @@ def train_pairs(
     with _explained_memory():
         for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
             yield save.explain(event)
-    yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.doubt, "steps": state.step})
+    yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.last_word, "steps": state.step})
 
 
 def _split(dataset: Dataset, state: TrainingState, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:
-    """Hold out what the settings ask for, unless an earlier run has learnt it: nothing of it is unseen any more."""
-    return (Split(dataset.samples, ()), ()) if state.learnt_all else split_dataset(dataset, config)
+    """Hold out what the settings ask for, unless it has been learnt from: nothing of it is unseen any more.
+
+    What an interrupted run held out goes on judging; annotation that has changed since divides otherwise, and so has
+    been learnt from in part. Notes in `state` what judges.
+    """
+    split, warnings = split_dataset(dataset, config)
+    judges = digest_of(split.validation)
+    seen = state.step > 0 and (state.judges != judges or (state.learnt_all and state.score is None))
+    if seen or not split.validation:
+        split, state.learnt_all, state.score = Split(dataset.samples, ()), True, None
+        warnings = () if seen else warnings
+    state.judges = digest_of(split.validation)
+    return split, warnings
 
 
 def _task(
@@ -135,10 +146,7 @@ def _task(
 def _about_patience(config: TrainingConfig, *, telling: bool) -> tuple[str, ...]:
     if config.patience is None or telling:
         return ()
-    return (
-        "So little annotation is held out that its figures are chance: patience stops nothing, the training ends by "
-        "steps or time.",
-    )
+    return ("Too little is held out to notice an end of improvement: patience stops nothing, steps or time do.",)
 
 
 def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
@@ -241,6 +249,9 @@ class _Saver:
     doubt: str = field(init=False)
     """Why the last figures say little; empty if they can be taken as they are."""
 
+    learnt_later: bool = field(init=False, default=False)
+    """Whether what judged has been learnt since."""
+
     def __post_init__(self) -> None:
         self.doubt = self.held_out.doubt if self.held_out else LEARNT
 
@@ -249,7 +260,8 @@ class _Saver:
         if state.step == 0:
             return
         held_out = with_score(self.held_out, state.score) if self.held_out else None
-        if held_out and state.learnt_all:
+        self.learnt_later = held_out is not None and state.learnt_all
+        if held_out and self.learnt_later:
             held_out = held_out.model_copy(update={"learnt_later": True})
         self.doubt = held_out.doubt if held_out else LEARNT
         facts = {
@@ -259,6 +271,11 @@ class _Saver:
             "finished": state.finished,
         }
         save_model(self.folder, Model(self.header.model_copy(update=facts), state.averaged.network))
+
+    @property
+    def last_word(self) -> str:
+        """What a person should know about the figures when all is done."""
+        return self.doubt or (LEARNT_LATER if self.learnt_later else "")
 
     def metrics(self, state: TrainingState) -> dict[str, float]:
         """Return the figures of the last validation."""

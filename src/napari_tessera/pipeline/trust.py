@@ -1,6 +1,7 @@
 """How far the figures of a training can be trusted, in words: on what they were measured, why they may say little."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 from scipy import ndimage
@@ -18,6 +19,8 @@ LEAST_STROKES = 2
 """The pixels of one stroke share one place: they are right or wrong together."""
 
 LEARNT = "Measured on the annotation that was learnt from, which says little about other places."
+
+LEARNT_LATER = "Measured before the end of the training, which then learnt the held-out annotation as well."
 
 _EIGHT = np.ones((3, 3), bool)
 
@@ -53,6 +56,17 @@ def describe_held_out(
         )
     by_id = {entry.id: int(count) for entry, count in zip(classes, pixels, strict=True)}
     return HeldOut(pixels=by_id, strokes=sum(strokes), doubt=doubt)
+
+
+def digest_of(samples: Sequence[Sample]) -> str:
+    """Return a digest of where `samples` lie and what is annotated in them; empty if there are none."""
+    if not samples:
+        return ""
+    digest = sha256()
+    for sample in samples:
+        digest.update(repr((sample.source, sample.place, sample.target.shape)).encode())
+        digest.update(sample.target.tobytes())
+    return digest.hexdigest()
 
 
 def with_score(held_out: HeldOut, score: Score | None) -> HeldOut:

@@ -23,9 +23,9 @@ class JobPanel(QWidget):
         self.figure = QLabel()
         self.figure.setWordWrap(True)
         self.figure.setToolTip(
-            "Dice: how well prediction and annotation overlap; 1 is perfect. Rarest: the same for the rarest class "
-            "alone. Error: share of the pixels with a wrong class. Measured on annotation that the training did not "
-            "see, where there is enough of it."
+            "Dice: how well prediction and annotation overlap; 1 is perfect. Weakest: the same for the class that it "
+            "is lowest for. Error: share of the pixels with a wrong class. Measured on annotation that the training did "
+            "not see, where there is enough of it."
         )
         self._figures: dict[str, float] = {}
         self.status = QLabel()
@@ -64,7 +64,7 @@ class JobPanel(QWidget):
         self.say(progress.message)
 
     def show_metric(self, metric: Metric) -> None:
-        """Show Dice, that of the rarest class and the error, and why they may say little; the loss is for the log."""
+        """Show Dice, that of the weakest class and the error, and why they may say little; not the loss."""
         if not metric.name.endswith(_SHOWN):
             return
         self._figures[metric.name] = metric.value
@@ -100,12 +100,12 @@ class JobPanel(QWidget):
 
 
 def figures_text(figures: Mapping[str, float]) -> str:
-    """Return ``Validation: Dice 0.912, rarest class 0.850, error 2.1 %``: no figure alone, each by its name."""
+    """Return ``Validation: Dice 0.912, weakest class 0.850, error 2.1 %``: no figure alone, each by its name."""
     told: dict[str, list[str]] = {}
     for name, value in figures.items():
         judged, _, what = name.partition(" ")
         number = f"{value:.1%}".replace("%", " %") if what == "error" else f"{value:.3f}"
-        told.setdefault(judged, []).append(f"{what.replace('minority Dice', 'rarest class')} {number}")
+        told.setdefault(judged, []).append(f"{what.replace('weakest Dice', 'weakest class')} {number}")
     return "; ".join(f"{judged.capitalize()}: {', '.join(parts)}" for judged, parts in told.items())
 
 
