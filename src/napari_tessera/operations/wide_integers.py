@@ -62,7 +62,7 @@ class WideIntegers:
 
     def as_floats(self) -> NDArray[np.float64]:
         """Return the nearest float64."""
-        return self.high * 2.0**_BITS + self.low
+        return np.asarray(self.high * 2.0**_BITS + self.low, np.float64)
 
     def fits(self, dtype: DTypeLike) -> NDArray[np.bool_]:
         """Return where the integer type of 64 bits holds the value."""
@@ -76,4 +76,4 @@ class WideIntegers:
         limits = np.iinfo(dtype)
         whole = (self.high.astype(longest) << longest.type(_BITS)) | self.low.astype(longest)
         ends = np.where(self.high < 0, longest.type(limits.min), longest.type(limits.max))
-        return np.where(self.fits(longest), np.clip(whole, limits.min, limits.max), ends).astype(dtype)
+        return np.asarray(np.where(self.fits(longest), np.clip(whole, limits.min, limits.max), ends), dtype)
