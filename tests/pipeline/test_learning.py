@@ -222,7 +222,7 @@ def figures_after(folder: Path, labels: list[np.ndarray], configs: list[Training
 
 
 def test_what_was_learnt_never_judges(tmp_path: Path) -> None:
-    """Held out later, moved by more paint, or learnt in the final run: such figures are called those of the training."""
+    """Held out later, moved by more paint, or learnt in the final run: such figures are those of the training."""
     _, labels, _ = rare_squares()
     other = rare_squares(7)[1]
     short = CONFIG.with_overrides({"max_steps": 10})
@@ -240,7 +240,7 @@ def test_a_run_cut_off_near_its_end_keeps_the_verdict_of_before(tmp_path: Path) 
     cancel = CancelToken()
     with pytest.raises(JobCancelledError):
         for event in train_pairs([pair(image, labels)], CONFIG, tmp_path / "cut", cancel=cancel):
-            if isinstance(event, Metric) and event.step == 50:
+            if isinstance(event, Metric) and event.step == 46:
                 cancel.cancel()
     drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "cut", resume=True))
     straight, cut = (load_model(tmp_path / name) for name in ("straight", "cut"))

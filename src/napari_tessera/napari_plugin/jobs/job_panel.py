@@ -24,8 +24,8 @@ class JobPanel(QWidget):
         self.figure.setWordWrap(True)
         self.figure.setToolTip(
             "Dice: how well prediction and annotation overlap; 1 is perfect. Weakest: the same for the class that it "
-            "is lowest for. Error: share of the pixels with a wrong class. Measured on annotation that the training did "
-            "not see, where there is enough of it."
+            "is lowest for. Error: share of the pixels with a wrong class. Measured on annotation that the training "
+            "did not see, where there is enough of it."
         )
         self._figures: dict[str, float] = {}
         self.status = QLabel()
