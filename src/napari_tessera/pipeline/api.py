@@ -258,8 +258,7 @@ def apply(
     given[operation.inputs[0].name] = open_image(image)
     memory: list[ResultSink] = []
     open_sink = keeper(memory) if path is None else file_sink(operation, path, given, overwrite=overwrite)
-    job = apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))
-    with closing(job):
+    with closing(apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))) as job:
         told = drain(job, on_event)
     if path is None:
         return told["points"] if operation.output == "points" else memory[0].array
