@@ -70,7 +70,7 @@ def guarded_streams() -> Iterator[Callable[[int], int]]:
     before = sys.stdout, sys.stderr
     # a program that is started without streams has None here
     streams = [GuardedStream(stream or open(os.devnull, "w", encoding="utf-8")) for stream in before]  # noqa: SIM115, PTH123
-    sys.stdout, sys.stderr = streams  # type: ignore[assignment]
+    sys.stdout, sys.stderr = streams
 
     def status_of(status: int) -> int:
         result = streams[0]

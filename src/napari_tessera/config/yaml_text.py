@@ -104,14 +104,14 @@ class _Strict(yaml.constructor.SafeConstructor):
         self.flatten_mapping(node)
         found: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
-            key = self.construct_object(key_node, deep=deep)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=deep)
             if isinstance(key, bool) or not isinstance(key, str | int):
                 raise YamlError(f"a key that is neither text nor a whole number in {_line(key_node)}")
             if isinstance(key, int) and abs(key) > _LARGEST_KEY:
                 raise YamlError(f"a number as a key that is too large in {_line(key_node)}")
             if key in found:
                 raise YamlError(f"the key {str(key)[:40]!r} for the second time in {_line(key_node)}")
-            found[key] = self.construct_object(value_node, deep=deep)  # type: ignore[no-untyped-call]
+            found[key] = self.construct_object(value_node, deep=deep)
         return found
 
     def number(self, node: yaml.ScalarNode) -> int | float:
@@ -124,7 +124,8 @@ class _Strict(yaml.constructor.SafeConstructor):
 
 
 for _kind in ("int", "float"):
-    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _Strict.number)
+    # every loader below inherits them; the type stubs know the loaders only
+    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _Strict.number)  # type: ignore[type-var]
 
 
 class _PythonLoader(_Strict, yaml.SafeLoader):
