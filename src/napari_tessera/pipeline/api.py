@@ -252,8 +252,7 @@ def apply(
     further = _checked(operation, inputs)
     path = None if out is None else expand_home(out)
     if path is not None:
-        check_apart(path, [image, *further.values()])
-        check_result_path(operation, path, overwrite)
+        check_result_path(operation, path, overwrite, [image, *further.values()])
     given = {name: _open_input(operation, name, value) for name, value in further.items()}
     given[operation.inputs[0].name] = open_image(image)
     memory: list[ResultSink] = []

@@ -1,7 +1,7 @@
 """The application job: an operation of any family on images of any size, with the result of the whole image."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,8 +173,7 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
     """
     operation = build_operation(request.operation, request.parameters)
     out = expand_home(request.out)
-    check_apart(out, request.inputs.values())
-    check_result_path(operation, out, request.overwrite)
+    check_result_path(operation, out, request.overwrite, request.inputs.values())
     inputs = {name: open_input(operation, name, value) for name, value in request.inputs.items()}
     options = ApplyOptions(tile=request.tile, threads=request.threads)
     open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite)
@@ -190,14 +189,15 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
             yield Result({"out": str(out), **told})
 
 
-def check_result_path(operation: Operation, out: Path, overwrite: bool) -> None:
-    """Refuse a path that the result of `operation` cannot be written to.
+def check_result_path(operation: Operation, out: Path, overwrite: bool, inputs: Iterable[object]) -> None:
+    """Refuse a path that the result of `operation` on `inputs` cannot be written to.
 
     Raises
     ------
     OutputExistsError, InvalidInputError
-        As `check_output` does; also for points and a suffix that is not theirs.
+        As `check_apart` and `check_output` do; also for points and a suffix that is not theirs.
     """
+    check_apart(out, inputs)
     if operation.output == "points":
         check_points_output(out)
         check_free(out, overwrite)
