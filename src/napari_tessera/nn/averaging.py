@@ -15,7 +15,7 @@ class AveragedNetwork:
     network
         The network that is trained; the average starts as a copy of it.
     horizon
-        Number of recent steps that the average spans; early on, a third of the steps so far.
+        Number of recent steps that the average spans; early in a run, a third of the steps so far.
     """
 
     def __init__(self, network: UNet, horizon: int) -> None:
@@ -24,7 +24,7 @@ class AveragedNetwork:
 
     @torch.no_grad()
     def update(self, network: UNet, step: int) -> None:
-        """Take the weights of `network` after `step` steps into the average."""
+        """Take the weights of `network` after `step` steps of the run into the average."""
         weight = 1 / min(self._horizon, 1 + step / 3)
         averaged = self.network.state_dict()
         floats = [(averaged[name], value) for name, value in network.state_dict().items() if value.is_floating_point()]
