@@ -37,8 +37,8 @@ class TrainingState:
     """All that changes during a training, and all that a checkpoint holds but `offsets`.
 
     What is validated, previewed and saved is always `averaged`: the average of the recent past. Which of several
-    averages would be best cannot be told from the few pixels that are held out: their loss rises with confidence while the
-    decision still gets better.
+    averages would be best cannot be told from the few pixels that are held out: their loss rises with confidence while
+    the decision still gets better.
 
     Attributes
     ----------
