@@ -166,6 +166,12 @@ def test_clahe_gives_equal_numbers_equal_results_in_any_type() -> None:
     assert narrow.std() > image.std()
 
 
+def test_clahe_refuses_integers_that_floats_do_not_tell_apart() -> None:
+    image = 2**63 - 1 - np.arange(100, dtype=np.int64).reshape(10, 10)
+    with pytest.raises(InvalidInputError, match="cannot be divided into 256 bins: rescale"):
+        nt.apply(Clahe(), image)
+
+
 def test_means_and_deviations() -> None:
     image = pixels((31, 40), "uint8")
     result = nt.apply(SubtractMean(), image)

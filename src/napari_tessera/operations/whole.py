@@ -74,7 +74,7 @@ def run_whole(operation: Operation, block: Block) -> NDArray[Any]:
 
 def quiet() -> np.errstate:
     """Return a context in which numpy does not warn of what `check_finite_result` tells of."""
-    return np.errstate(over="ignore", invalid="ignore")
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def check_finite_result(operation: Operation, result: NDArray[Any]) -> None:

@@ -112,7 +112,8 @@ class Regions:
         firsts = [int(along[0]) for along in places]
         counts = np.zeros((*(int(along[-1]) - int(along[0]) + 1 for along in places), bins), np.int64)
         by_level = _is_by_level(image.dtype, low, high, bins)
-        scale = bins / (float(high) - float(low)) if high > low else 0.0
+        extent = float(high) - float(low)  # 0 between integers of 64 bits that floats do not tell apart
+        scale = bins / extent if extent else 0.0
         if high > low and not 0 < scale < np.inf:
             raise InvalidInputError(
                 f"The range {low:g} to {high:g} cannot be divided into {bins} bins: rescale the intensities first."
