@@ -264,7 +264,7 @@ def _resampled_places(at: NDArray[np.integer[Any]], step: float, length: int, or
     The centre of a pixel more than twice as long as the image lies outside: where pixels are not mixed, the middle of
     the image stands for it.
     """
-    places = at * step + (step - 1) / 2
+    places = np.asarray(at * step + (step - 1) / 2, np.float64)
     return np.where(places > length - 0.25, (length - 1) / 2, places) if order == 0 else places
 
 
