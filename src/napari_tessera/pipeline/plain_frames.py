@@ -43,7 +43,7 @@ class PlainFrames:
             raise self.found[places[0]]
         named = "; ".join(places[:MOST_NAMED]) + "; …" * (len(places) > MOST_NAMED)
         many = len(places) > 1
-        result = {"labels": "background", "points": "no points"}.get(operation.output, "what it was")
+        result = {"labels": "background", "points": "empty"}.get(operation.output, "what it was")
         return (
             f"{f'{len(places)} frames show' if many else 'One frame shows'} too little for {operation.title}, and the "
             f"result there is {result}: {named}."
