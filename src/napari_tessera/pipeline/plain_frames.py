@@ -43,7 +43,7 @@ class PlainFrames:
             raise self.found[places[0]]
         named = "; ".join(places[:MOST_NAMED]) + "; …" * (len(places) > MOST_NAMED)
         many = len(places) > 1
-        result = {"labels": "background", "points": "no points"}.get(operation.output, "what it was")
+        result = {"labels": "background", "points": "empty"}.get(operation.output, "what it was")
         return (
             f"{f'{len(places)} frames show' if many else 'One frame shows'} too little for {operation.title}, and the "
             f"result there is {result}: {named}."
@@ -68,8 +68,8 @@ class StandIn(Local):
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:  # noqa: ARG002
         """Return that of the result."""
-        kept: np.dtype[Any] = np.dtype(self.result.dtype)
-        return kept
+        announced: np.dtype[Any] = self.result.dtype
+        return announced
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the block in the type of the result, or zeros."""
