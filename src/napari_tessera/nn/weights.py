@@ -38,7 +38,8 @@ def check_weights(tensors: Mapping[str, Tensor], spec: ModelSpec, model: str) ->
             f"The weights of the model {model} are not those of the network that its model.yaml describes (they differ "
             f"in {differing}): copy the whole folder again."
         )
-    for name, tensor in tensors.items():
+    for name in wanted:
+        tensor = tensors[name]
         if tensor.dtype != wanted[name].dtype:
             raise ModelError(
                 f"The weights of the model {model} are stored as {_words(tensor.dtype)}, where its network has "
