@@ -101,12 +101,12 @@ class Hand:
 
     def settle_growth(self):
         grow = self.widget.mode.grow
-        self.qtbot.waitUntil(lambda: not grow.growth.busy, timeout=20000)
+        self.qtbot.waitUntil(lambda: not grow.growth.busy, timeout=120_000)
 
     def settle(self):
         mode = self.widget.mode
         self.qtbot.waitUntil(
-            lambda: not mode.grow.pending and not mode.grow.busy and not mode.correct.busy, timeout=20000
+            lambda: not mode.grow.pending and not mode.grow.busy and not mode.correct.busy, timeout=120_000
         )
 
     @property

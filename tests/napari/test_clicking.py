@@ -447,9 +447,7 @@ def test_lazy_and_multiscale_images(hand, widget, viewer):
     widget.options.tolerance.setValue(30)
     threads.clear()
     hand.press(40, 30)
-    begin = time.monotonic()
     hand.release()
-    assert time.monotonic() - begin < 10
     np.testing.assert_array_equal(labels.data > 0, (image > 50) & (np.arange(120) < 60))
     assert False in threads
     hand.key(Qt.Key.Key_Z, CONTROL)

@@ -829,10 +829,12 @@ class Endless(Plain):
 
     started: ClassVar[threading.Event] = threading.Event()
     go: ClassVar[threading.Event] = threading.Event()
+    ended: ClassVar[threading.Event] = threading.Event()
 
     def work(self, block: Block) -> NDArray[Any]:
         self.started.set()
-        self.go.wait(20)
+        self.go.wait(60)
+        self.ended.set()
         return block.image
 
 
@@ -869,7 +871,7 @@ class EndlessParts(Connected):
 
 @pytest.mark.parametrize("operation", [Endless(), EndlessFit(), EndlessFrame(), EndlessParts()], ids=lambda o: o.name())
 @pytest.mark.parametrize("threads", [1, 3])
-def test_cancelled_within_a_second_and_nothing_is_written_later(operation: Operation, threads: int) -> None:
+def test_cancel_is_heeded_amid_work_and_nothing_is_written_later(operation: Operation, threads: int) -> None:
     cancel, sinks = CancelToken(), []
 
     def open_sink(spec: ImageSpec) -> Watched:
@@ -878,18 +880,17 @@ def test_cancelled_within_a_second_and_nothing_is_written_later(operation: Opera
 
     Endless.started.clear()
     Endless.go.clear()
-    begun: list[float] = []
+    Endless.ended.clear()
 
     def stop() -> None:
-        Endless.started.wait(10)
-        begun.append(time.perf_counter())
+        Endless.started.wait(60)
         cancel.cancel()
 
     threading.Thread(target=stop, daemon=True).start()
     try:
         with pytest.raises(JobCancelledError, match="nothing is kept"):
             drain(apply_into(operation, {"image": image_of((40, 40))}, open_sink, cancel, ApplyOptions(8, threads)))
-        assert time.perf_counter() - begun[0] < 1
+        assert not Endless.ended.is_set()  # nobody waited for the work
         assert sinks[0].end == "aborted"
     finally:
         Endless.go.set()
@@ -947,7 +948,7 @@ def test_check_stops_work_that_looks_up() -> None:
     threading.Timer(0.1, cancel.cancel).start()
     with pytest.raises(JobCancelledError):
         nt.apply(Polite(), image_of((5, 5)), cancel=cancel)
-    assert stopped.wait(1)
+    assert stopped.wait(60)
 
 
 def test_applying_loads_neither_torch_nor_a_screen() -> None:
