@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from napari_tessera.nn.priors import (
     MOST_LOST,
-    MOST_TAKEN,
     RAREST,
     SANE,
     add_offsets,
+    border_contrast,
     bounded,
+    estimate_offsets,
     find_offsets,
     offsets_of,
     recalls,
@@ -101,8 +102,7 @@ def test_equal_shares_change_nothing() -> None:
 @pytest.mark.parametrize("shares", [(0.8, 0.2), (0.997, 0.003), (0.6, 0.3, 0.1), (0.5, 0.5)])
 def test_shares_are_found_where_classes_can_be_told_apart(shares: tuple[float, ...]) -> None:
     means = tuple(4.0 * index for index in range(len(shares)))
-    scores = Densities(means)(torch.from_numpy(draw(shares, means, 0, edge=400).image)[None])
-    answers = scores.log_softmax(1)[0].flatten(1).T.detach()
+    answers = answers_of(shares, means)
     assert shares_of(answers) == pytest.approx(shares, abs=0.05)
 
 
@@ -135,23 +135,57 @@ def narrowly_found(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return scores, torch.cat([torch.zeros(count), torch.ones(count)]).long()
 
 
+def sloping(edge: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a piece whose scores change evenly along x, with the decision in its middle, and a step at `edge`."""
+    margins = torch.linspace(-3, 3, 60).repeat(60, 1)
+    image = (torch.arange(60) >= edge).float().repeat(60, 1)
+    return torch.stack([torch.zeros_like(margins), margins]), image[None]
+
+
 def test_what_is_painted_is_not_given_up() -> None:
     scores, truth = narrowly_found(100)
-    certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])
-    kept = bounded((0.6, -1.4), scores, truth, certain)
+    flat = [(torch.zeros(2, 8, 8), torch.zeros(1, 8, 8))]
+    kept = bounded((0.6, -1.4), (scores, truth), flat)
     assert 0 < kept[0] < 0.6
     assert kept[1] == pytest.approx(kept[0] * -1.4 / 0.6)
     lost = recalls(scores, truth) - recalls(add_offsets(scores, kept), truth)
     assert lost.max() <= MOST_LOST
     assert (recalls(scores, truth) - recalls(add_offsets(scores, (0.6, -1.4)), truth)).max() > MOST_LOST
-    assert bounded((0.0, 0.0), scores, truth, certain) == (0.0, 0.0)
+    assert bounded((0.0, 0.0), (scores, truth), flat) == (0.0, 0.0)
 
 
-def test_no_class_loses_much_of_its_area() -> None:
-    certain, truth = torch.tensor([[9.0, -9.0], [-9.0, 9.0]]), torch.tensor([0, 1])
-    everywhere, _ = narrowly_found(100)
-    kept = bounded((1.0, -3.0), certain, truth, everywhere)
-    assert 0 < kept[0] < 1
-    area = everywhere.argmax(1)
-    assert 1 - recalls(add_offsets(everywhere, kept), area).min() <= MOST_TAKEN
-    assert 1 - recalls(add_offsets(everywhere, (1.0, -3.0)), area).min() > MOST_TAKEN
+@pytest.mark.parametrize(("edge", "strength"), [(30, 0.0), (40, 1.0)])
+def test_borders_move_onto_edges_of_the_image_and_never_off_them(edge: int, strength: float) -> None:
+    certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]]), torch.tensor([0, 1])
+    offsets = (0.0, -1.0)  # moves the border by ten pixels
+    assert bounded(offsets, certain, [sloping(edge)]) == (0.0, -strength)
+
+
+def test_a_class_does_not_vanish_from_the_images() -> None:
+    certain = torch.tensor([[99.0, -99.0], [-99.0, 99.0]]), torch.tensor([0, 1])
+    assert bounded((0.0, -20.0), certain, [sloping(30)]) == (0.0, 0.0)
+
+
+def test_the_contrast_of_borders_is_that_across_them() -> None:
+    assert border_contrast([sloping(30)], ()) == 1
+    assert border_contrast([sloping(31)], ()) == 0
+    assert border_contrast([sloping(30), sloping(31)], ()) == 0.5
+    assert border_contrast([sloping(40)], (0.0, -1.0)) == 1
+    assert border_contrast([sloping(30)], (0.0, -9.0)) == 0
+
+
+def answers_of(shares: tuple[float, ...], means: tuple[float, ...]) -> Tensor:
+    scores = Densities(means)(torch.from_numpy(draw(shares, means, 0, edge=400).image)[None])
+    return scores.log_softmax(1)[0].flatten(1).T.detach()
+
+
+@pytest.mark.parametrize("shares", [(0.9, 0.1), (0.5, 0.5), (0.7, 0.2, 0.1)])
+def test_the_iteration_ends_at_the_true_shares_where_classes_are_clear(shares: tuple[float, ...]) -> None:
+    answers = answers_of(shares, tuple(3.0 * index for index in range(len(shares))))
+    assert np.exp(estimate_offsets(answers)) / len(shares) == pytest.approx(shares, abs=0.01)
+    assert shares_of(answers) != pytest.approx(shares, abs=0.01) or len(set(shares)) == 1
+
+
+def test_the_iteration_does_not_go_on_where_classes_look_alike() -> None:
+    answers = answers_of((0.9, 0.1), (0.0, 0.7))
+    assert estimate_offsets(answers) == offsets_of(shares_of(answers))
