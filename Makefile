@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: help demo test test-fast test-gui lint format install system bench docs figures screenshots sample-data manifest constraints clean
+.PHONY: help demo test test-fast test-gui lint format install system coverage bench docs figures screenshots sample-data manifest constraints clean
 
 help:
-	@echo "make demo | test | test-fast | test-gui | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
+	@echo "make demo | test | test-fast | test-gui | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
 
 install: system $(INSTALLED)
 
@@ -36,6 +36,9 @@ format: install
 
 test: lint
 	.ci/test $(BIN)
+
+coverage: lint
+	.ci/test $(BIN) --coverage
 
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow" -n 2 -q
