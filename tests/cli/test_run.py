@@ -128,7 +128,52 @@ def test_an_image_that_fails_does_not_keep_the_others(call, one, folder, tmp_pat
     outcome = call("run", one, folder, tmp_path / "out", "--json")
     assert outcome.status == 1
     assert "1 of 4 images could not be done, the first: a2.tif: " in outcome.json["error"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{n}_labels.ome.zarr" for n in ("a", "b", "c.d")}
+    results = {f"{n}_labels.ome.zarr" for n in ("a", "b", "c.d")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == results | {".tessera-run.json"}
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_a_folder_run_that_was_ended_goes_on_and_does_nothing_twice(call, one, folder, tmp_path):
+    (folder / "bad.tif").write_bytes(b"II*\0 damaged")
+    out = tmp_path / "out"
+    assert call("run", one, folder, out, "--suffix", ".tif").status == 1
+    first = times(out)
+    tifffile.imwrite(folder / "bad.tif", np.arange(48 * 64, dtype=np.uint16).reshape(48, 64))
+    outcome = call("run", one, folder, out, "--suffix", ".tif", "--json")
+    assert outcome.status == 0, outcome.err
+    assert (outcome.json["images"], outcome.json["finished_before"]) == (4, 3)
+    assert len(outcome.json["outputs"]) == 4
+    assert set(times(out)) == {f"{name}_labels.tif" for name in ("a", "b", "bad", "c.d")}
+    assert all(times(out)[name] == at for name, at in first.items() if name.endswith(".tif"))
+    refused = call("run", one, folder, out, "--suffix", ".tif")  # all is done: what exists is a result of its own
+    assert "exists" in refused.err
+
+
+@pytest.mark.parametrize("change", ["recipe", "image", "settings", "missing", "note"])
+def test_what_is_not_the_same_any_more_is_not_passed_over(call, one, two, folder, tmp_path, change):
+    (folder / "bad.tif").write_bytes(b"II*\0 damaged")
+    out, settings = tmp_path / "out", ("--suffix", ".tif")
+    assert call("run", one, folder, out, *settings).status == 1
+    if change == "recipe":
+        one.write_text(one.read_text().replace("size: 5", "size: 3"))
+    elif change == "image":
+        np.save(folder / "b.npy", np.zeros((9, 9), np.uint8))
+    elif change == "settings":
+        settings += ("--axes", "yx")
+    elif change == "missing":
+        (out / "b_labels.tif").unlink()
+    else:
+        (out / ".tessera-run.json").write_text('{"work": [')
+    outcome = call("run", one, folder, out, *settings)
+    assert outcome.status == 1
+    if change == "missing":
+        assert "1 of 4 images could not be done" in outcome.err
+        assert (out / "b_labels.tif").exists()
+    else:
+        assert "exists: " in outcome.err
 
 
 def test_outputs_that_exist_are_kept_and_nothing_is_computed(call, two, folder, tmp_path):

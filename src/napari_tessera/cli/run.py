@@ -84,7 +84,8 @@ def command(
 
 def describe_result(result: Mapping[str, Any]) -> list[str]:
     """Return what was made as lines for a person."""
-    count = f"{result['images']} images, " if result["images"] > 1 else ""
+    before = f" ({result['finished_before']} were done before)" if result["finished_before"] else ""
+    count = f"{result['images']} images{before}, " if result["images"] > 1 else ""
     return [
         f"{count}{result['steps']} step{'s' if result['steps'] > 1 else ''} in {result['seconds']:.1f} s",
         *(entry["out"] for entry in result["outputs"]),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,14 @@ from napari_tessera.io.places import check_apart
 from napari_tessera.io.writing import writing
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.failures import describe_error
+from napari_tessera.pipeline.folder_runs import (
+    Finished,
+    forget_finished,
+    note_finished,
+    read_finished,
+    state_of,
+    work_of,
+)
 from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipe_files import load_recipe
@@ -31,10 +39,11 @@ READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".bt
 
 @dataclass(frozen=True)
 class Target:
-    """One image and the files of its outputs by name."""
+    """One image and the files of its outputs by name; `finished`: a run that was ended early has made them."""
 
     image: InputFile
     outputs: Mapping[str, Path]
+    finished: bool = False
 
 
 def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
@@ -46,12 +55,14 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
     ------
     Progress, Warning, Result
         Progress in percent of everything; a `Result` with ``outputs``, a list of ``image``, ``output`` (its name) and
-        ``out`` (its path), and ``images``, ``steps`` and ``seconds``.
+        ``out`` (its path), and ``images``, ``finished_before`` (so many of them an earlier run had done), ``steps``
+        and ``seconds``.
 
     Raises
     ------
     OutputExistsError
-        If an output exists and may not be overwritten; nothing has been computed then.
+        If an output exists and may not be overwritten; nothing has been computed then. What a run over the same folder
+        has made that was ended early is passed over.
     InvalidInputError
         If the recipe cannot be run here, or not on this image.
     JobCancelledError
@@ -60,10 +71,16 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
     started = time.perf_counter()
     recipe, arrays = load_recipe(request.recipe)
     checked = check_recipe(recipe)
-    targets = plan_targets(checked, request)
-    done: list[dict[str, str]] = []
+    work = work_of(recipe, request)
+    targets = plan_targets(checked, request, work)
+    folder = expand_home(request.out) if _is_folder(request.image.path) else None
+    finished = {one.image.path.name: state_of(one.image.path) for one in targets if one.finished}
     failed: list[str] = []
     for index, target in enumerate(targets):
+        if target.finished:
+            yield _of_all(Progress(100, 100, "percent"), index, targets, started)
+            continue
+        state = state_of(target.image.path)
         try:
             with closing(_run(checked, arrays, target, request, cancel)) as events:
                 for event in events:
@@ -76,14 +93,27 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
             failed.append(f"{target.image.path.name}: {describe_error(error)}")
             yield Warning(failed[-1])
         else:
-            done += [
-                {"image": str(target.image.path), "output": name, "out": str(path)}
-                for name, path in target.outputs.items()
-            ]
+            finished[target.image.path.name] = state
+            note_finished(folder, work, finished)
     if failed:
         raise TesseraError(f"{len(failed)} of {len(targets)} images could not be done, the first: {failed[0]}")
-    seconds = round(time.perf_counter() - started, 3)
-    yield Result({"outputs": done, "images": len(targets), "steps": len(checked.steps), "seconds": seconds})
+    forget_finished(folder)
+    yield Result(_summary(checked, targets, time.perf_counter() - started))
+
+
+def _summary(checked: CheckedRecipe, targets: list[Target], seconds: float) -> dict[str, Any]:
+    outputs = [
+        {"image": str(target.image.path), "output": name, "out": str(path)}
+        for target in targets
+        for name, path in target.outputs.items()
+    ]
+    return {
+        "outputs": outputs,
+        "images": len(targets),
+        "finished_before": sum(one.finished for one in targets),
+        "steps": len(checked.steps),
+        "seconds": round(seconds, 3),
+    }
 
 
 def _run(
@@ -118,8 +148,15 @@ def _of_all(progress: Progress, index: int, targets: list[Target], started: floa
     return Progress(int(100 * share), 100, "percent", message, left)
 
 
-def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]:
+def plan_targets(checked: CheckedRecipe, request: RecipeRequest, work: str) -> list[Target]:
     """Find out which images there are and which files their outputs go to, and that these may be written.
+
+    Parameters
+    ----------
+    checked, request
+        What is to be done.
+    work
+        Digest of it: images that an earlier run has finished with the same are not to be done again.
 
     Raises
     ------
@@ -130,7 +167,7 @@ def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]
         If an output exists and may not be overwritten.
     """
     recipe, source, out = checked.recipe, expand_home(request.image.path), expand_home(request.out)
-    in_folder = source.is_dir() and not is_zarr(source)
+    in_folder = _is_folder(source)
     images = list(images_in(source)) if in_folder else [source]
     several = len(recipe.outputs) > 1
     if not in_folder and not several and not (out.is_dir() and not is_zarr(out)):
@@ -149,6 +186,9 @@ def plan_targets(checked: CheckedRecipe, request: RecipeRequest) -> list[Target]
             )
             for path in images
         ]
+    if in_folder and not request.overwrite:
+        noted = read_finished(out, work)
+        targets = [replace(one, finished=_is_finished(one, noted)) for one in targets]
     _check_targets(checked, targets, [*request.inputs.values(), request.recipe], request.overwrite)
     return targets
 
@@ -166,11 +206,23 @@ def _check_targets(
                     f"{other.name} and {target.image.path.name} would both give {path.name}: rename one of them."
                 )
             check_apart(path, [target.image, images.get(path.resolve(), target.image), *further])
-            check_target(checked, name, path, overwrite)
+            if not target.finished:
+                check_target(checked, name, path, overwrite)
     for folder in {path.parent for target in targets for path in target.outputs.values()}:
         check_folder(folder)
         with writing(folder):
             folder.mkdir(exist_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether `path` is a folder of images."""
+    path = expand_home(path)
+    return path.is_dir() and not is_zarr(path)
+
+
+def _is_finished(target: Target, noted: Finished) -> bool:
+    path = target.image.path
+    return noted.get(path.name) == state_of(path) and all(output.exists() for output in target.outputs.values())
 
 
 def images_in(folder: Path) -> Iterator[Path]:

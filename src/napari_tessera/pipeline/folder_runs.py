@@ -1,0 +1,71 @@
+"""What a run over a folder of images has finished, so that one that was ended early goes on where it stopped.
+
+It stands in a hidden file beside the results, which goes once all images are done.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from napari_tessera.config.files import write_atomically
+from napari_tessera.config.recipe import Recipe
+from napari_tessera.core.paths import expand_home
+from napari_tessera.pipeline.requests import InputFile, RecipeRequest
+
+NAME = ".tessera-run.json"
+
+_LARGEST = 64 << 20
+"""A file of more bytes is none of ours."""
+
+Finished = Mapping[str, str]
+"""The name of each image that is done, and the state that it was in (`state_of`)."""
+
+
+def state_of(path: Path) -> str:
+    """Return what changes when the file or zarr at `path` is written anew: size and time; of a zarr, its metadata's."""
+    files = [path, *(path / name for name in ("zarr.json", ".zattrs", ".zgroup", ".zarray"))]
+    stats = [file.stat() for file in files if file.exists()]
+    return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in stats)
+
+
+def work_of(recipe: Recipe, request: RecipeRequest) -> str:
+    """Return a digest of all that results depend on besides the image."""
+    paths = [given.path if isinstance(given, InputFile) else given for given in request.inputs.values()]
+    described = {
+        "recipe": recipe.model_dump(mode="json"),
+        "inputs": {name: str(given) for name, given in request.inputs.items()},
+        "states": [state_of(expand_home(path)) for path in paths],
+        "image": request.image.model_dump(mode="json", exclude={"path"}),
+        "version": version("napari-tessera"),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def read_finished(folder: Path, work: str) -> dict[str, str]:
+    """Return what `note_finished` has noted for the same `work`; nothing if that is not there or cannot be read."""
+    path = folder / NAME
+    with suppress(OSError, ValueError, RecursionError, AttributeError, KeyError):
+        if path.is_file() and path.stat().st_size <= _LARGEST:
+            noted = json.loads(path.read_text(encoding="utf-8"))
+            if noted.get("work") == work:
+                return {str(name): str(state) for name, state in noted["finished"].items()}
+    return {}
+
+
+def note_finished(folder: Path | None, work: str, finished: Finished) -> None:
+    """Note which images are done; nothing where there is no folder of images."""
+    if folder is None:
+        return
+    content = json.dumps({"kind": "tessera-run", "schema": 1, "work": work, "finished": dict(finished)}, indent=1)
+    write_atomically(folder / NAME, content.encode())
+
+
+def forget_finished(folder: Path | None) -> None:
+    """Remove the note: all is done."""
+    if folder is None:
+        return
+    with suppress(OSError):
+        (folder / NAME).unlink(missing_ok=True)
