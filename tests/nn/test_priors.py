@@ -9,12 +9,14 @@ from napari_tessera.nn.priors import (
     MOST_LOST,
     RAREST,
     SANE,
+    Piece,
     add_offsets,
-    border_contrast,
     bounded,
+    edge_sides,
     estimate_offsets,
     find_offsets,
     offsets_of,
+    overshoot,
     recalls,
     shares_of,
 )
@@ -33,12 +35,13 @@ class Densities(nn.Module):
         return -0.5 * ((x - self.means[None, :, None, None]) / self.width) ** 2
 
 
-def draw(shares: tuple[float, ...], means: tuple[float, ...], seed: int, edge: int = 128) -> Sample:
-    """Return an image whose pixels are drawn from the densities of the classes, with its truth as target."""
+def draw(shares: tuple[float, ...], means: tuple[float, ...], seed: int, edge: int = 48) -> Sample:
+    """Return an image of squares that are drawn from the densities of the classes, with its truth as target."""
     rng = np.random.default_rng(seed)
     truth = rng.choice(len(shares), (edge, edge), p=shares)
     image = np.asarray(means)[truth] + rng.standard_normal(truth.shape)
-    return Sample(image[None].astype(np.float32), truth.astype(np.uint8), seed)
+    square = np.ones((8, 8))  # an edge of the image runs between any two
+    return Sample(np.kron(image, square)[None].astype(np.float32), np.kron(truth, square).astype(np.uint8), seed)
 
 
 def balanced(means: tuple[float, ...]) -> tuple[Tensor, Tensor]:
@@ -135,16 +138,17 @@ def narrowly_found(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return scores, torch.cat([torch.zeros(count), torch.ones(count)]).long()
 
 
-def sloping(edge: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a piece whose scores change evenly along x, with the decision in its middle, and a step at `edge`."""
+def sloping(edge: float, contrast: float = 1.0) -> Piece:
+    """Return a piece whose scores change evenly along x, the decision at 30, and which has a smooth edge at `edge`."""
     margins = torch.linspace(-3, 3, 60).repeat(60, 1)
-    image = (torch.arange(60) >= edge).float().repeat(60, 1)
-    return torch.stack([torch.zeros_like(margins), margins]), image[None]
+    profile = contrast / (1 + np.exp(edge - np.arange(60) - 0.5))
+    image = np.tile(profile, (1, 60, 1)).astype(np.float32)
+    return torch.stack([torch.zeros_like(margins), margins]), *edge_sides(image)
 
 
 def test_what_is_painted_is_not_given_up() -> None:
     scores, truth = narrowly_found(100)
-    flat = [(torch.zeros(2, 8, 8), torch.zeros(1, 8, 8))]
+    flat = [sloping(10)]
     kept = bounded((0.6, -1.4), (scores, truth), flat)
     assert 0 < kept[0] < 0.6
     assert kept[1] == pytest.approx(kept[0] * -1.4 / 0.6)
@@ -154,28 +158,49 @@ def test_what_is_painted_is_not_given_up() -> None:
     assert bounded((0.0, 0.0), (scores, truth), flat) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize(("edge", "strength"), [(30, 0.0), (40, 1.0)])
-def test_borders_move_onto_edges_of_the_image_and_never_off_them(edge: int, strength: float) -> None:
+@pytest.mark.parametrize(("edge", "least", "most"), [(25, 0.0, 0.0), (34, 0.25, 0.5), (45, 1.0, 1.0)])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("dark", [False, True])
+def test_borders_move_to_edges_of_the_image_and_not_beyond(
+    edge: int, least: float, most: float, mirrored: bool, dark: bool
+) -> None:
     certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]]), torch.tensor([0, 1])
+    scores, along_y, along_x = sloping(edge, -1 if dark else 1)
+    if mirrored:
+        scores, along_y, along_x = scores.flip(2), along_y.flip(1), -along_x.flip(1)
     offsets = (0.0, -1.0)  # moves the border by ten pixels
-    assert bounded(offsets, certain, [sloping(edge)]) == (0.0, -strength)
+    for piece in ((scores, along_y, along_x), (scores.mT, along_x.mT, along_y.mT)):
+        assert least <= -bounded(offsets, certain, [piece])[1] <= most
+
+
+def test_mirrored_images_have_mirrored_edges() -> None:
+    image = np.random.default_rng(0).normal(size=(2, 20, 31)).astype(np.float32)
+    along_y, along_x = edge_sides(image)
+    assert along_y.shape == (19, 31)
+    assert along_x.shape == (20, 30)
+    mirrored = edge_sides(image[:, ::-1, ::-1].copy())
+    assert torch.equal(mirrored[0], -along_y.flip(0, 1))
+    assert torch.equal(mirrored[1], -along_x.flip(0, 1))
+    turned = edge_sides(image.swapaxes(1, 2).copy())
+    assert torch.equal(turned[0].T, along_x)
 
 
 def test_a_class_does_not_vanish_from_the_images() -> None:
     certain = torch.tensor([[99.0, -99.0], [-99.0, 99.0]]), torch.tensor([0, 1])
-    assert bounded((0.0, -20.0), certain, [sloping(30)]) == (0.0, 0.0)
+    assert overshoot([sloping(59)], (0.0, -20.0)) == 1
+    assert bounded((0.0, -20.0), certain, [sloping(59)])[1] > -4
 
 
-def test_the_contrast_of_borders_is_that_across_them() -> None:
-    assert border_contrast([sloping(30)], ()) == 1
-    assert border_contrast([sloping(31)], ()) == 0
-    assert border_contrast([sloping(30), sloping(31)], ()) == 0.5
-    assert border_contrast([sloping(40)], (0.0, -1.0)) == 1
-    assert border_contrast([sloping(30)], (0.0, -9.0)) == 0
+def test_borders_that_the_correction_does_not_touch_do_not_count() -> None:
+    scores, *sides = sloping(45)
+    third = torch.full_like(scores[:1], -9.0)
+    third[:, :10] = 9.0  # its border with the first class is not moved
+    piece = torch.cat([scores, third]), *sides
+    assert overshoot([piece], (0.0, -1.0, 0.0)) < -0.6
 
 
 def answers_of(shares: tuple[float, ...], means: tuple[float, ...]) -> Tensor:
-    scores = Densities(means)(torch.from_numpy(draw(shares, means, 0, edge=400).image)[None])
+    scores = Densities(means)(torch.from_numpy(draw(shares, means, 0, edge=200).image)[None])
     return scores.log_softmax(1)[0].flatten(1).T.detach()
 
 

@@ -44,7 +44,7 @@ def rare_squares(seed: int = 0, gain: float = 1.0) -> tuple[np.ndarray, np.ndarr
     truth = np.zeros((96, 112), np.uint8)
     for y, x in rng.integers(0, 84, (10, 2)):
         truth[y : y + 12, x : x + 12] = 1
-    image = (gain * (1000 + 500.0 * truth + rng.normal(0, 130, truth.shape))).astype(np.float32)
+    image = (gain * (1000 + 500.0 * truth + rng.normal(0, 250, truth.shape))).astype(np.float32)
     return image, np.where(rng.random(truth.shape) < 0.1, truth + 1, 0).astype(np.uint8), truth
 
 
