@@ -1,5 +1,7 @@
 """Opacity, palettes and transparent colours in TIFF and PNG: never intensities."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import as_labels, image_levels, notes_about, open_image
 
 COLORS = np.random.default_rng(0).integers(0, 250, (20, 30, 3), np.uint8)
 OPACITY = np.random.default_rng(1).integers(0, 250, (20, 30, 1), np.uint8)
@@ -101,3 +104,80 @@ def test_a_tiff_with_a_palette_is_its_numbers(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "palette.tif", numbers, photometric="palette", colormap=ramp)
     assert open_image(tmp_path / "palette.tif").axes == "yx"
     assert np.array_equal(_pixels(tmp_path / "palette.tif"), numbers)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def _png(path: Path, bits: int, color: int, numbers: np.ndarray, *chunks: tuple[bytes, bytes]) -> Path:
+    """Write a PNG by hand: `numbers` has the shape (y, x) or (y, x, samples), `chunks` come before the pixels."""
+    rows = numbers.reshape(len(numbers), -1)
+    if bits == 16:
+        packed = [row.astype(">u2").tobytes() for row in rows]
+    else:
+        digits = np.unpackbits(rows.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :]
+        packed = [np.packbits(row.ravel()).tobytes() for row in digits]
+    head = struct.pack(">IIBBBBB", numbers.shape[1], numbers.shape[0], bits, color, 0, 0, 0)
+    parts = [
+        (b"IHDR", head),
+        *chunks,
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row for row in packed))),
+        (b"IEND", b""),
+    ]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts))
+    return path
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_transparent_grey_level_changes_nothing(tmp_path: Path, bits: int) -> None:
+    numbers = np.arange(6 * 8).reshape(6, 8) % 2**bits
+    plain = _pixels(_png(tmp_path / "plain.png", bits, 0, numbers))
+    transparent = _pixels(_png(tmp_path / "transparent.png", bits, 0, numbers, (b"tRNS", b"\0\0")))
+    assert open_image(tmp_path / "transparent.png").axes == "yx"
+    assert np.array_equal(transparent, numbers)
+    assert np.array_equal(transparent, plain)
+    assert transparent.dtype == plain.dtype
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_transparent_colour_changes_nothing(tmp_path: Path, bits: int) -> None:
+    path = _png(tmp_path / "a.png", bits, 2, COLORS, (b"tRNS", bytes(6)))
+    assert open_image(path).axes == "yxc"
+    assert np.array_equal(_pixels(path), COLORS)
+
+
+PALETTE = np.random.default_rng(3).integers(0, 255, (256, 3), np.uint8)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("more", [(), ((b"tRNS", b"\0\x80"), (b"bKGD", b"\0"))], ids=["", "transparent"])
+def test_a_png_with_a_palette_is_colours_as_an_image_and_numbers_as_labels(
+    tmp_path: Path, bits: int, more: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    numbers = np.arange(6 * 8).reshape(6, 8) % 2**bits
+    path = _png(tmp_path / "a.png", bits, 3, numbers, (b"PLTE", PALETTE[: 2**bits].tobytes()), *more)
+    assert np.array_equal(_pixels(path), PALETTE[numbers])
+    labels = as_labels(open_image(path))
+    assert (labels.axes, labels.dtype) == ("yx", np.uint8)
+    assert np.array_equal(labels.read(labels.spec.full_region), numbers)
+    assert np.array_equal(_pixels(path, axes="yx"), numbers)
+    assert np.array_equal(_pixels(path, axes="xy"), numbers)
+    scaled = as_labels(open_image(path, scale=(2, 3, 1), units=("micrometer", "micrometer", None)))
+    assert (scaled.scale, scaled.units) == ((2, 3), ("micrometer", "micrometer"))
+    assert np.array_equal(scaled.read(scaled.spec.full_region), numbers)
+    plain = open_image(numbers)
+    assert as_labels(plain) is plain
+
+
+def test_axes_that_do_not_fit_a_png_are_named(tmp_path: Path) -> None:
+    path = _png(tmp_path / "a.png", 8, 2, COLORS)
+    with pytest.raises(InvalidInputError, match="Axes 'yx' name 2 dimensions but the array has 3"):
+        open_image(path, axes="yx")
+
+
+def test_an_animation_is_told(tmp_path: Path) -> None:
+    path = _png(tmp_path / "a.png", 8, 0, COLORS[..., 0], (b"acTL", struct.pack(">II", 7, 0)))
+    assert "an animation of 7 frames, of which the first is read" in notes_about(open_image(path))[0]
+    path = _png(tmp_path / "b.png", 8, 0, COLORS[..., 0], (b"acTL", struct.pack(">II", 1, 0)))
+    assert notes_about(open_image(path)) == ()

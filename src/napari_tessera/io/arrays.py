@@ -98,7 +98,7 @@ class ArraySource(ImageSource):
     notes
         What a person should know about the image before working with it, as sentences: further images in its file.
     palette
-        Whether the pixels are numbers of colours in a palette that the file holds.
+        Whether the file gives the pixels colours that do not simply get brighter with them.
     """
 
     def __init__(
@@ -179,6 +179,11 @@ class RespecifiedSource(ImageSource):
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of one unit of storage, or None for an array that has none."""
         return getattr(self.source, "chunks", None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the source, as sentences."""
+        return getattr(self.source, "notes", ())
 
     @property
     def axes_guessed(self) -> bool:

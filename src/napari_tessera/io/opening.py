@@ -15,7 +15,7 @@ from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, ArraySource, RespecifiedSource, check_not_empty, checked_dtype
 from napari_tessera.io.npy import open_npy
 from napari_tessera.io.ome_zarr import open_zarr
-from napari_tessera.io.png import open_png
+from napari_tessera.io.png import PaletteSource, open_png
 from napari_tessera.io.tiff import open_tiff
 from napari_tessera.io.tiff_series import SUFFIXES, split_part
 
@@ -89,9 +89,23 @@ def axes_are_guessed(image: ImageSource) -> bool:
 
 def notes_about(image: object) -> tuple[str, ...]:
     """Return what a person should know about an opened image before working with it, as sentences."""
-    notes: tuple[str, ...] = getattr(image, "notes", ())
-    inner = getattr(image, "source", None) or getattr(image, "_source", None)
-    return notes if inner is None else (*notes, *notes_about(inner))
+    notes = getattr(image, "notes", None) if isinstance(image, ImageSource) else ()
+    return notes if notes is not None else notes_about(getattr(image, "_source", None))
+
+
+def has_palette(image: ImageSource) -> bool:
+    """Whether the pixels are numbers of colours that the file gives, and perhaps no intensities."""
+    return getattr(getattr(image, "source", image), "palette", False)
+
+
+def as_labels(image: ImageSource) -> ImageSource:
+    """Return `image` as labels: the numbers of a file that gives them colours by a palette, any other as it is."""
+    if isinstance(image, PaletteSource):
+        return image.numbers()
+    if isinstance(image, RespecifiedSource) and (numbers := as_labels(image.source)) is not image.source:
+        spec = image.spec.without("c")
+        return RespecifiedSource(numbers, spec.with_dtype(numbers.dtype)) if spec.shape == numbers.shape else numbers
+    return image
 
 
 def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpec, ...]:

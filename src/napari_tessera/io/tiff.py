@@ -84,7 +84,7 @@ def _open_levels(chosen: Chosen, path: Path, axes: str | None, part: str) -> tup
     _check_complete(tif, series, path)
     full, order = _full_spec(chosen, path, axes, part)
     guessed = axes is None and order is None and not set(series.axes) <= set("TZCYXS")
-    palette = series.keyframe.photometric == _PALETTE
+    palette = _shows_colors(series.keyframe)
     sources = []
     for index in range(len(series.levels)):
         array = _open_array(tif, series, index, path)
@@ -127,6 +127,12 @@ def _intensities(series: TiffPageSeries) -> list[int] | None:
     first = samples - len(extra)
     kept = [index for index in range(samples) if index < first or extra[index - first] not in _OPACITY]
     return kept if 0 < len(kept) < samples else None
+
+
+def _shows_colors(page: TiffPage) -> bool:
+    """Whether the numbers stand for colours that do not all get brighter with them, as those of intensities do."""
+    table = page.colormap if page.photometric == _PALETTE else None
+    return table is not None and bool((np.diff(table.astype(np.int64), axis=-1) < 0).any())
 
 
 def _open_array(tif: TiffFile, series: TiffPageSeries, index: int, path: Path) -> Any:

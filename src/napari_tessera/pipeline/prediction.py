@@ -18,7 +18,7 @@ from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_output, create_image
-from napari_tessera.io.opening import axes_are_guessed
+from napari_tessera.io.opening import axes_are_guessed, notes_about
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.nn.devices import choose_device
@@ -124,6 +124,7 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
+    yield from map(Warning, notes_about(image))
     yield from _doubts(model.spec, image)
     predictor = _make_predictor(model, config, cancel)
     device = predictor.device

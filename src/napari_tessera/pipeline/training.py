@@ -12,6 +12,7 @@ from napari_tessera.config.model import HEADER_FILE, ClassSpec, HeldOut, ModelSp
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
+from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart
 from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
@@ -94,6 +95,8 @@ def train_pairs(
     check_apart(out, [source for pair in pairs for source in pair])
     check_model_folder(out, resume=resume, overwrite=overwrite)
     yield Progress(0, config.max_steps, "step", "Reading images and annotation")
+    pairs = [(image, as_labels(labels)) for image, labels in pairs]
+    notes = dict.fromkeys(note for pair in pairs for source in pair for note in notes_about(source))
     pairs = _cancellable(pairs, cancel)
     dataset = load_dataset(pairs, config)
     classes = describe_classes(dataset.numbers, config)
@@ -102,7 +105,7 @@ def train_pairs(
     split, warnings = _split(dataset, state, config)
     held_out = describe_held_out(split.validation, classes, config.annotation)
     task = _task(dataset, split, classes, held_out, config)
-    for text in (*dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
+    for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
         yield Warning(text)
     remove_previews(out / PREVIEWS)
     save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
