@@ -28,6 +28,7 @@ from napari_tessera.nn.predictor import Output, Pending, Predictor
 from napari_tessera.nn.regions import extents_of
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
+from napari_tessera.pipeline.likeness import by_name, other_pixels
 from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.sinks import finishing, what_is_kept
@@ -124,7 +125,8 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
-    yield from map(Warning, notes_about(image))
+    image, others = by_name(image, model.spec.channel_names, f"the model {model.spec.name!r}")
+    yield from map(Warning, (*notes_about(image), *others, *other_pixels(model.spec, image.spec)))
     yield from _doubts(model.spec, image)
     predictor = _make_predictor(model, config, cancel)
     device = predictor.device
