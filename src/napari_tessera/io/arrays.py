@@ -15,7 +15,7 @@ from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, Stor
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region, plain_dtype, writable_text
 
 # What the readers of numpy, tifffile, imagecodecs and zarr raise when they meet bytes that make no sense.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     EOFError,
     ValueError,
@@ -281,7 +281,7 @@ def reading(path: Path) -> Iterator[None]:
         raise OutOfMemoryError(
             f"There is not enough memory to read {path}: close other programs, or save it in smaller tiles or chunks."
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = writable_text(" ".join(str(error).split())).rstrip(".")[:160] or type(error).__name__
         raise StorageError(
             f"{path} cannot be read ({reason}): it is damaged or incomplete; copy or export it again."

@@ -14,6 +14,7 @@ from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
 from napari_tessera.core.image import short_name
+from napari_tessera.io.arrays import DAMAGE
 from napari_tessera.io.ifd import pages_alike
 from napari_tessera.io.ome_xml import (
     companion,
@@ -128,9 +129,7 @@ def _by_description(tif: TiffFile, path: Path, part: str) -> Chosen:
     if not note:
         try:
             series = tif.series
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001  the library raises whatever a wrong description leads to
+        except DAMAGE:  # the library raises whatever a wrong description leads to
             series = ()
         if not series and not kind:
             return _plain(path, [], part)
@@ -355,6 +354,6 @@ def _extra_pages(tif: TiffFile, series: Sequence[TiffPageSeries], path: Path) ->
 
 
 def _is_reduced(tif: TiffFile, index: int) -> bool:
-    with suppress(Exception):  # a page that cannot be read is no picture either
+    with suppress(*DAMAGE):  # a page that cannot be read is no picture either
         return bool(tif.pages.get(index, aspage=True).is_reduced)
     return True
