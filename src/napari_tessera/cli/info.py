@@ -7,7 +7,7 @@ import click
 from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.output import emit_result, json_option
 from napari_tessera.core.image import ImageSource
-from napari_tessera.io.opening import axes_are_guessed, image_levels, open_image
+from napari_tessera.io.opening import axes_are_guessed, image_levels, notes_about, open_image
 
 
 @click.command("info")
@@ -18,10 +18,12 @@ def command(image: str, axes: str | None, as_json: bool) -> None:
     """Show axes, shape, dtype, scale, levels and chunks of an image.
 
     IMAGE is a TIFF, PNG, NPY, OME-Zarr or plain zarr array; inside an OME-Zarr also a level
-    (cells.ome.zarr/1) or labels (cells.ome.zarr/labels/nuclei).
+    (cells.ome.zarr/1) or labels (cells.ome.zarr/labels/nuclei); of a TIFF of several images also one of them
+    (cells.tif/1), or all its pages (cells.tif/pages).
     """
     levels = [open_image(image, level=level, axes=axes) for level in range(len(image_levels(image, axes=axes)))]
     value = {**describe_image(levels[0]), "levels": [describe_level(level) for level in levels]}
+    value["notes"] = list(notes_about(levels[0]))
     emit_result(value, describe_lines(value), as_json=as_json)
 
 
@@ -75,7 +77,7 @@ def describe_lines(value: dict[str, Any]) -> list[str]:
     lines.append(f"levels:   {len(value['levels'])}")
     if len(value["levels"]) > 1:
         lines += [f"  {index}: {_times(level['shape'])}" for index, level in enumerate(value["levels"])]
-    return lines
+    return lines + [f"note:     {note}" for note in value["notes"]]
 
 
 def _example(axes: str) -> str:

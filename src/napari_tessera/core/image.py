@@ -14,16 +14,31 @@ from napari_tessera.core.units import unit_name
 
 T = TypeVar("T")
 
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-"""Characters that UTF-8 or XML does not have: file names may hold them, the metadata of files may not."""
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Characters that UTF-8 or XML lacks, that steer a terminal, or turn the direction of text: names in files may hold
+them."""
+
+_LONGEST_NAME = 200
 
 Region = tuple[slice, ...]
 """One slice per dimension, with explicit non-negative ``start`` and ``stop`` and no step."""
 
 
 def writable_text(text: str) -> str:
-    """Return `text` with a question mark for each character that no file format holds."""
+    """Return `text` with a question mark for each character that no file format holds or that steers a terminal."""
     return _UNWRITABLE.sub("?", text)
+
+
+def short_name(text: str) -> str:
+    """Return a name from a file as it may be shown: without characters that steer a terminal, and not endless."""
+    plain = writable_text(text)
+    return plain if len(plain) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 1]}…"
+
+
+def plain_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return the type that numpy names by kind and size: of two equal ones of 64 bits, zarr knows one only."""
+    found: np.dtype[Any] = np.dtype(dtype)
+    return np.dtype(found.str) if found.kind in "iu" else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +61,8 @@ class ImageSpec:
     channel_names
         Names along axis ``c``; empty if there are none.
     name
-        What to call the image in front of a person; characters that UTF-8 or XML does not have become question marks.
+        What to call the image in front of a person; characters that UTF-8 or XML does not have, or that steer a
+        terminal, become question marks, here and in `channel_names`, and what is longer than 200 is shortened.
     """
 
     axes: str
@@ -62,12 +78,12 @@ class ImageSpec:
         validate_axes(self.axes, len(self.shape))
         ndim = len(self.shape)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
-        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "dtype", plain_dtype(self.dtype))
         object.__setattr__(self, "scale", tuple(float(s) for s in self.scale) or (1.0,) * ndim)
         object.__setattr__(self, "translate", tuple(float(t) for t in self.translate) or (0.0,) * ndim)
-        object.__setattr__(self, "units", tuple(unit_name(unit) for unit in self.units) or (None,) * ndim)
-        object.__setattr__(self, "name", writable_text(self.name))
-        object.__setattr__(self, "channel_names", tuple(writable_text(str(name)) for name in self.channel_names))
+        object.__setattr__(self, "units", tuple(map(_unit, self.units)) or (None,) * ndim)
+        object.__setattr__(self, "name", short_name(self.name))
+        object.__setattr__(self, "channel_names", tuple(short_name(str(name)) for name in self.channel_names))
         for what in ("scale", "translate", "units"):
             if len(getattr(self, what)) != ndim:
                 raise InvalidInputError(f"{what} {getattr(self, what)} must have one entry per axis of {self.axes!r}.")
@@ -124,6 +140,11 @@ class ImageSpec:
             units=(None, *self.units),
             channel_names=channel_names if axis == "c" else self.channel_names,
         )
+
+
+def _unit(text: str | None) -> str | None:
+    name = unit_name(text)
+    return None if name is None else short_name(name)
 
 
 def _drop(values: tuple[T, ...], at: int) -> tuple[T, ...]:

@@ -3,7 +3,7 @@
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, StorageError, TesseraError
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region, plain_dtype, writable_text
 
 # What the readers of numpy, tifffile, imagecodecs and zarr raise when they meet bytes that make no sense.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     EOFError,
     ValueError,
@@ -48,6 +48,40 @@ class ArrayLike(Protocol):
         ...
 
 
+class Samples:
+    """An array of which some positions along one dimension are left out; that dimension goes if one stays.
+
+    Parameters
+    ----------
+    array
+        Numpy or zarr array.
+    axis
+        The dimension.
+    kept
+        Ascending positions along it.
+    """
+
+    def __init__(self, array: Any, axis: int, kept: Sequence[int]) -> None:
+        self.array, self._axis, self._kept = array, axis, list(kept)
+        self.shape = self._adjusted(array.shape, len(kept))
+        self.dtype = array.dtype
+        chunks = getattr(array, "chunks", None)
+        self.chunks = self._adjusted(chunks, min(len(kept), chunks[axis])) if chunks else None
+
+    def _adjusted(self, lengths: Sequence[int], length: int) -> tuple[int, ...]:
+        middle = (length,) if len(self._kept) > 1 else ()
+        return (*lengths[: self._axis], *middle, *lengths[self._axis + 1 :])
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Return part of the array."""
+        if len(self._kept) == 1:
+            return np.asarray(self.array[(*region[: self._axis], self._kept[0], *region[self._axis :])])
+        wanted = self._kept[region[self._axis]]
+        first, stop = (wanted[0], wanted[-1] + 1) if wanted else (0, 0)
+        read = (*region[: self._axis], slice(first, stop), *region[self._axis + 1 :])
+        return np.asarray(self.array[read]).take(np.array(wanted, int) - first, self._axis)
+
+
 class ArraySource(ImageSource):
     """An image in any array that can be sliced.
 
@@ -61,10 +95,21 @@ class ArraySource(ImageSource):
         The file that the array lives in; None for one in memory. An error in reading names it.
     axes_guessed
         Whether the axes of `spec` are a guess by the number of dimensions.
+    notes
+        What a person should know about the image before working with it, as sentences: further images in its file.
+    palette
+        Whether the file gives the pixels colours that do not simply get brighter with them.
     """
 
     def __init__(
-        self, array: ArrayLike, spec: ImageSpec, *, path: Path | None = None, axes_guessed: bool = False
+        self,
+        array: ArrayLike,
+        spec: ImageSpec,
+        *,
+        path: Path | None = None,
+        axes_guessed: bool = False,
+        notes: tuple[str, ...] = (),
+        palette: bool = False,
     ) -> None:
         if tuple(array.shape) != spec.shape:
             raise InvalidInputError(
@@ -73,6 +118,8 @@ class ArraySource(ImageSource):
         self.array = array
         self.path = path
         self.axes_guessed = axes_guessed
+        self.notes = notes
+        self.palette = palette
         self._spec = spec
 
     def __repr__(self) -> str:
@@ -132,6 +179,11 @@ class RespecifiedSource(ImageSource):
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of one unit of storage, or None for an array that has none."""
         return getattr(self.source, "chunks", None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the source, as sentences."""
+        return getattr(self.source, "notes", ())
 
     @property
     def axes_guessed(self) -> bool:
@@ -198,7 +250,7 @@ def checked_pixels(region: Region, pixels: NDArray[Any], spec: ImageSpec) -> NDA
 
 def checked_dtype(dtype: Any, what: str) -> np.dtype[Any]:
     """Return `dtype` in native byte order, or raise InvalidInputError if `what` does not hold numbers."""
-    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    native = plain_dtype(np.dtype(dtype).newbyteorder("="))
     if native.kind not in "biuf":
         raise InvalidInputError(f"{what} holds values of type {native}: convert them to integers or floats.")
     return native
@@ -229,8 +281,8 @@ def reading(path: Path) -> Iterator[None]:
         raise OutOfMemoryError(
             f"There is not enough memory to read {path}: close other programs, or save it in smaller tiles or chunks."
         ) from error
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split()).rstrip(".")[:160] or type(error).__name__
+    except DAMAGE as error:
+        reason = writable_text(" ".join(str(error).split())).rstrip(".")[:160] or type(error).__name__
         raise StorageError(
             f"{path} cannot be read ({reason}): it is damaged or incomplete; copy or export it again."
         ) from error

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_tessera.core.axes import validate_axes
 from napari_tessera.core.image import ImageSpec
 
 
@@ -19,7 +20,14 @@ class Calibration:
     channel_names: tuple[str, ...] = ()
 
     def spec(self, axes: str, shape: tuple[int, ...], dtype: Any, name: str) -> ImageSpec:
-        """Return the specification of an array of `axes`; values that make no sense are left out."""
+        """Return the specification of an array of `axes`; values that make no sense are left out.
+
+        Raises
+        ------
+        InvalidInputError
+            If `axes` are none, or do not name the dimensions of `shape`.
+        """
+        validate_axes(axes, len(shape))
         names = self.channel_names if len(self.channel_names) == dict(zip(axes, shape, strict=True)).get("c") else ()
         return ImageSpec(
             axes=axes,

@@ -85,6 +85,7 @@ class TiffSink(FileSink):
         ome = spec.dtype.name in _OME_DTYPES
         color = self._stored.endswith("c")
         options: dict[str, Any] = {"resolution": _resolution(spec), "resolutionunit": "CENTIMETER"}
+        fourth = {"extrasamples": ["UNSPECIFIED"]} if color and spec.channels == 4 else {}  # a channel, no opacity
         written = tifffile.imwrite(
             temporary,
             shape=shape,
@@ -94,6 +95,7 @@ class TiffSink(FileSink):
             planarconfig="contig" if color else None,
             metadata=_ome_metadata(spec, self._stored, self._metadata) if ome else _note(spec, self._metadata),
             returnoffset=True,
+            **fourth,
             **(options if options["resolution"] else {}),
         )
         assert written is not None  # uncompressed pixels have one place in the file

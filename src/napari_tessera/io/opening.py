@@ -9,20 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.axes import guess_axes, validate_axes
-from napari_tessera.core.errors import InvalidInputError, MissingInputError
+from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, ArraySource, RespecifiedSource, check_not_empty, checked_dtype
 from napari_tessera.io.npy import open_npy
 from napari_tessera.io.ome_zarr import open_zarr
-from napari_tessera.io.png import open_png
+from napari_tessera.io.png import PaletteSource, open_png
 from napari_tessera.io.tiff import open_tiff
+from napari_tessera.io.tiff_series import SUFFIXES, split_part
 
 _OPENERS: Mapping[str, Callable[[Path, str | None], tuple[ArraySource, ...]]] = {
-    ".tif": open_tiff,
-    ".tiff": open_tiff,
-    ".btf": open_tiff,
-    ".tf8": open_tiff,
     ".png": lambda path, axes: (open_png(path, axes),),
     ".npy": lambda path, axes: (open_npy(path, axes),),
 }
@@ -45,8 +42,9 @@ def open_image(
     ----------
     source
         A TIFF, PNG, NPY, OME-Zarr or plain zarr array; inside an OME-Zarr also ``store.ome.zarr/1`` (a level) or
-        ``store.ome.zarr/labels/nuclei``. Or a numpy, dask or zarr array, whose axes are guessed (``yx``, ``zyx``,
-        ``tzyx``) unless `axes` names them. Or an `ImageSource`.
+        ``store.ome.zarr/labels/nuclei``; of a TIFF of several images also ``cells.tif/1`` (the second), and
+        ``cells.tif/pages`` for all its pages as they lie. Or a numpy, dask or zarr array, whose axes are guessed
+        (``yx``, ``zyx``, ``tzyx``) unless `axes` names them. Or an `ImageSource`.
     level
         Resolution level of a pyramid; 0 is the full one.
     axes, scale, translate, units, channel_names, name
@@ -59,7 +57,7 @@ def open_image(
     InvalidInputError
         If it is none of the formats above, has no such level, or an override does not fit.
     StorageError
-        If the file is damaged or cannot be read.
+        If the file is damaged or cannot be read, or a part of the image is missing.
     """
     levels = _open_levels(source, axes)
     if not 0 <= level < len(levels):
@@ -87,6 +85,27 @@ def axes_are_guessed(image: ImageSource) -> bool:
     Two dimensions can only be ``yx``, which counts as known.
     """
     return image.axes != "yx" and getattr(image, "axes_guessed", False)
+
+
+def notes_about(image: object) -> tuple[str, ...]:
+    """Return what a person should know about an opened image before working with it, as sentences."""
+    notes = getattr(image, "notes", None) if isinstance(image, ImageSource) else ()
+    return notes if notes is not None else notes_about(getattr(image, "_source", None))
+
+
+def has_palette(image: ImageSource) -> bool:
+    """Whether the pixels are numbers of colours that the file gives, and perhaps no intensities."""
+    return getattr(getattr(image, "source", image), "palette", False)
+
+
+def as_labels(image: ImageSource) -> ImageSource:
+    """Return `image` as labels: the numbers of a file that gives them colours by a palette, any other as it is."""
+    if isinstance(image, PaletteSource):
+        return image.numbers()
+    if isinstance(image, RespecifiedSource) and (numbers := as_labels(image.source)) is not image.source:
+        spec = image.spec.without("c")
+        return RespecifiedSource(numbers, spec.with_dtype(numbers.dtype)) if spec.shape == numbers.shape else numbers
+    return image
 
 
 def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpec, ...]:
@@ -123,17 +142,21 @@ def _as_array(values: ArrayLike) -> NDArray[Any]:
 
 
 def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
-    path = expand_home(path)
+    path, part = split_part(expand_home(path))
     if not path.exists():
         raise MissingInputError(f"There is no file or folder {path}: check the path.")
     if path.is_dir():
         return open_zarr(path, axes)
-    opener = _OPENERS.get(path.suffix.lower())
-    if opener is None:
+    suffix = path.suffix.lower()
+    if suffix not in (*SUFFIXES, *_OPENERS):
         raise InvalidInputError(
             f"{path} is not of a type that can be read: use TIFF (.tif, .tiff), PNG, NPY, OME-Zarr or zarr."
         )
-    return opener(path, axes)
+    if not path.is_file():
+        raise InvalidInputError(f"{path} is a pipe or a device and holds no image: choose a file.")
+    if path.stat().st_size == 0:
+        raise StorageError(f"{path} is empty: copy or export it again.")
+    return open_tiff(path, axes, part) if suffix in SUFFIXES else _OPENERS[suffix](path, axes)
 
 
 def _override(spec: ImageSpec, given: Mapping[str, Any]) -> ImageSpec:

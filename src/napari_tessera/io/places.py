@@ -15,6 +15,7 @@ from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.ngff import ngff_attributes
 from napari_tessera.io.ome_zarr import is_zarr, open_zarr
+from napari_tessera.io.tiff_series import split_part
 
 LABELS = "labels"
 """Group inside an image that holds its label images, which are results too."""
@@ -129,7 +130,7 @@ def labels_to_keep(path: Path, spec: ImageSpec) -> Path | None:
 def origins(value: object) -> Iterator[Path]:
     """Yield the files and folders that the pixels of `value` lie in, as far as that can be known."""
     if isinstance(value, str | Path):
-        yield expand_home(value)
+        yield split_part(expand_home(value))[0]
         return
     if isinstance(value, np.ndarray):
         yield from _mapped(value)
@@ -141,7 +142,7 @@ def origins(value: object) -> Iterator[Path]:
     yield from _behind(getattr(value, "dask", None))
     path = getattr(value, "path", None)
     if isinstance(path, Path):
-        yield expand_home(path)
+        yield split_part(expand_home(path))[0]
     if isinstance(value, ImageSource):
         for name in ("source", "_source", "array"):  # what an image is a view of
             inner = getattr(value, name, None)

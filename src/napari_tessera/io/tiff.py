@@ -1,85 +1,146 @@
 """TIFF files: tiled, compressed, pyramidal, ImageJ and OME, read lazily."""
 
+import logging
 import math
 import weakref
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import zarr
-from tifffile import TiffFile, TiffFileError, TiffPageSeries
+from tifffile import TiffFile, TiffFileError, TiffPage, TiffPageSeries
 
 from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.io.arrays import ArraySource, check_not_empty, checked_dtype, reading
+from napari_tessera.io.arrays import ArraySource, Samples, check_not_empty, checked_dtype, reading
 from napari_tessera.io.calibration import level_spec
+from napari_tessera.io.ifd import page_list_ends
 from napari_tessera.io.tiff_metadata import read_calibration, read_note
+from napari_tessera.io.tiff_series import Chosen, check_planes, choose_series
+
+# What the library finds odd is told by this package, in sentences of its own, and not between lines of JSON.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_RGB = 2
+_PALETTE = 3
+_OPACITY = (1, 2)
+"""Values of the tag ExtraSamples for opacity: colours are multiplied by it, or not."""
 
 
-def open_tiff(path: Path, axes: str | None = None) -> tuple[ArraySource, ...]:
-    """Open the first image of a TIFF file: one source per pyramid level, the full resolution first.
+def open_tiff(path: Path, axes: str | None = None, part: str = "") -> tuple[ArraySource, ...]:
+    """Open an image of a TIFF file: one source per pyramid level, the full resolution first.
 
-    Uncompressed images are memory-mapped; others are decoded strip by strip or tile by tile.
+    Uncompressed images are memory-mapped; others are decoded strip by strip or tile by tile. Opacity is no intensity
+    and is left out; of an image with a palette the numbers are read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    axes
+        Axes to use in place of those that the file names.
+    part
+        Which of its images is read, as `choose_series` takes it.
 
     Raises
     ------
     InvalidInputError
-        If the file is not a TIFF, or its dimensions cannot be named and `axes` does not name them.
+        If the file is not a TIFF, names files outside its folder, is of a kind that cannot be decoded, or its
+        dimensions cannot be named and `axes` does not name them.
+    MissingInputError
+        If it holds no such image, or another file of a set is not there.
     StorageError
-        If it is truncated or damaged.
+        If it is truncated or damaged, or planes are missing.
     """
     with reading(path):
+        chosen = choose_series(path, part)
+        tif = chosen.tif
         try:
-            tif = TiffFile(path)
-        except TiffFileError as error:
-            if path.stat().st_size == 0:
-                raise StorageError(f"{path} is empty: copy or export it again.") from error
-            raise InvalidInputError(
-                f"{path} is not a TIFF file in spite of its name: give it its right suffix."
-            ) from error
-        try:
-            sources = _open_levels(tif, path, axes)
+            sources = _open_levels(chosen, path, axes, part)
         except BaseException:
             tif.close()
             raise
     if all(isinstance(source.array, np.ndarray) for source in sources):
         tif.close()
     else:
-        _close_when_unused(tif)
+        _close_when_unused(tif, chosen.series)
     return sources
 
 
-def _close_when_unused(tif: TiffFile) -> None:
+def _close_when_unused(tif: TiffFile, series: TiffPageSeries) -> None:
     """Close the file, and others that the image goes on in, once the last array that reads from it is gone."""
-    series = tif.series[0]
     elsewhere = series.is_multifile or series.keyframe.parent is not tif
     others = [page.parent for page in series.pages if page is not None] if elsewhere else []
     for file in {tif, *others}:
         weakref.finalize(file, file.filehandle.close)
 
 
-def _open_levels(tif: TiffFile, path: Path, axes: str | None) -> tuple[ArraySource, ...]:
-    series = tif.series[0]
-    _check_complete(tif, series, path)
+def _open_levels(chosen: Chosen, path: Path, axes: str | None, part: str) -> tuple[ArraySource, ...]:
+    tif, series = chosen.tif, chosen.series
     check_not_empty(series.shape, str(path))
-    full, order = _full_spec(tif, series, path, axes)
+    _check_decodable(series.keyframe, path)
+    check_planes(chosen, path)
+    _check_complete(tif, series, path)
+    full, order = _full_spec(chosen, path, axes, part)
     guessed = axes is None and order is None and not set(series.axes) <= set("TZCYXS")
+    palette = _shows_colors(series.keyframe)
     sources = []
-    for index, level in enumerate(series.levels):
-        array = _open_array(tif, level, index, path)
+    for index in range(len(series.levels)):
+        array = _open_array(tif, series, index, path)
         if order is not None:
             array = array.reshape(order[0]).transpose(order[1])
+        elif (kept := _intensities(series)) is not None:
+            array = Samples(array, series.axes.index("S"), kept)
         spec = full if index == 0 else level_spec(full, tuple(array.shape), full.name)
-        sources.append(ArraySource(array, spec, path=path, axes_guessed=guessed))
+        sources.append(ArraySource(array, spec, path=path, axes_guessed=guessed, notes=chosen.notes, palette=palette))
     return tuple(sources)
 
 
-def _open_array(tif: TiffFile, level: TiffPageSeries, index: int, path: Path) -> Any:
+def _check_decodable(page: TiffPage, path: Path) -> None:
+    """Refuse pixels of a kind that nothing here understands, which is no damage."""
+    if page.dtype is None:
+        what = f"pixels of {page.bitspersample} bits in a form"
+    else:
+        try:
+            page.decode(None, 0)  # nothing is decoded: of what it cannot do the library gives a function that raises
+            return
+        except TiffFileError:
+            return
+        except (ValueError, NotImplementedError):
+            what = f"a compression ({getattr(page.compression, 'name', page.compression)}) or a form of pixels"
+    raise InvalidInputError(
+        f"{path} has {what} that cannot be read here: save it uncompressed, or with Deflate or LZW, and as integers or "
+        "floats of 8, 16, 32 or 64 bits."
+    )
+
+
+def _intensities(series: TiffPageSeries) -> list[int] | None:
+    """Return which samples of a pixel are intensities; None if all are, or the file does not tell samples apart."""
+    page = series.keyframe
+    if "S" not in series.axes:
+        return None
+    samples = series.shape[series.axes.index("S")]
+    extra = tuple(int(kind) for kind in page.extrasamples)
+    if page.photometric == _RGB and samples == 4 and not extra:  # what the tag leaves out has always been opacity
+        extra = (2,)
+    first = samples - len(extra)
+    kept = [index for index in range(samples) if index < first or extra[index - first] not in _OPACITY]
+    return kept if 0 < len(kept) < samples else None
+
+
+def _shows_colors(page: TiffPage) -> bool:
+    """Whether the numbers stand for colours that do not all get brighter with them, as those of intensities do."""
+    table = page.colormap if page.photometric == _PALETTE else None
+    return table is not None and bool((np.diff(table.astype(np.int64), axis=-1) < 0).any())
+
+
+def _open_array(tif: TiffFile, series: TiffPageSeries, index: int, path: Path) -> Any:
+    level = series.levels[index]
     offset = _map_offset(tif, level)
     if offset is not None:
         return np.memmap(path, level.dtype.newbyteorder(tif.byteorder), "r", offset, level.shape)
-    return zarr.open_array(tif.series[0].aszarr(level=index), mode="r")
+    return zarr.open_array(series.aszarr(level=index), mode="r")
 
 
 def _map_offset(tif: TiffFile, series: TiffPageSeries) -> int | None:
@@ -91,21 +152,27 @@ Order = tuple[tuple[int, ...], tuple[int, ...]]
 """Shape of the stored array with all its axes, and the transposition that brings them into the order of the image."""
 
 
-def _full_spec(tif: TiffFile, series: TiffPageSeries, path: Path, axes: str | None) -> tuple[ImageSpec, Order | None]:
-    note = read_note(tif)
+def _full_spec(chosen: Chosen, path: Path, axes: str | None, part: str) -> tuple[ImageSpec, Order | None]:
+    tif, series = chosen.tif, chosen.series
+    note = read_note(tif) if chosen.count == 1 and not part else None
     if note is not None and axes is None and _map_offset(tif, series) is not None and len(series.levels) == 1:
         noted = _noted_spec(note, series, path)
         if noted is not None:
             return noted
+    letters, shape = series.axes, series.shape
+    if (kept := _intensities(series)) is not None:
+        at = letters.index("S")
+        letters = letters if len(kept) > 1 else letters.replace("S", "")
+        shape = (*shape[:at], *([len(kept)] if len(kept) > 1 else []), *shape[at + 1 :])
     if axes is None:
-        axes = name_axes(series.axes)
+        axes = name_axes(letters)
         if axes is None:
             raise InvalidInputError(
-                f"{path} has dimensions {series.axes} of lengths {series.shape}: "
-                f"name its axes (letters of {CANONICAL!r})."
+                f"{path} has dimensions {letters} of lengths {shape}: name its axes (letters of {CANONICAL!r})."
             )
     dtype = checked_dtype(series.dtype, str(path))
-    return read_calibration(tif).spec(axes, series.shape, dtype, _name(path)), None
+    name = f"{_name(path)}_{part}" if part else _name(path)
+    return read_calibration(chosen).spec(axes, shape, dtype, name), None
 
 
 def _noted_spec(note: Any, series: TiffPageSeries, path: Path) -> tuple[ImageSpec, Order] | None:
@@ -164,37 +231,19 @@ def _check_complete(tif: TiffFile, series: TiffPageSeries, path: Path) -> None:
     if offset is not None:
         complete = offset + math.prod(series.shape) * series.dtype.itemsize <= size
     else:
-        pages = [series.pages[0], series.pages[-1]]
-        ends = [
-            offset + count
-            for page in pages
-            if page is not None and page.parent is tif  # OME images may go on in other files
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-        ]
-        complete = max(ends, default=0) <= size
-    if not complete or not _page_list_ends(tif):
+        # pages of an OME image are known already, and may lie in other files
+        pages = list(series) if series.kind == "ome" else [series[0], series[-1]]
+        for page in pages:
+            if page is not None and page.parent is not tif and _end(page) > page.parent.filehandle.size:
+                raise StorageError(f"{path.parent / page.parent.filename} is truncated: copy or export it again.")
+        complete = all(_end(page) <= size for page in pages if page is not None and page.parent is tif)
+    if not complete or not page_list_ends(tif):
         raise StorageError(f"{path} is truncated: copy or export it again.")
 
 
-def _page_list_ends(tif: TiffFile) -> bool:
-    """Whether no page lies beyond the end of the file; the header of each page gives the position of the next."""
-    following = _next_page(tif, tif.pages[-1].offset)
-    return following is not None and (following == 0 or _next_page(tif, following) is not None)
-
-
-def _next_page(tif: TiffFile, offset: int) -> int | None:
-    """Return the position that the page header at `offset` gives for the next page; None if the file ends before."""
-    layout, file = tif.tiff, tif.filehandle
-    order: Literal["little", "big"] = "little" if tif.byteorder == "<" else "big"
-    if offset + layout.tagnosize > file.size:
-        return None
-    file.seek(offset)
-    tags = int.from_bytes(file.read(layout.tagnosize), order)
-    end = offset + layout.tagnosize + tags * layout.tagsize
-    if end + layout.offsetsize > file.size:
-        return None
-    file.seek(end)
-    return int.from_bytes(file.read(layout.offsetsize), order)
+def _end(page: Any) -> int:
+    """Return where the pixels of a page end in its file."""
+    return max((at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
 
 
 def _name(path: Path) -> str:

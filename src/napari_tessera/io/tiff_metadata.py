@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element
 
-from tifffile import TiffFile
+from tifffile import TiffFile, TiffPage
 
 from napari_tessera.core.units import unit_name
 from napari_tessera.io.calibration import Calibration
+from napari_tessera.io.ome_xml import image_of, ome_root
+from napari_tessera.io.tiff_series import Chosen
 
 NOTE = "napari-tessera"
 """Key under which our own files keep the whole specification as JSON."""
@@ -21,38 +23,30 @@ def read_note(tif: TiffFile) -> Mapping[str, Any] | None:
     """Return the specification that `create_image` wrote into the file, or None in files of other programs."""
     text: Any = None
     if tif.is_ome:
-        root = _ome_root(tif)
+        root = ome_root(tif)
         found = None if root is None else root.find(f".//{{*}}MapAnnotation[@Namespace='{NOTE}']//{{*}}M")
         text = None if found is None else found.text
     elif tif.shaped_metadata:
         text = tif.shaped_metadata[0].get(NOTE)
     try:
         note = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return note if isinstance(note, dict) else None
 
 
-def read_calibration(tif: TiffFile) -> Calibration:
-    """Return what OME-XML, ImageJ or the resolution tags say about the first image of the file."""
-    if tif.is_ome and (root := _ome_root(tif)) is not None:
-        return _from_ome(root)
+def read_calibration(chosen: Chosen) -> Calibration:
+    """Return what OME-XML, ImageJ or the resolution tags say about the image that is read."""
+    tif, series = chosen.tif, chosen.series
+    if (root := ome_root(tif)) is not None:
+        image = image_of(root, series, chosen.index, chosen.count)
+        return Calibration() if image is None else _from_ome(image.element)
     if tif.is_imagej and tif.imagej_metadata is not None:
-        return _from_imagej(tif.imagej_metadata, _resolution(tif))
-    return _from_resolution(tif)
+        return _from_imagej(tif.imagej_metadata, _resolution(series.keyframe))
+    return _from_resolution(series.keyframe)
 
 
-def _ome_root(tif: TiffFile) -> Element | None:
-    try:
-        return fromstring(tif.ome_metadata or "")  # noqa: S314  expat refuses entity bombs since 2.4.1
-    except ParseError:
-        return None
-
-
-def _from_ome(root: Element) -> Calibration:
-    pixels = root.find("./{*}Image/{*}Pixels")
-    if pixels is None:
-        return Calibration()
+def _from_ome(pixels: Element) -> Calibration:
     scale, units = {}, {}
     for axis, attribute in {
         "x": "PhysicalSizeX",
@@ -84,20 +78,20 @@ def _from_imagej(metadata: Mapping[str, Any], steps: Mapping[str, float]) -> Cal
     return Calibration(scale, translate, units)
 
 
-def _from_resolution(tif: TiffFile) -> Calibration:
+def _from_resolution(page: TiffPage) -> Calibration:
     """Use pixels per centimetre only: pixels per inch are nearly always the printing default of a graphics program."""
-    tag = tif.pages.first.tags.get("ResolutionUnit")
+    tag = page.tags.get("ResolutionUnit")
     if tag is None or tag.value != _CENTIMETER:
         return Calibration()
-    scale = {axis: 1e4 * step for axis, step in _resolution(tif).items()}
+    scale = {axis: 1e4 * step for axis, step in _resolution(page).items()}
     return Calibration(scale, {}, dict.fromkeys(scale, "micrometer"))
 
 
-def _resolution(tif: TiffFile) -> dict[str, float]:
+def _resolution(page: TiffPage) -> dict[str, float]:
     """Length of a pixel along x and y, in the file's unit of resolution."""
     steps = {}
     for axis in "xy":
-        tag = tif.pages.first.tags.get(f"{axis.upper()}Resolution")
+        tag = page.tags.get(f"{axis.upper()}Resolution")
         if tag is not None and tag.value[0] and tag.value[1]:
             steps[axis] = tag.value[1] / tag.value[0]
     return steps

@@ -13,6 +13,7 @@ from napari_tessera.core.image import ImageSource
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
+from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
 
 SCAN_TILE = 2048
 """Labels are looked through in squares of this edge length, in pixels."""
@@ -46,6 +47,8 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
         )
     if dict(labels.spec.sizes) == dict(expected.sizes):
         return labels
+    if holds_colors(labels.spec):
+        raise AnnotationError(COLORED_LABELS.format(name=labels.name))
     if labels.shape == expected.shape:
         return open_image(labels, axes=expected.axes)
     raise AnnotationError(

@@ -29,6 +29,7 @@ from napari_tessera.pipeline.applying import (
     open_input,
 )
 from napari_tessera.pipeline.inputs import OperationInput
+from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.sinks import ResultSink, keeper
 
@@ -67,7 +68,7 @@ def train(
     overwrite, resume
         Replace the model in `out`, or go on with its training.
     on_event
-        Called with every event: progress, metrics, warnings, the result.
+        Called with every event: progress, metrics, warnings, the result. None: warnings become those of Python.
     cancel
         Set from another thread to stop at the next step.
 
@@ -86,7 +87,7 @@ def train(
 
     opened = [(open_image(image), open_image(labels)) for image, labels in pairs]
     job = train_pairs(opened, config, folder, resume=resume, overwrite=overwrite, cancel=cancel)
-    drain(job, on_event)
+    drain(job, listener(on_event))
     return folder
 
 
@@ -141,7 +142,7 @@ def predict(
     overwrite
         Replace `out` if it exists.
     on_event
-        Called with every event: progress in tiles, warnings, the result.
+        Called with every event: progress in tiles, warnings, the result. None: warnings become those of Python.
     cancel
         Set from another thread to stop within a tile.
 
@@ -171,7 +172,7 @@ def predict(
 
     open_sink = keep if path is None else prediction.file_sink(loaded.spec, path, config, overwrite=overwrite)
     with closing(prediction.predict_into(loaded, open_image(image), open_sink, config, cancel or CancelToken())) as job:
-        drain(job, on_event)
+        drain(job, listener(on_event))
     return memory[0].array if path is None else path
 
 
@@ -233,7 +234,7 @@ def apply(
     tile, threads
         Edge of the tiles and number of threads; None: chosen by memory and cores. Neither changes the result.
     on_event
-        Called with every event: progress in tiles, warnings, the result.
+        Called with every event: progress in tiles, warnings, the result. None: warnings become those of Python.
     cancel
         Set from another thread to stop within a second.
     **inputs
@@ -258,7 +259,7 @@ def apply(
     memory: list[ResultSink] = []
     open_sink = keeper(memory) if path is None else file_sink(operation, path, given, overwrite=overwrite)
     with closing(apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))) as job:
-        told = drain(job, on_event)
+        told = drain(job, listener(on_event))
     if path is None:
         return told["points"] if operation.output == "points" else memory[0].array
     if operation.output == "points":

@@ -13,7 +13,7 @@ from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import check_output, create_image
 from napari_tessera.io.memory import describe_bytes, free_memory
-from napari_tessera.io.opening import open_image
+from napari_tessera.io.opening import as_labels, notes_about, open_image
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_sink import ZarrSink
@@ -102,10 +102,9 @@ def apply_into(
     work = Work(cancel)
     gathered = gather_inputs(operation, inputs)
     check_not_labels(operation, gathered.image)
+    yield from map(Warning, dict.fromkeys(note for value in inputs.values() for note in notes_about(value)))
     frames = replace(make_frames(operation, gathered.cached()), check=work.check)
-    doubts = doubts_about(gathered.image)
-    if doubts:
-        yield Warning(doubts)
+    yield from map(Warning, doubts_about(gathered.image, operation.inputs[0].kind))
     yield from _check_memory(frames)
     if frames.output is None:
         told = yield from _run(frames, None, work, cancel, options)
@@ -212,7 +211,8 @@ def open_input(operation: Operation, name: str, value: InputFile | Path) -> Oper
     is_table = kind in ("points", "frequencies") or (kind == "seeds" and path.suffix.lower() == ".csv")
     if is_table or (kind in ("kernel", "seeds") and path.suffix.lower() == ".npy"):
         return read_array(path)
-    return value.open() if isinstance(value, InputFile) else open_image(path)
+    image = value.open() if isinstance(value, InputFile) else open_image(path)
+    return as_labels(image) if kind in ("labels", "seeds") else image
 
 
 def file_sink(operation: Operation, out: Path, inputs: Mapping[str, OperationInput], *, overwrite: bool) -> OpenSink:

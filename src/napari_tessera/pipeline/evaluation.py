@@ -15,6 +15,8 @@ from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, Region
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.opening import as_labels, notes_about
+from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Overlaps at which objects are matched."""
@@ -142,6 +144,8 @@ def evaluate(
     InvalidInputError
         If the shapes differ or an image holds floats.
     """
+    predicted, truth = as_labels(predicted), as_labels(truth)
+    notes = dict.fromkeys((*notes_about(predicted), *notes_about(truth)))
     _check_labels(predicted, truth)
     pairs = _count_pairs(predicted, truth)
     found = np.union1d(pairs.predicted, pairs.truth)
@@ -160,7 +164,7 @@ def evaluate(
         class_error=_error(pairs) if are_classes else None,
         classes=classes,
         instances=_match_objects(pairs) if instances else None,
-        note=_note(pairs, instances, are_classes),
+        note=" ".join(filter(None, (*notes, _note(pairs, instances, are_classes)))),
     )
 
 
@@ -168,6 +172,9 @@ def _check_labels(predicted: ImageSource, truth: ImageSource) -> None:
     """Refuse what is no labels, and probabilities in particular."""
     if truth.dtype.kind not in "biu":
         raise InvalidInputError(f"The truth holds {truth.dtype}: convert it to integers, for labels or a mask.")
+    for source in (predicted, truth):
+        if holds_colors(source.spec):
+            raise InvalidInputError(COLORED_LABELS.format(name=source.name))
     channels = predicted.spec.sizes.get("c", 1)
     if predicted.dtype.kind not in "biu" or (channels > 1 and truth.spec.sizes.get("c", 1) == 1):
         what = f"{channels} channels" if channels > 1 else f"pixels of type {predicted.dtype}"

@@ -1,6 +1,6 @@
 """What an operation is applied to: its inputs by name, checked before anything is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
-from napari_tessera.io.opening import axes_are_guessed, open_image
-from napari_tessera.operations.base import Input, Operation
+from napari_tessera.io.opening import as_labels, axes_are_guessed, has_palette, open_image
+from napari_tessera.operations.base import Input, InputKind, Operation
 from napari_tessera.operations.whole import prepared
 from napari_tessera.pipeline.chunk_cache import cached
 
@@ -85,6 +85,7 @@ def _check_names(operation: Operation, declared: Mapping[str, Input], given: Map
 
 def _source(one: Input, value: OperationInput, like: ImageSpec | None) -> ImageSource:
     source = value if isinstance(value, ImageSource) else open_image(value)
+    source = as_labels(source) if one.kind in ("labels", "seeds") else source
     if like is not None and len(source.shape) == len(like.shape) and axes_are_guessed(source):
         # an array says nothing of its axes: one that has as many as the image has the same ones
         source = open_image(source, axes=like.axes)
@@ -149,8 +150,18 @@ def _whole(value: OperationInput) -> NDArray[Any]:
     return value.read(value.spec.full_region) if isinstance(value, ImageSource) else np.asarray(value)
 
 
-def doubts_about(image: ImageSource) -> str:
-    """Return a sentence about axes that were guessed and may be wrong; empty if there is nothing to doubt."""
+def doubts_about(image: ImageSource, kind: InputKind = "image") -> Iterator[str]:
+    """Yield sentences about what may be taken wrongly: a palette for intensities, and axes that were guessed."""
+    if kind == "image" and has_palette(image):
+        yield (
+            f"{image.name} shows its numbers in colours by a palette, and these numbers are taken for intensities: "
+            "convert it to RGB first if its colours are meant."
+        )
+    if axes := _doubts_about_axes(image):
+        yield axes
+
+
+def _doubts_about_axes(image: ImageSource) -> str:
     if not axes_are_guessed(image):
         return ""
     first, last = image.shape[0], image.shape[-1]

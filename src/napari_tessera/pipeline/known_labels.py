@@ -1,11 +1,21 @@
 """Images that are known to be labels, and operations that would make false ids of them."""
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSource
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.io.arrays import ArraySource, RespecifiedSource
 from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.registry import all_operations
+
+COLORED_LABELS = (
+    "The labels {name!r} hold colours, and labels are numbers: save them as numbers, in a TIFF, or in a PNG of grey "
+    "levels or with a palette."
+)
+
+
+def holds_colors(labels: ImageSpec) -> bool:
+    """Whether labels are a picture of themselves: the last axis is that of 3 or 4 colours of 8 or 16 bits."""
+    return labels.axes.endswith("yxc") and labels.channels in (3, 4) and str(labels.dtype) in ("uint8", "uint16")
 
 
 def are_labels(image: ImageSource) -> bool:

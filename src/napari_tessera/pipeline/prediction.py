@@ -18,7 +18,7 @@ from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_output, create_image
-from napari_tessera.io.opening import axes_are_guessed
+from napari_tessera.io.opening import axes_are_guessed, notes_about
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.nn.devices import choose_device
@@ -28,6 +28,7 @@ from napari_tessera.nn.predictor import Output, Pending, Predictor
 from napari_tessera.nn.regions import extents_of
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
+from napari_tessera.pipeline.likeness import by_name, other_pixels
 from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.sinks import finishing, what_is_kept
@@ -124,6 +125,8 @@ def predict_into(
     """
     started = time.perf_counter()
     check_image(model.spec, image.spec)
+    image, others = by_name(image, model.spec.channel_names, f"the model {model.spec.name!r}")
+    yield from map(Warning, (*notes_about(image), *others, *other_pixels(model.spec, image.spec)))
     yield from _doubts(model.spec, image)
     predictor = _make_predictor(model, config, cancel)
     device = predictor.device

@@ -18,6 +18,7 @@ from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.places import check_apart
 from napari_tessera.pipeline.applying import ApplyOptions
+from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
@@ -82,7 +83,7 @@ def run_recipe(
     given = {**({checked.image: opened} if checked.image else {}), **further}
     options, beside = ApplyOptions(tile, threads), next(iter(outputs.paths.values()), None)
     run = RecipeRun(checked, given, arrays or {}, outputs.open, cancel or CancelToken(), options, beside)
-    drain(run.events(), on_event)
+    drain(run.events(), listener(on_event))
     return outputs.results(run.points, opened)
 
 

@@ -16,6 +16,7 @@ from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.places import check_apart
+from napari_tessera.io.tiff_series import split_part
 from napari_tessera.io.writing import writing
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.failures import describe_error
@@ -253,4 +254,5 @@ def file_name(image: Path, output: str, checked: CheckedRecipe, suffix: str) -> 
     """Return what the file of an output is called; points go to CSV unless NPY is asked for."""
     if checked.kind_of(output) == "points" and suffix != ".npy":
         suffix = ".csv"
-    return f"{stem_of(image)}_{output}{suffix}"
+    file, part = split_part(image)
+    return f"{stem_of(file)}{'_' + part if part else ''}_{output}{suffix}"

@@ -207,6 +207,7 @@ class RecipeRun:
         """Do all steps; progress is in percent of all of them."""
         started = time.perf_counter()
         steps = self.checked.steps
+        told: set[str] = set()
         yield from self._doubts()
         with Intermediates(self.beside) as intermediates:
             for index, step in enumerate(steps):
@@ -214,7 +215,9 @@ class RecipeRun:
                 with closing(self._do(step, intermediates)) as events:
                     for event in events:
                         if isinstance(event, Warning):
-                            yield event
+                            if event.text not in told:  # what is odd about an image is odd in each step on it
+                                yield event
+                            told.add(event.text)
                             continue
                         share = event.done / event.total if event.total else 0.0
                         yield _overall((index + share) / len(steps), prefix, event.message, started)

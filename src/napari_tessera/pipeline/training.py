@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_tessera import __version__
-from napari_tessera.config.model import HEADER_FILE, ClassSpec, HeldOut, ModelSpec
+from napari_tessera.config.model import HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
+from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart
 from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
@@ -22,6 +23,7 @@ from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_ne
 from napari_tessera.pipeline.annotation import describe_classes
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
+from napari_tessera.pipeline.likeness import by_name
 from napari_tessera.pipeline.previews import Previewer, remove_previews
 from napari_tessera.pipeline.requests import TrainRequest
 from napari_tessera.pipeline.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
@@ -94,7 +96,7 @@ def train_pairs(
     check_apart(out, [source for pair in pairs for source in pair])
     check_model_folder(out, resume=resume, overwrite=overwrite)
     yield Progress(0, config.max_steps, "step", "Reading images and annotation")
-    pairs = _cancellable(pairs, cancel)
+    pairs, notes = _alike(pairs, out if resume else None, cancel)
     dataset = load_dataset(pairs, config)
     classes = describe_classes(dataset.numbers, config)
     context = _context(dataset, config)
@@ -102,7 +104,7 @@ def train_pairs(
     split, warnings = _split(dataset, state, config)
     held_out = describe_held_out(split.validation, classes, config.annotation)
     task = _task(dataset, split, classes, held_out, config)
-    for text in (*dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
+    for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
         yield Warning(text)
     remove_previews(out / PREVIEWS)
     save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
@@ -111,6 +113,19 @@ def train_pairs(
         for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
             yield save.explain(event)
     yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.last_word, "steps": state.step})
+
+
+def _alike(pairs: Sequence[Pair], model: Path | None, cancel: CancelToken) -> tuple[list[Pair], tuple[str, ...]]:
+    """Return the pairs with channels in one order by their names, that of `model` or of the first image, and notes."""
+    named = model is not None and (model / HEADER_FILE).is_file()
+    names = load_model_spec(model).channel_names if named and model else pairs[0][0].spec.channel_names
+    whose = "the model" if named else f"the first image, {pairs[0][0].name},"
+    images = {id(image): by_name(image, names, whose) for image, _ in pairs}  # the same image stays the same
+    alike = [(images[id(image)][0], as_labels(labels)) for image, labels in pairs]
+    notes = [note for pair in alike for source in pair for note in notes_about(source)]
+    return _cancellable(alike, cancel), tuple(
+        dict.fromkeys([*notes, *(told for _, others in images.values() for told in others)])
+    )
 
 
 def _split(dataset: Dataset, state: TrainingState, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:

@@ -1,0 +1,105 @@
+"""Whether an image is like those that a model was trained on: its channels by their names, its pixels by their size."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.config.model import ModelSpec
+from napari_tessera.core.image import ImageSource, ImageSpec, Region, short_name
+from napari_tessera.core.units import MICROMETERS, OME_SYMBOLS
+
+OTHER_SIZE = 1.5
+"""Pixels so many times as long, or as short, look like another tissue to a network; below it training varies sizes."""
+
+
+class ReorderedChannels(ImageSource):
+    """An image with its channels in another order.
+
+    Parameters
+    ----------
+    source
+        An image with an axis ``c`` and names along it.
+    order
+        Positions in `source`, one for each channel.
+    """
+
+    def __init__(self, source: ImageSource, order: Sequence[int]) -> None:
+        self._source, self._order = source, list(order)
+        names = tuple(source.spec.channel_names[index] for index in order)
+        self._spec = replace(source.spec, channel_names=names)
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The specification, names in the new order."""
+        return self._spec
+
+    def read(self, region: Region) -> NDArray[np.generic]:
+        """Return the pixels of `region`."""
+        axis = self._spec.axes.index("c")
+        wanted = np.array(self._order[region[axis]], int)
+        first, stop = (int(wanted.min()), int(wanted.max()) + 1) if wanted.size else (0, 0)
+        block = self._source.read((*region[:axis], slice(first, stop), *region[axis + 1 :]))
+        return np.ascontiguousarray(block.take(wanted - first, axis))
+
+
+def by_name(image: ImageSource, names: Sequence[str], whose: str) -> tuple[ImageSource, tuple[str, ...]]:
+    """Return `image` with its channels in the order of `names`, where it has the same names in another order.
+
+    Parameters
+    ----------
+    image
+        Any image; one that does not name its channels, or has another number of them, stays as it is.
+    names
+        Names of channels in the order that is wanted; empty if they are not known.
+    whose
+        What these belong to, for the warning.
+
+    Returns
+    -------
+    ImageSource, warnings
+        The image, and a sentence if its channels are not called as `names`.
+    """
+    here = image.spec.channel_names
+    mine, wanted = [_plain(name) for name in here], [_plain(name) for name in names]
+    if mine == wanted or len(mine) != len(wanted) or not wanted:
+        return image, ()
+    listed, others = (", ".join(short_name(name.strip()) for name in one) for one in (here, names))
+    differ = f"{image.name} has the channels {listed}, and {whose} {others}"
+    if sorted(mine) == sorted(wanted) and len(set(mine)) == len(mine):
+        return ReorderedChannels(image, [mine.index(name) for name in wanted]), (f"{differ}: they are taken by name.",)
+    return image, (f"{differ}: they are taken in this order, so make sure that they show the same.",)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def other_pixels(spec: ModelSpec, image: ImageSpec) -> Iterator[str]:
+    """Yield a sentence if the pixels of `image` have another size than those that the model of `spec` was trained on.
+
+    Nothing is said where either size is not known.
+    """
+    axes = "yx" if spec.network.dimensions == 2 else "zyx"
+    found = []
+    for axis in axes:
+        if axis not in image.axes or axis not in spec.pixel_size:
+            continue
+        at = image.axes.index(axis)
+        here, there = (image.scale[at], image.units[at]), (spec.pixel_size[axis], spec.units.get(axis))
+        factors = [1.0 if unit is None else MICROMETERS.get(unit, 0.0) for _, unit in (here, there)]
+        if (here[1] is None) != (there[1] is None) or not all(factors) or not there[0]:
+            continue
+        ratio = abs(here[0] * factors[0] / (there[0] * factors[1]))
+        if max(ratio, 1 / ratio) >= OTHER_SIZE:
+            found.append(f"along {axis} {ratio:.3g} times as long ({_length(*here)} instead of {_length(*there)})")
+    if found:
+        yield (
+            f"The pixels of {image.name} are not of the size that the model {spec.name!r} was trained on: "
+            f"{', '.join(found)}. Resize the image to that size first, or choose a level of it that has it."
+        )
+
+
+def _length(length: float, unit: str | None) -> str:
+    return f"{length:.3g} {OME_SYMBOLS.get(unit, unit)}" if unit else f"{length:.3g}"
