@@ -1,10 +1,12 @@
 """Arrays as images: numpy, dask and zarr arrays behind one `ImageSource`, and an `ImageSink` in memory."""
 
+import lzma
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +29,7 @@ _DAMAGE = (
     AssertionError,
     struct.error,
     zlib.error,
+    lzma.LZMAError,
 )
 
 
@@ -61,10 +64,18 @@ class ArraySource(ImageSource):
         The file that the array lives in; None for one in memory. An error in reading names it.
     axes_guessed
         Whether the axes of `spec` are a guess by the number of dimensions.
+    remarks
+        What a person should know before trusting the image, as sentences: what its file says wrongly or leaves out.
     """
 
     def __init__(
-        self, array: ArrayLike, spec: ImageSpec, *, path: Path | None = None, axes_guessed: bool = False
+        self,
+        array: ArrayLike,
+        spec: ImageSpec,
+        *,
+        path: Path | None = None,
+        axes_guessed: bool = False,
+        remarks: Sequence[str] = (),
     ) -> None:
         if tuple(array.shape) != spec.shape:
             raise InvalidInputError(
@@ -73,6 +84,7 @@ class ArraySource(ImageSource):
         self.array = array
         self.path = path
         self.axes_guessed = axes_guessed
+        self.remarks = tuple(dict.fromkeys(remarks))
         self._spec = spec
 
     def __repr__(self) -> str:
@@ -141,6 +153,54 @@ class RespecifiedSource(ImageSource):
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
         return self.source.read(region)
+
+
+class SqueezedSource(ImageSource):
+    """An image without some of its axes of length one, and with others of that length.
+
+    Parameters
+    ----------
+    source
+        The image.
+    axes
+        Those to have, in the order of `source` as far as it has them; what is left out must be of length one.
+    """
+
+    def __init__(self, source: ImageSource, axes: str) -> None:
+        self.source = source
+        own = source.spec
+        at = {axis: index for index, axis in enumerate(own.axes)}
+        self._axes = "".join(sorted(axes, key=lambda axis: at.get(axis, -1)))
+        self._spec = replace(
+            own,
+            axes=self._axes,
+            shape=tuple(own.sizes.get(axis, 1) for axis in self._axes),
+            scale=tuple(own.scale[at[axis]] if axis in at else 1.0 for axis in self._axes),
+            translate=tuple(own.translate[at[axis]] if axis in at else 0.0 for axis in self._axes),
+            units=tuple(own.units[at[axis]] if axis in at else None for axis in self._axes),
+            channel_names=own.channel_names if "c" in self._axes else (),
+        )
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Specification with the axes that are wanted."""
+        return self._spec
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of one unit of storage, or None for an array that has none."""
+        chunks = getattr(self.source, "chunks", None)
+        if chunks is None:
+            return None
+        own = dict(zip(self.source.axes, chunks, strict=True))
+        return tuple(own.get(axis, 1) for axis in self._axes)
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region`."""
+        check_region(region, self._spec.shape)
+        by_axis = dict(zip(self._axes, region, strict=True))
+        pixels = self.source.read(tuple(by_axis.get(axis, slice(0, 1)) for axis in self.source.axes))
+        return pixels.reshape([part.stop - part.start for part in region])
 
 
 class MemorySink(ImageSink):

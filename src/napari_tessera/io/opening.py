@@ -27,6 +27,9 @@ _OPENERS: Mapping[str, Callable[[Path, str | None], tuple[ArraySource, ...]]] = 
     ".npy": lambda path, axes: (open_npy(path, axes),),
 }
 
+_MOST_VIEWS = 20
+"""An image may be a view of a view of … so many."""
+
 
 def open_image(
     source: str | Path | ArrayLike | ImageSource,
@@ -87,6 +90,16 @@ def axes_are_guessed(image: ImageSource) -> bool:
     Two dimensions can only be ``yx``, which counts as known.
     """
     return image.axes != "yx" and getattr(image, "axes_guessed", False)
+
+
+def remarks_on(image: object) -> tuple[str, ...]:
+    """Return what a person should know of an opened image before trusting it, as sentences; see `ArraySource`."""
+    for _ in range(_MOST_VIEWS):
+        remarks = getattr(image, "remarks", None)
+        if remarks is not None:
+            return tuple(remarks)
+        image = getattr(image, "source", None) or getattr(image, "_source", None)
+    return ()
 
 
 def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpec, ...]:
