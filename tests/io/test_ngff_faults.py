@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from napari_tessera.core.errors import InvalidInputError, StorageError, TesseraError
-from napari_tessera.io.opening import axes_are_guessed, image_levels, open_image, remarks_on
+from napari_tessera.io.opening import axes_are_guessed, image_levels, notes_about, open_image
 
 PIXELS = np.arange(2 * 6 * 8, dtype=np.uint8).reshape(2, 6, 8) + 1
 SCALE = {"type": "scale", "scale": [1, 0.5, 0.25]}
@@ -51,7 +51,7 @@ def _spec(*names: Any) -> list[Any]:
 def test_sound_metadata_need_no_words(tmp_path: Path, version: str) -> None:
     image = open_image(_store(tmp_path / "a.zarr", version))
     assert (image.axes, image.scale, image.units) == ("cyx", (1, 0.5, 0.25), (None, "micrometer", "micrometer"))
-    assert remarks_on(image) == ()
+    assert notes_about(image) == ()
 
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -123,6 +123,8 @@ TOLD: dict[str, dict[str, Any]] = {
     "colour that is none": {"omero": {"channels": [{"label": "a", "color": 255}]}},
     "range that is no pair": {"omero": {"channels": [{"label": "a", "window": {"start": 0, "end": "100"}}]}},
     "describe channels in a way": {"omero": {"channels": "DNA"}},
+    "list one array as several levels": {"datasets": [LEVEL, LEVEL]},
+    "name axes without a type": {"axes": ["c", "y", "x"]},
     "list 2 images": {"multiscales": [{"axes": AXES, "datasets": [LEVEL], "version": "0.4"}] * 2},
 }
 
@@ -133,9 +135,9 @@ def test_what_is_wrong_is_said_and_the_rest_is_kept(
     tmp_path: Path, version: str, said: str, changes: dict[str, Any]
 ) -> None:
     image = open_image(_store(tmp_path / "a.zarr", version, **changes))
-    remarks = remarks_on(image)
-    assert any(said.rstrip(":") in remark for remark in remarks), remarks
-    assert not any(word in remark for word in PYTHON for remark in remarks)
+    notes = notes_about(image)
+    assert any(said.rstrip(":") in note for note in notes), notes
+    assert not any(word in note for word in PYTHON for note in notes)
     assert np.array_equal(image.read(image.spec.full_region), PIXELS)
     if not {"datasets", "coordinateTransformations"} & set(changes) and "name 2 axes" not in said:
         assert image.scale[1:] == (0.5, 0.25)
@@ -144,7 +146,7 @@ def test_what_is_wrong_is_said_and_the_rest_is_kept(
 @pytest.mark.parametrize(("version", "said"), [("0.3", "by their own word"), ("0.04", "none"), ("new", "none of OME")])
 def test_a_version_that_cannot_be_is_told(tmp_path: Path, version: str, said: str) -> None:
     image = open_image(_store(tmp_path / "a.zarr", "0.4", [{"axes": AXES, "datasets": [LEVEL], "version": version}]))
-    assert said in remarks_on(image)[0]
+    assert said in notes_about(image)[0]
     assert image.scale == (1, 0.5, 0.25)
 
 
@@ -153,8 +155,16 @@ def test_a_version_that_is_left_out_is_told_since_0_5(tmp_path: Path) -> None:
     header = json.loads((path / "zarr.json").read_text())
     del header["attributes"]["ome"]["version"]
     (path / "zarr.json").write_text(json.dumps(header))
-    assert "do not say their version" in remarks_on(open_image(path))[0]
-    assert remarks_on(open_image(_store(tmp_path / "b.zarr", None))) == ()  # 0.4 leaves it free
+    assert "do not say their version" in notes_about(open_image(path))[0]
+    assert notes_about(open_image(_store(tmp_path / "b.zarr", None))) == ()  # 0.4 leaves it free
+
+
+def test_metadata_outside_of_their_place_are_told(tmp_path: Path) -> None:
+    path = _store(tmp_path / "a.zarr", "0.5")
+    header = json.loads((path / "zarr.json").read_text())
+    header["attributes"] = header["attributes"]["ome"]
+    (path / "zarr.json").write_text(json.dumps(header))
+    assert "outside of the entry 'ome'" in notes_about(open_image(path))[0]
 
 
 @pytest.mark.parametrize("version", ["0.6", "0.6.dev1", "1.0"])
@@ -170,7 +180,7 @@ def test_a_newer_version_is_named_and_its_pixel_size_kept(tmp_path: Path, versio
             datasets=_level({**step, "input": "0", "output": {"name": "physical"}}),
         )
         image = open_image(path)
-        assert f"version '{version}', newer than 0.5" in remarks_on(image)[0]
+        assert f"version '{version}', newer than 0.5" in notes_about(image)[0]
         assert (image.axes, image.scale, image.units[1]) == ("cyx", (1, 0.5, 0.25), "micrometer")
         assert image.spec.translate == ((0, 0, 0), (0, 3, 4))[at]
         assert not axes_are_guessed(image)
@@ -196,7 +206,7 @@ def test_a_level_without_pixel_size_has_that_of_the_full_one_by_its_length(tmp_p
     zarr.open_group(str(path), mode="a").create_array("1", data=PIXELS[:, ::2, ::2])
     image = open_image(path, level=1)
     assert (image.scale, image.spec.translate) == ((1, 1, 0.5), (0, 0.25, 0.125))
-    assert "level '1' does not say the size of its pixels" in remarks_on(image)[0]
+    assert "level '1' does not say the size of its pixels" in notes_about(image)[0]
     assert open_image(path / "1").spec == image.spec
 
 
@@ -207,7 +217,7 @@ def test_the_axes_of_five_dimensions_are_known_in_old_versions_only(tmp_path: Pa
         group = zarr.create_group(str(path), zarr_format=2, attributes={"multiscales": [entry]})
         group.create_array("0", data=PIXELS[None, None])
     assert open_image(tmp_path / "0.2.zarr").axes == "tczyx"
-    assert remarks_on(open_image(tmp_path / "0.2.zarr")) == ()
+    assert notes_about(open_image(tmp_path / "0.2.zarr")) == ()
     with pytest.raises(InvalidInputError, match="name no axes: name the 5 axes yourself"):
         open_image(tmp_path / "0.4.zarr")
     assert open_image(tmp_path / "0.4.zarr", axes="tczyx").axes == "tczyx"

@@ -15,7 +15,7 @@ from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
 from napari_tessera.core.errors import OutOfMemoryError, StorageError
 from napari_tessera.io import zarr_bounds
-from napari_tessera.io.opening import open_image, remarks_on
+from napari_tessera.io.opening import notes_about, open_image
 
 PIXELS = np.random.default_rng(0).integers(1, 999, (2, 20, 30)).astype(np.uint16)
 BOMB = 4 * 2**20
@@ -39,16 +39,16 @@ def _change(path: Path, change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("separator", [".", "/"])
 def test_chunks_under_another_separator_are_found_and_told_of(tmp_path: Path, separator: Any) -> None:
     two = _array(tmp_path / "2.zarr", zarr_format=2, chunk_key_encoding={"name": "v2", "separator": separator})
-    assert remarks_on(open_image(two)) == ()
+    assert notes_about(open_image(two)) == ()
     _change(two, {"dimension_separator": "./"["./".index(separator) - 1]})
     three = _array(tmp_path / "3.zarr", chunk_key_encoding={"name": "default", "separator": separator})
     for other in ("default", "v2"):
         wrong = "./"["./".index(separator) - 1] if other == "default" else separator
         _change(three, {"chunk_key_encoding": {"name": other, "configuration": {"separator": wrong}}})
-        assert "names of its chunks" in remarks_on(open_image(three))[0] or other == "v2"
+        assert "names of its chunks" in notes_about(open_image(three))[0] or other == "v2"
         assert np.array_equal(_pixels(three), PIXELS)
     assert np.array_equal(_pixels(two), PIXELS)
-    assert "names of its chunks" in remarks_on(open_image(two))[0]
+    assert "names of its chunks" in notes_about(open_image(two))[0]
 
 
 def test_a_store_without_the_separator_in_its_metadata(tmp_path: Path) -> None:
@@ -80,12 +80,14 @@ def test_chunks_under_both_separators_are_told_of(tmp_path: Path) -> None:
     path = _array(tmp_path / "a.zarr", zarr_format=2, chunk_key_encoding={"name": "v2", "separator": "."})
     (path / "0" / "1").mkdir(parents=True)
     (path / "0.1.1").rename(path / "0" / "1" / "1")
-    assert "names of two kinds" in remarks_on(open_image(path))[0]
+    assert "names of two kinds" in notes_about(open_image(path))[0]
 
 
 def test_an_array_without_a_chunk_is_told_of(tmp_path: Path) -> None:
     zarr.create_array(str(tmp_path / "a.zarr"), shape=(4, 4), dtype="uint8", fill_value=7)
-    assert "holds not a single chunk, so that all of its pixels are 7" in remarks_on(open_image(tmp_path / "a.zarr"))[0]
+    assert (
+        "holds not a single chunk, so that all of its pixels are 7" in notes_about(open_image(tmp_path / "a.zarr"))[0]
+    )
 
 
 COMPRESSORS: dict[str, dict[str, Any]] = {

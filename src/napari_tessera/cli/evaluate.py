@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from napari_tessera.cli.axes import axes_option
-from napari_tessera.cli.output import emit_result, event_listener, json_option
-from napari_tessera.core.jobs import Warning
-from napari_tessera.io.opening import open_image, remarks_on
+from napari_tessera.cli.output import emit_result, json_option
+from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.evaluation import evaluate
 
 
@@ -39,9 +38,6 @@ def command(
     if instances and classes:
         raise click.UsageError("--instances takes numbers for objects, --classes for classes: choose one.")
     images = open_image(predicted, axes=axes), open_image(truth, axes=truth_axes)
-    listen = event_listener(as_json=as_json)
-    for remark in dict.fromkeys(remark for image in images for remark in remarks_on(image)):
-        listen(Warning(remark))
     value = evaluate(*images, instances=instances, ids="classes" if classes else "auto").to_dict()
     emit_result(value, describe(value), as_json=as_json)
 

@@ -7,7 +7,7 @@ import click
 from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.output import emit_result, json_option
 from napari_tessera.core.image import ImageSource
-from napari_tessera.io.opening import axes_are_guessed, image_levels, open_image, remarks_on
+from napari_tessera.io.opening import axes_are_guessed, notes_about, open_levels
 
 
 @click.command("info")
@@ -20,13 +20,9 @@ def command(image: str, axes: str | None, as_json: bool) -> None:
     IMAGE is a TIFF, PNG, NPY, OME-Zarr or plain zarr array; inside an OME-Zarr also a level
     (cells.ome.zarr/1) or labels (cells.ome.zarr/labels/nuclei).
     """
-    levels = [open_image(image, level=level, axes=axes) for level in range(len(image_levels(image, axes=axes)))]
-    remarks = dict.fromkeys(remark for level in levels for remark in remarks_on(level))
-    value = {
-        **describe_image(levels[0]),
-        "levels": [describe_level(level) for level in levels],
-        "remarks": list(remarks),
-    }
+    levels = open_levels(image, axes=axes)
+    value = {**describe_image(levels[0]), "levels": [describe_level(level) for level in levels]}
+    value["notes"] = list(dict.fromkeys(note for level in levels for note in notes_about(level)))
     emit_result(value, describe_lines(value), as_json=as_json)
 
 
@@ -80,7 +76,7 @@ def describe_lines(value: dict[str, Any]) -> list[str]:
     lines.append(f"levels:   {len(value['levels'])}")
     if len(value["levels"]) > 1:
         lines += [f"  {index}: {_times(level['shape'])}" for index, level in enumerate(value["levels"])]
-    return lines + [f"note:     {remark}" for remark in value["remarks"]]
+    return lines + [f"note:     {note}" for note in value["notes"]]
 
 
 def _example(axes: str) -> str:

@@ -2,9 +2,10 @@
 
 import lzma
 import math
+import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, StorageError, TesseraError
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region, writable_text
 
 # What the readers of numpy, tifffile, imagecodecs and zarr raise when they meet bytes that make no sense.
 _DAMAGE = (
@@ -31,6 +32,11 @@ _DAMAGE = (
     zlib.error,
     lzma.LZMAError,
 )
+
+_PYTHON = re.compile(
+    r"argument|unpack|broadcast|reshape|shape|literal|digits|object|dtype|buffer|slice|index|operand|array|\(\)|'"
+)
+"""Words of Python and numpy about values, which say nothing about a file."""
 
 
 class ArrayLike(Protocol):
@@ -64,8 +70,8 @@ class ArraySource(ImageSource):
         The file that the array lives in; None for one in memory. An error in reading names it.
     axes_guessed
         Whether the axes of `spec` are a guess by the number of dimensions.
-    remarks
-        What a person should know before trusting the image, as sentences: what its file says wrongly or leaves out.
+    notes
+        What a person should know about the image before working with it, as sentences: further images in its file.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class ArraySource(ImageSource):
         *,
         path: Path | None = None,
         axes_guessed: bool = False,
-        remarks: Sequence[str] = (),
+        notes: tuple[str, ...] = (),
     ) -> None:
         if tuple(array.shape) != spec.shape:
             raise InvalidInputError(
@@ -84,7 +90,7 @@ class ArraySource(ImageSource):
         self.array = array
         self.path = path
         self.axes_guessed = axes_guessed
-        self.remarks = tuple(dict.fromkeys(remarks))
+        self.notes = notes
         self._spec = spec
 
     def __repr__(self) -> str:
@@ -146,6 +152,11 @@ class RespecifiedSource(ImageSource):
         return getattr(self.source, "chunks", None)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the source, as sentences."""
+        return getattr(self.source, "notes", ())
+
+    @property
     def axes_guessed(self) -> bool:
         """Whether the axes are those that were guessed for the source."""
         return self._spec.axes == self.source.axes and getattr(self.source, "axes_guessed", False)
@@ -185,6 +196,11 @@ class SqueezedSource(ImageSource):
     def spec(self) -> ImageSpec:
         """Specification with the axes that are wanted."""
         return self._spec
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the source, as sentences."""
+        return getattr(self.source, "notes", ())
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -290,7 +306,15 @@ def reading(path: Path) -> Iterator[None]:
             f"There is not enough memory to read {path}: close other programs, or save it in smaller tiles or chunks."
         ) from error
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()).rstrip(".")[:160] or type(error).__name__
         raise StorageError(
-            f"{path} cannot be read ({reason}): it is damaged or incomplete; copy or export it again."
+            f"{path} cannot be read{_reason(error)}: it is damaged or incomplete; copy or export it again."
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what a reader says about a file, in brackets; nothing where it is Python that speaks, of itself."""
+    own = type(error).__module__ == "builtins" and not isinstance(error, OSError)
+    text = writable_text(" ".join(str(error).split())).rstrip(".")[:160]
+    if not text or (own and (not isinstance(error, ValueError | RuntimeError) or _PYTHON.search(text))):
+        return ""
+    return "" if isinstance(error, RecursionError) else f" ({text})"

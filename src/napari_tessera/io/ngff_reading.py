@@ -89,19 +89,28 @@ def read_multiscale(attributes: Mapping[str, Any], root: Path) -> Multiscale | N
         raise StorageError(f"The metadata of {root} list no image: {_remedy(root)}.")
     fields = entries[0]
     datasets = _datasets(fields, root)
-    faults = [f"list {len(entries)} images, of which the first is read"] if len(entries) > 1 else []
     given = inner.get("version") if inner is not attributes else fields.get("version", inner.get("version"))
     version, version_faults = _version(given, fields, needed=inner is not attributes)
     channels, channel_faults = read_channels(inner)
+    paths = tuple(_checked_path(dataset.get("path"), root) for dataset in datasets)
+    outside = inner is attributes and (root / "zarr.json").is_file()
+    faults = {
+        f"list {len(entries)} images, of which the first is read": len(entries) > 1,
+        "list one array as several levels": len(set(paths)) < len(paths),
+        "stand outside of the entry 'ome', in which version 0.5 has them": outside,
+        f"name axes without a type, as was done up to version {KNOWN[2]}": (
+            version in KNOWN[3:] and isinstance(fields.get("axes"), list) and not _has_entries(fields["axes"])
+        ),
+    }
     return Multiscale(
         root,
         version,
         _axes(fields, datasets),
         fields,
-        tuple(_checked_path(dataset.get("path"), root) for dataset in datasets),
+        paths,
         tuple(dataset.get("coordinateTransformations") for dataset in datasets),
         channels,
-        (*version_faults, *faults, *channel_faults),
+        (*version_faults, *(fault for fault, holds in faults.items() if holds), *channel_faults),
     )
 
 

@@ -67,11 +67,22 @@ def _open_group(group: zarr.Group, path: Path, axes: str | None) -> tuple[ArrayS
     multiscale = read_multiscale(attributes, path)
     if multiscale is None:
         if "bioformats2raw.layout" in ngff_attributes(attributes) and is_zarr(path / "0"):
-            return open_zarr(path / "0", axes)
+            return _first_of_several(path, axes)
         raise InvalidInputError(f"{path} is a zarr group without an image: {_suggest(path)}.")
     arrays = [_level_array(multiscale, name) for name in multiscale.paths]
     _check_levels(arrays, path)
     return tuple(_open_level(multiscale, level, arrays, axes) for level in range(len(arrays)))
+
+
+def _first_of_several(path: Path, axes: str | None) -> tuple[ArraySource, ...]:
+    """Open the first of the images that a converter put into groups called by their number."""
+    sources = open_zarr(path / "0", axes)
+    images = [folder.name for folder in path.iterdir() if folder.name.isdigit() and is_zarr(folder)]
+    if len(images) > 1:
+        told = f"{path} holds {len(images)} images, of which the first is read: open another one as {path.name}/1."
+        for source in sources:
+            source.notes = (*source.notes, told)
+    return sources
 
 
 def _level_array(multiscale: Multiscale, name: str) -> zarr.Array[Any]:
@@ -108,8 +119,8 @@ def _open_level(multiscale: Multiscale, level: int, arrays: Sequence[zarr.Array[
         faults.append(f"call {quoted(path.name)} a smaller copy of an image that is smaller")
     guessed = axes is None and named.letters is None
     remedy = "name the axes if that is wrong" if guessed else "check axes and pixel size"
-    remarks = [f"The metadata of {root} {fault}: {remedy}." for fault in (*multiscale.faults, *faults)]
-    return _source(array, path, letters, calibration, _name(root), guessed=guessed, remarks=remarks)
+    notes = [f"The metadata of {root} {fault}: {remedy}." for fault in (*multiscale.faults, *faults)]
+    return _source(array, path, letters, calibration, _name(root), guessed=guessed, notes=notes)
 
 
 def _check_guessable(faults: Sequence[str], array: zarr.Array[Any], root: Path) -> None:
@@ -151,12 +162,14 @@ def _source(
     name: str,
     *,
     guessed: bool,
-    remarks: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> ArraySource:
     dtype = checked_dtype(array.dtype, str(path))
     array, said = find_chunks(array, path)
     spec = calibration.spec(letters, array.shape, dtype, name)
-    return ArraySource(bounded(array), spec, path=path, axes_guessed=guessed, remarks=(*remarks, *said))
+    return ArraySource(
+        bounded(array), spec, path=path, axes_guessed=guessed, notes=tuple(dict.fromkeys((*notes, *said)))
+    )
 
 
 def _dimension_names(array: zarr.Array[Any]) -> str | None:

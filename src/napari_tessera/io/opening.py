@@ -27,9 +27,6 @@ _OPENERS: Mapping[str, Callable[[Path, str | None], tuple[ArraySource, ...]]] = 
     ".npy": lambda path, axes: (open_npy(path, axes),),
 }
 
-_MOST_VIEWS = 20
-"""An image may be a view of a view of … so many."""
-
 
 def open_image(
     source: str | Path | ArrayLike | ImageSource,
@@ -92,14 +89,10 @@ def axes_are_guessed(image: ImageSource) -> bool:
     return image.axes != "yx" and getattr(image, "axes_guessed", False)
 
 
-def remarks_on(image: object) -> tuple[str, ...]:
-    """Return what a person should know of an opened image before trusting it, as sentences; see `ArraySource`."""
-    for _ in range(_MOST_VIEWS):
-        remarks = getattr(image, "remarks", None)
-        if remarks is not None:
-            return tuple(remarks)
-        image = getattr(image, "source", None) or getattr(image, "_source", None)
-    return ()
+def notes_about(image: object) -> tuple[str, ...]:
+    """Return what a person should know about an opened image before working with it, as sentences."""
+    notes = getattr(image, "notes", None) if isinstance(image, ImageSource) else ()
+    return notes if notes is not None else notes_about(getattr(image, "_source", None))
 
 
 def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpec, ...]:
@@ -111,6 +104,17 @@ def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpe
         As `open_image` does.
     """
     return tuple(source.spec for source in _open_levels(path, axes))
+
+
+def open_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSource, ...]:
+    """Return every resolution level of a file, the full one first; see `open_image` for `axes`.
+
+    Raises
+    ------
+    MissingInputError, InvalidInputError, StorageError
+        As `open_image` does.
+    """
+    return _open_levels(path, axes)
 
 
 def _open_levels(source: str | Path | ArrayLike | ImageSource, axes: str | None) -> tuple[ImageSource, ...]:

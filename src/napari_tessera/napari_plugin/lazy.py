@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from napari_tessera.core.image import ImageSource
 from napari_tessera.io.arrays import ArraySource
 
@@ -13,17 +15,27 @@ class _Pixels:
 
     def __init__(self, source: ImageSource) -> None:
         self.source = source
+        self.path = getattr(source, "path", None)
         self.shape = source.shape
         self.dtype = source.dtype
         self.ndim = len(source.shape)
 
     def __getitem__(self, region: Any) -> Any:
         parts = region if isinstance(region, tuple) else (region,)
-        bounds = [
-            part.indices(length) for part, length in zip(parts, self.shape[: len(parts)], strict=True)
-        ]  # dask asks for slices
-        rest = [(0, length, 1) for length in self.shape[len(parts) :]]
-        return self.source.read(tuple(slice(start, max(start, stop)) for start, stop, _ in (*bounds, *rest)))
+        read, within = [], []
+        for part, length in zip((*parts, *[slice(None)] * (self.ndim - len(parts))), self.shape, strict=True):
+            if isinstance(part, slice) and (part.step or 1) > 0:
+                start, stop, step = part.indices(length)
+                read.append(slice(start, max(start, stop)))
+                within.append(slice(None, None, step))
+            elif isinstance(part, int | np.integer):
+                at = int(part) % length
+                read.append(slice(at, at + 1))
+                within.append(0)
+            else:
+                read.append(slice(0, length))
+                within.append(part)
+        return self.source.read(tuple(read))[tuple(within)]
 
 
 class _Stored(_Pixels):
@@ -44,6 +56,8 @@ def lazy(source: ImageSource) -> Any:
     chunks = getattr(source, "chunks", None) or tuple(
         min(length, _EDGE) if axis in "yx" else 1 for axis, length in source.spec.sizes.items()
     )
-    name = f"from-{'zarr' if stored else 'image'}-{tokenize(str(getattr(source, 'path', None)), source.name, id(pixels))}"
+    name = (
+        f"from-{'zarr' if stored else 'image'}-{tokenize(str(getattr(source, 'path', None)), source.name, id(pixels))}"
+    )
     meta = None
     return dask.array.from_array(pixels, chunks=chunks, name=name, meta=meta, lock=False, asarray=False)

@@ -1,6 +1,7 @@
 """napari's reader: OME-Zarr, zarr and OME-TIFF as layers with scale, units, axis names, levels and labels."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from napari.utils.notifications import show_warning
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.io.kept import read_kept
 from napari_tessera.io.ome_zarr import is_zarr
-from napari_tessera.io.opening import remarks_on
-from napari_tessera.io.pyramids import open_levels, read_kept
-from napari_tessera.napari_plugin.layers import METADATA_KEY, known_unit
+from napari_tessera.io.opening import notes_about, open_levels
+from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, known_unit
 from napari_tessera.napari_plugin.lazy import lazy
 from napari_tessera.operations.registry import all_operations
 
@@ -25,6 +26,7 @@ LABELS = "labels"
 PAINTABLE = 2**28
 """Labels of no more bytes are read whole: napari paints into arrays in memory only, and into no pyramid."""
 
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
 _COLOR_TYPES = ("uint8", "uint16")
 
 
@@ -74,22 +76,25 @@ def label_folders(place: Path) -> list[Path]:
 
 
 def _tell(levels: Sequence[ImageSource]) -> None:
-    for remark in dict.fromkeys(remark for level in levels for remark in remarks_on(level)):
-        show_warning(remark)
+    for note in dict.fromkeys(note for level in levels for note in notes_about(level)):
+        show_warning(note)
 
 
 def _layer(levels: Sequence[ImageSource], place: Path) -> LayerTuple:
     spec = levels[0].spec
     kept = read_kept(place)
-    classes = spec.dtype.kind in "bui" and _are_labels(place, kept)
+    classes = spec.dtype.kind in "bui" and spec.channels == 1 and _are_labels(place, kept)
     known: dict[str, Any] = {"file": str(place)}
     if spec.channel_names:
         known["channel_names"] = list(spec.channel_names)
-    if classes and isinstance(kept.get("classes"), dict):
-        known["classes"] = kept["classes"]
+    colors = _classes(kept) if classes else {}
+    if colors:
+        known["classes"] = colors
     rgb = not classes and spec.axes.endswith("c") and spec.channels in (3, 4) and spec.dtype.name in _COLOR_TYPES
     shown = _shown(spec, rgb=rgb)
     fields = {"name": spec.name, "metadata": {METADATA_KEY: known}, **_placed(spec, shown)}
+    if colors:
+        fields["colormap"] = class_colormap({number: entry["color"] for number, entry in colors.items()})
     if classes:
         return _labels_data(levels, shown), fields, "labels"
     data = [_arranged(lazy(level), spec, shown, rgb=rgb) for level in levels]
@@ -103,8 +108,27 @@ def _are_labels(place: Path, kept: dict[str, Any]) -> bool:
     places = (place.absolute(), place.absolute().parent)
     if any(folder.parent.name == LABELS and is_zarr(folder.parent.parent) for folder in places):
         return True
-    operation = all_operations().get(str(kept.get("operation")))
-    return kept.get("layer") == "labels" or (operation is not None and operation.output == "labels")
+    if kept.get("layer") == "labels" or _classes(kept):
+        return True
+    if not isinstance(kept.get("operation"), str):
+        return False
+    operation = all_operations().get(kept["operation"])
+    return operation is not None and operation.output == "labels"
+
+
+def _classes(kept: dict[str, Any]) -> dict[int, dict[str, str]]:
+    """Return name and colour per number, as predictions and exported annotation keep them."""
+    entries = kept.get("classes")
+    if not isinstance(entries, list):
+        return {}
+    return {
+        entry["id"]: {"name": str(entry.get("name", "")), "color": entry["color"]}
+        for entry in entries
+        if isinstance(entry, dict)
+        and isinstance(entry.get("id"), int)
+        and isinstance(entry.get("color"), str)
+        and _COLOR.fullmatch(entry["color"])
+    }
 
 
 def _shown(spec: ImageSpec, *, rgb: bool) -> str:

@@ -23,7 +23,7 @@ from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.engine import Engine
 from napari_tessera.pipeline.frames import Frames, make_frames
-from napari_tessera.pipeline.inputs import OperationInput, gather_inputs
+from napari_tessera.pipeline.inputs import OperationInput, doubts_about, gather_inputs
 from napari_tessera.pipeline.known_labels import check_not_labels
 from napari_tessera.pipeline.parallel import Report, Work, in_background
 from napari_tessera.pipeline.positions import check_points_output, read_array, write_points
@@ -103,7 +103,9 @@ def apply_into(
     gathered = gather_inputs(operation, inputs)
     check_not_labels(operation, gathered.image)
     frames = replace(make_frames(operation, gathered.cached()), check=work.check)
-    yield from map(Warning, gathered.doubts())
+    doubts = doubts_about(gathered.image)
+    if doubts:
+        yield Warning(doubts)
     yield from _check_memory(frames)
     if frames.output is None:
         told = yield from _run(frames, None, work, cancel, options)

@@ -12,7 +12,6 @@ from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, Region
-from napari_tessera.io.opening import remarks_on
 from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
 from napari_tessera.pipeline.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
 from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
@@ -75,7 +74,6 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     """
     if config.network.dimensions != 2:
         raise InvalidInputError("Networks over 3 dimensions cannot be trained yet: set network.dimensions to 2.")
-    remarks = tuple(dict.fromkeys(remark for pair in pairs for source in pair for remark in remarks_on(source)))
     pairs = [(image, fit_labels(image, labels)) for image, labels in pairs]
     channels = {image.spec.channels for image, _ in pairs}
     if len(channels) > 1:
@@ -94,7 +92,7 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
         _read_sample(pairs[index], ranges[index], region, sources[index], numbers, config) for index, region in taken
     )
     survey = _read_survey(pairs, ranges, sources, numbers, config) if _needs_survey(config) else ()
-    return Dataset(samples, numbers, channels.pop(), ranges, remarks + warnings + empty, survey)
+    return Dataset(samples, numbers, channels.pop(), ranges, warnings + empty, survey)
 
 
 def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
-from napari_tessera.io.opening import axes_are_guessed, open_image, remarks_on
+from napari_tessera.io.opening import axes_are_guessed, open_image
 from napari_tessera.operations.base import Input, Operation
 from napari_tessera.operations.whole import prepared
 from napari_tessera.pipeline.chunk_cache import cached
@@ -38,12 +38,6 @@ class Inputs:
     image: ImageSource
     sources: Mapping[str, ImageSource]
     arrays: Mapping[str, NDArray[Any]]
-
-    def doubts(self) -> tuple[str, ...]:
-        """Return what a person should know before trusting a result, as sentences."""
-        said = [remark for source in (self.image, *self.sources.values()) for remark in remarks_on(source)]
-        guessed = doubts_about(self.image)
-        return tuple(dict.fromkeys([*said, guessed] if guessed else said))
 
     def cached(self) -> Self:
         """Return the same inputs, of which no chunk is decoded for every tile that looks into it."""

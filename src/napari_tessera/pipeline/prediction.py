@@ -18,7 +18,7 @@ from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_output, create_image
-from napari_tessera.io.opening import axes_are_guessed, remarks_on
+from napari_tessera.io.opening import axes_are_guessed
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.nn.devices import choose_device
@@ -145,7 +145,6 @@ def predict_into(
 
 
 def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:
-    yield from map(Warning, remarks_on(image))
     if not spec.finished:
         yield Warning(f"The training of {spec.name!r} was cut off: continue it if the result is poor.")
     if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:

@@ -1,4 +1,4 @@
-"""All levels of an image file at once, and what our own files keep beside their pixels."""
+"""What our own files keep beside their pixels."""
 
 import json
 from pathlib import Path
@@ -7,22 +7,9 @@ from typing import Any
 import zarr
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.image import ImageSource
 from napari_tessera.io.arrays import reading
 from napari_tessera.io.ome_zarr import is_zarr
-from napari_tessera.io.opening import image_levels, open_image
 from napari_tessera.io.zarr_sink import METADATA_KEY
-
-
-def open_levels(path: Path) -> tuple[ImageSource, ...]:
-    """Return every resolution of an image file, the full one first.
-
-    Raises
-    ------
-    MissingInputError, InvalidInputError, StorageError
-        As `open_image` does.
-    """
-    return tuple(open_image(path, level=level) for level in range(len(image_levels(path))))
 
 
 def read_kept(path: Path) -> dict[str, Any]:
