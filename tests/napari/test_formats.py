@@ -15,6 +15,7 @@ import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
+from napari_tessera.napari_plugin.calibrating import calibrate
 from napari_tessera.napari_plugin.jobs.inputs import stored_path
 from napari_tessera.napari_plugin.layers import layer_image
 from napari_tessera.napari_plugin.reading import get_reader, read_layers
@@ -130,6 +131,7 @@ def test_other_files_are_none_of_ours(tmp_path: Path) -> None:
     for name in ("a.tif", "a.png", "folder"):
         assert get_reader(str(tmp_path / name)) is None
     assert get_reader([str(tmp_path / "a.ome.tif")]) is None
+    assert get_reader("https://example.org/a.zarr") is None
     assert get_reader(str(tmp_path / "a.OME.TIF")) is read_layers
 
 
@@ -226,6 +228,22 @@ def test_channels_and_classes_keep_their_names(tmp_path: Path, cells: Path) -> N
     assert kind == "labels"
     assert fields["metadata"]["tessera"]["classes"] == classes
     assert layer_image(Labels(pixels, **fields)).spec.axes == "yx"
+
+
+def test_a_layer_that_napari_has_read_takes_the_calibration_of_its_file(viewer: Any, tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 999, (4, 12, 9)).astype(np.uint16)
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(2, 2), metadata={"axes": "ZYX", "spacing": 3, "unit": "um"})
+    (layer,) = viewer.open(str(path), plugin="napari")
+    assert tuple(layer.scale) == (1, 1, 1)
+    assert calibrate(layer) == "stack: z 3 micrometer, y 0.5 micrometer, x 0.5 micrometer, as its file says."
+    assert (tuple(layer.scale), layer.axis_labels) == ((3, 0.5, 0.5), ("z", "y", "x"))
+    assert {str(unit) for unit in layer.units} == {"micrometer"}
+    with pytest.raises(InvalidInputError, match="not opened from an image file"):
+        calibrate(Image(pixels))
+    layer.data = pixels[:2]
+    with pytest.raises(InvalidInputError, match=r"holds an image of shape \(4, 12, 9\)"):
+        calibrate(layer)
 
 
 def test_labels_of_one_name_are_refused(tmp_path: Path) -> None:

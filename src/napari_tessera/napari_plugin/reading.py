@@ -32,7 +32,7 @@ _COLOR_TYPES = ("uint8", "uint16")
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerTuple]] | None:
     """Return what reads `path`; None if it is nothing of ours."""
-    if not isinstance(path, str):
+    if not isinstance(path, str) or "://" in path:
         return None
     place = Path(path)
     ours = is_zarr(place) or any(place.name.lower().endswith(suffix) for suffix in SUFFIXES)
@@ -90,6 +90,8 @@ def _layer(levels: Sequence[ImageSource], place: Path) -> LayerTuple:
     colors = _classes(kept) if classes else {}
     if colors:
         known["classes"] = colors
+        if "model" in kept:
+            known["role"] = "prediction"
     rgb = not classes and spec.axes.endswith("c") and spec.channels in (3, 4) and spec.dtype.name in _COLOR_TYPES
     shown = _shown(spec, rgb=rgb)
     fields = {"name": spec.name, "metadata": {METADATA_KEY: known}, **_placed(spec, shown)}
@@ -97,8 +99,7 @@ def _layer(levels: Sequence[ImageSource], place: Path) -> LayerTuple:
         fields["colormap"] = class_colormap({number: entry["color"] for number, entry in colors.items()})
     if classes:
         return _labels_data(levels, shown), fields, "labels"
-    data = [_arranged(lazy(level), spec, shown, rgb=rgb) for level in levels]
-    data = [level for at, level in enumerate(data) if at == 0 or level.shape != data[at - 1].shape]
+    data = [_arranged(lazy(level), spec, shown, rgb=rgb) for level in _falling(levels)]
     fields |= {"rgb": rgb, "multiscale": len(data) > 1}
     return data if len(data) > 1 else data[0], fields, "image"
 
@@ -164,5 +165,16 @@ def _labels_data(levels: Sequence[ImageSource], shown: str) -> Any:
     if size <= PAINTABLE:
         pixels = _arranged(full.read(full.spec.full_region), full.spec, shown, rgb=False)
         return np.ascontiguousarray(pixels.view(np.uint8) if pixels.dtype == bool else pixels)
-    data = [_arranged(lazy(level), level.spec, shown, rgb=False) for level in levels]
+    data = [_arranged(lazy(level), level.spec, shown, rgb=False) for level in _falling(levels)]
+    data = [level.astype(np.uint8) if level.dtype == bool else level for level in data]
     return data if len(data) > 1 else data[0]
+
+
+def _falling(levels: Sequence[ImageSource]) -> list[ImageSource]:
+    """Return the levels that are smaller than the one before, as a pyramid has to be for napari."""
+    kept = [levels[0]]
+    for level in levels[1:]:
+        above = kept[-1].shape
+        if level.shape != above and all(short <= long for short, long in zip(level.shape, above, strict=True)):
+            kept.append(level)
+    return kept
