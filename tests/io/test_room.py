@@ -43,7 +43,7 @@ def test_a_zarr_is_refused_where_compression_cannot_help(tmp_path: Path, free: l
 
 
 @pytest.mark.parametrize(
-    ("suffix", "said"), [(".tif", "larger than any file"), (".npy", "than any"), (".zarr", "free")]
+    ("suffix", "said"), [(".tif", "larger than any file"), (".npy", "than any"), (".zarr", "free"), (".png", "free")]
 )
 def test_an_image_of_more_pixels_than_there_are_numbers_for(tmp_path: Path, suffix: str, said: str) -> None:
     spec = ImageSpec(axes="yx", shape=(2**40, 2**40), dtype=np.dtype(np.uint8))

@@ -43,10 +43,9 @@ def check_fits(path: Path, spec: ImageSpec, *, levels: bool = True) -> None:
         Saying how much it takes and how much is free.
     """
     suffix = path.suffix.lower()
-    if suffix == ".png":  # made in memory, which says what it has room for
-        return
     compressed = suffix not in (".tif", ".tiff", ".npy")
-    check_room(path, plan_levels(spec) if compressed and levels else (spec,), compressed=compressed)
+    pyramid = levels and compressed and suffix != ".png"
+    check_room(path, plan_levels(spec) if pyramid else (spec,), compressed=compressed)
 
 
 def create_image(

@@ -15,7 +15,7 @@ from zarr.core.chunk_key_encodings import ChunkKeyEncoding, DefaultChunkKeyEncod
 from napari_tessera.core.errors import StorageError
 
 _METADATA = re.compile(r"zarr\.json|\.z.*")
-_LOOKED_AT = 20_000
+_LOOKED_AT = 5_000
 """So many names in a folder are looked at, at most."""
 
 
