@@ -41,3 +41,9 @@ def test_a_grid_over_a_terabyte_costs_nothing() -> None:
 def test_a_grid_that_makes_no_sense_is_refused(arguments: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(InvalidInputError):
         TileGrid(*arguments)
+
+
+def test_an_image_that_no_computer_goes_through_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="1099511627776 × 1099511627776 pixels is too large for any computer"):
+        TileGrid((2**40, 2**40), (2048, 2048))
+    assert len(TileGrid((2**30, 2**30), (2048, 2048))) == 2**38

@@ -9,7 +9,7 @@ import zarr
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import image_levels, notes_about, open_image
 
 PIXELS = np.random.default_rng(0).integers(0, 999, (2, 40, 60)).astype(np.uint16)
 
@@ -109,6 +109,9 @@ def test_a_converted_file_keeps_its_image_in_group_0(tmp_path: Path) -> None:
     zarr.create_group(str(tmp_path / "a.zarr"), zarr_format=2, attributes={"bioformats2raw.layout": 3})
     _store(tmp_path / "a.zarr" / "0", "0.4", _multiscale())
     assert open_image(tmp_path / "a.zarr").shape == PIXELS.shape
+    assert notes_about(open_image(tmp_path / "a.zarr")) == ()
+    _store(tmp_path / "a.zarr" / "1", "0.4", _multiscale())
+    assert "holds 2 images, of which the first is read" in notes_about(open_image(tmp_path / "a.zarr"))[0]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -93,3 +93,19 @@ def test_names_and_colours_follow_the_settings() -> None:
     assert describe_classes((1, 2), config)[1].model_dump() == {"id": 2, "name": "nucleus", "color": "#112233"}
     with pytest.raises(InvalidInputError, match="Class 2 is named but not annotated"):
         describe_classes((1, 3), config)
+
+
+@pytest.mark.parametrize("axes", ["czyx", "tczyx", "yx", "cyx"])
+def test_labels_may_lack_axes_of_length_one_and_have_others(axes: str) -> None:
+    image = open_image(np.zeros((2, 1, 5, 6)), axes="czyx", scale=(1, 3, 2, 2))
+    pixels = np.arange(30).reshape([*(1,) * (len(axes) - 2), 5, 6])
+    labels = fit_labels(image, open_image(pixels, axes=axes))
+    assert (labels.axes, labels.shape) == ("zyx", (1, 5, 6))
+    region = (slice(0, 1), slice(1, 3), slice(2, 6))
+    assert np.array_equal(labels.read(region), pixels.reshape(1, 5, 6)[region])
+
+
+def test_labels_of_two_channels_fit_no_image() -> None:
+    image = open_image(np.zeros((2, 5, 6)), axes="cyx")
+    with pytest.raises(AnnotationError, match="needs"):
+        fit_labels(image, open_image(np.zeros((2, 5, 6), int), axes="cyx"))

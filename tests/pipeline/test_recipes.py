@@ -12,9 +12,11 @@ from napari_tessera.core.errors import (
     JobCancelledError,
     MissingInputError,
     OutputExistsError,
+    StorageError,
 )
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Warning, drain
+from napari_tessera.io import room
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.operations.base import Block, Global, Input, Local
 from napari_tessera.operations.parameters import parameter
@@ -471,3 +473,18 @@ def test_outputs_are_told_what_they_will_hold(image):
     list(run.events())
     assert told["labels"].dtype == np.uint8
     assert told["labels"].scale == (0.5, 0.25)
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".tif"])
+def test_results_that_the_disk_has_no_room_for_are_refused_before_the_first_step(
+    image, tmp_path, monkeypatch, suffix
+) -> None:
+    monkeypatch.setattr(room, "free_space", lambda _path: 10**9)
+    resize = operation("resize", factor=100)
+    recipe = recorded(image, operation("counted_offset"), resize, resize)
+    with pytest.raises(
+        StorageError, match=r"out\S* does not fit on the disk.*: 700000 × 900000 pixels take [68][34]0 GB"
+    ):
+        run_recipe(recipe, image, out=tmp_path / f"out{suffix}")
+    assert COUNTED == []
+    assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ import click
 from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.output import emit_result, json_option
 from napari_tessera.core.image import ImageSource
-from napari_tessera.io.opening import axes_are_guessed, image_levels, notes_about, open_image
+from napari_tessera.io.opening import axes_are_guessed, notes_about, open_levels
 
 
 @click.command("info")
@@ -21,9 +21,9 @@ def command(image: str, axes: str | None, as_json: bool) -> None:
     (cells.ome.zarr/1) or labels (cells.ome.zarr/labels/nuclei); of a TIFF of several images also one of them
     (cells.tif/1), or all its pages (cells.tif/pages).
     """
-    levels = [open_image(image, level=level, axes=axes) for level in range(len(image_levels(image, axes=axes)))]
+    levels = open_levels(image, axes=axes)
     value = {**describe_image(levels[0]), "levels": [describe_level(level) for level in levels]}
-    value["notes"] = list(notes_about(levels[0]))
+    value["notes"] = list(dict.fromkeys(note for level in levels for note in notes_about(level)))
     emit_result(value, describe_lines(value), as_json=as_json)
 
 

@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import Region
 
+MOST_TILES = 2**40
+"""No computer goes through more; metadata of a few bytes can describe such an image."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -66,7 +69,7 @@ class TileGrid:
     Raises
     ------
     InvalidInputError
-        If lengths are not positive, halos negative, or the number of entries differs.
+        If lengths are not positive, halos negative, the number of entries differs, or there are more than `MOST_TILES`.
     """
 
     shape: tuple[int, ...]
@@ -94,11 +97,17 @@ class TileGrid:
         object.__setattr__(self, "tile", tuple(map(round_up, tile, alignment)))
         object.__setattr__(self, "halo", tuple(map(round_up, halo, alignment)))
         object.__setattr__(self, "alignment", alignment)
+        if math.prod(self.counts) > MOST_TILES:
+            lengths = " × ".join(map(str, shape))
+            raise InvalidInputError(
+                f"An image of {lengths} pixels is too large for any computer to go through: crop it, or use a coarser "
+                "level of it."
+            )
 
     @property
     def counts(self) -> tuple[int, ...]:
         """Number of tiles along each dimension."""
-        return tuple(math.ceil(n / size) for n, size in zip(self.shape, self.tile, strict=True))
+        return tuple(-(-n // size) for n, size in zip(self.shape, self.tile, strict=True))
 
     def __len__(self) -> int:
         return math.prod(self.counts)

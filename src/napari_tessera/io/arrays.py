@@ -1,10 +1,13 @@
 """Arrays as images: numpy, dask and zarr arrays behind one `ImageSource`, and an `ImageSink` in memory."""
 
+import lzma
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +30,13 @@ DAMAGE = (
     AssertionError,
     struct.error,
     zlib.error,
+    lzma.LZMAError,
 )
+
+_PYTHON = re.compile(
+    r"argument|unpack|broadcast|reshape|shape|literal|digits|object|dtype|buffer|slice|index|operand|array|\(\)|'"
+)
+"""Words of Python and numpy about values, which say nothing about a file."""
 
 
 class ArrayLike(Protocol):
@@ -195,6 +204,59 @@ class RespecifiedSource(ImageSource):
         return self.source.read(region)
 
 
+class SqueezedSource(ImageSource):
+    """An image without some of its axes of length one, and with others of that length.
+
+    Parameters
+    ----------
+    source
+        The image.
+    axes
+        Those to have, in the order of `source` as far as it has them; what is left out must be of length one.
+    """
+
+    def __init__(self, source: ImageSource, axes: str) -> None:
+        self.source = source
+        own = source.spec
+        at = {axis: index for index, axis in enumerate(own.axes)}
+        self._axes = "".join(sorted(axes, key=lambda axis: at.get(axis, -1)))
+        self._spec = replace(
+            own,
+            axes=self._axes,
+            shape=tuple(own.sizes.get(axis, 1) for axis in self._axes),
+            scale=tuple(own.scale[at[axis]] if axis in at else 1.0 for axis in self._axes),
+            translate=tuple(own.translate[at[axis]] if axis in at else 0.0 for axis in self._axes),
+            units=tuple(own.units[at[axis]] if axis in at else None for axis in self._axes),
+            channel_names=own.channel_names if "c" in self._axes else (),
+        )
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Specification with the axes that are wanted."""
+        return self._spec
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the source, as sentences."""
+        return getattr(self.source, "notes", ())
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of one unit of storage, or None for an array that has none."""
+        chunks = getattr(self.source, "chunks", None)
+        if chunks is None:
+            return None
+        own = dict(zip(self.source.axes, chunks, strict=True))
+        return tuple(own.get(axis, 1) for axis in self._axes)
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region`."""
+        check_region(region, self._spec.shape)
+        by_axis = dict(zip(self._axes, region, strict=True))
+        pixels = self.source.read(tuple(by_axis.get(axis, slice(0, 1)) for axis in self.source.axes))
+        return pixels.reshape([part.stop - part.start for part in region])
+
+
 class MemorySink(ImageSink):
     """An output in memory; `array` is zero where nothing has been written."""
 
@@ -282,7 +344,15 @@ def reading(path: Path) -> Iterator[None]:
             f"There is not enough memory to read {path}: close other programs, or save it in smaller tiles or chunks."
         ) from error
     except DAMAGE as error:
-        reason = writable_text(" ".join(str(error).split())).rstrip(".")[:160] or type(error).__name__
         raise StorageError(
-            f"{path} cannot be read ({reason}): it is damaged or incomplete; copy or export it again."
+            f"{path} cannot be read{_reason(error)}: it is damaged or incomplete; copy or export it again."
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what a reader says about a file, in brackets; nothing where it is Python that speaks, of itself."""
+    own = type(error).__module__ == "builtins" and not isinstance(error, OSError)
+    text = writable_text(" ".join(str(error).split())).rstrip(".")[:160]
+    if not text or (own and (not isinstance(error, ValueError | RuntimeError) or _PYTHON.search(text))):
+        return ""
+    return "" if isinstance(error, RecursionError) else f" ({text})"

@@ -8,7 +8,9 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink
+from napari_tessera.io.levels import plan_levels
 from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.room import check_room
 from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_sink import NgffVersion, ZarrSink
 
@@ -30,6 +32,20 @@ def check_output(path: str | Path, overwrite: bool = False) -> None:
     check_free(path, overwrite)
     if path.suffix.lower() not in _SUFFIXES and not inside_zarr:
         raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")
+
+
+def check_fits(path: Path, spec: ImageSpec, *, levels: bool = True) -> None:
+    """Refuse an output that the disk has no room for, before any work is done for it.
+
+    Raises
+    ------
+    StorageError
+        Saying how much it takes and how much is free.
+    """
+    suffix = path.suffix.lower()
+    compressed = suffix not in (".tif", ".tiff", ".npy")
+    pyramid = levels and compressed and suffix != ".png"
+    check_room(path, plan_levels(spec) if pyramid else (spec,), compressed=compressed)
 
 
 def create_image(
@@ -74,11 +90,12 @@ def create_image(
     InvalidInputError
         If the suffix is unknown, or the format cannot hold such an image.
     StorageError
-        If the folder cannot be written.
+        If the folder cannot be written, or the disk has no room for the image.
     """
     path = expand_home(path)
     suffix = path.suffix.lower()
     check_output(path, overwrite)
+    check_fits(path, spec, levels=levels)
     if suffix in (".tif", ".tiff"):
         return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)
     if suffix == ".npy":

@@ -1,69 +1,19 @@
-"""The metadata of OME-Zarr (NGFF 0.4 and 0.5): between its JSON and an `ImageSpec`."""
+"""The metadata of OME-Zarr (NGFF 0.4 and 0.5): what is written, and where it stands."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.units import unit_name
-from napari_tessera.io.calibration import Calibration
 
 _TYPES = {"t": "time", "c": "channel"}
-_BY_TYPE = {"time": "t", "channel": "c"}
 
 
 def ngff_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the part of a group's attributes that NGFF defines: under ``"ome"`` since 0.5, at the top before."""
     inner = attributes.get("ome")
     return inner if isinstance(inner, Mapping) else attributes
-
-
-def axis_letters(multiscale: Mapping[str, Any], ndim: int) -> str | None:
-    """Return the axes of a multiscale image as letters; None if they cannot be named without asking."""
-    entries = multiscale.get("axes")
-    if entries is None:  # versions up to 0.2 had five dimensions and no names
-        return CANONICAL[-ndim:] if ndim == 5 else None
-    letters = [_letter(entry) for entry in entries]
-    axes = "".join(letter or "?" for letter in letters)
-    valid = len(axes) == ndim and set(axes) <= set(CANONICAL) and len(set(axes)) == ndim and {"y", "x"} <= set(axes)
-    return axes if valid else None
-
-
-def _letter(entry: Any) -> str | None:
-    if isinstance(entry, str):  # version 0.3
-        return entry.lower()
-    letter = _BY_TYPE.get(str(entry.get("type"))) or str(entry.get("name", "")).lower()
-    return letter if letter in CANONICAL else None
-
-
-def level_calibration(multiscale: Mapping[str, Any], dataset: Mapping[str, Any], axes: str) -> Calibration:
-    """Return the calibration of one dataset: its own transformation, then the one for all."""
-    scale, translate = np.ones(len(axes)), np.zeros(len(axes))
-    for transforms in (dataset.get("coordinateTransformations"), multiscale.get("coordinateTransformations")):
-        for transform in transforms or ():
-            if transform.get("type") == "scale" and "scale" in transform:
-                factor = np.asarray(transform["scale"], float)
-                scale, translate = scale * factor, translate * factor
-            elif transform.get("type") == "translation" and "translation" in transform:
-                translate = translate + np.asarray(transform["translation"], float)
-    entries = multiscale.get("axes") or ()
-    units = {
-        axis: unit_name(entry.get("unit"))
-        for axis, entry in zip(axes, entries, strict=False)
-        if isinstance(entry, Mapping)
-    }
-    return Calibration(
-        dict(zip(axes, scale.tolist(), strict=True)), dict(zip(axes, translate.tolist(), strict=True)), units
-    )
-
-
-def channel_labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the channels, if every one has a name."""
-    channels = (attributes.get("omero") or {}).get("channels") or ()
-    labels = [str(channel.get("label") or "") for channel in channels]
-    return tuple(labels) if all(labels) else ()
 
 
 def multiscale_attributes(specs: Sequence[ImageSpec], version: str) -> dict[str, Any]:

@@ -1,19 +1,26 @@
-"""OME-Zarr 0.4 and 0.5 images, and plain zarr arrays."""
+"""OME-Zarr images of every version up to 0.5, and plain zarr arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import zarr
 
-from napari_tessera.core.axes import CANONICAL, guess_axes
+from napari_tessera.core.axes import CANONICAL, guess_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.arrays import ArraySource, check_not_empty, checked_dtype, reading
 from napari_tessera.io.calibration import Calibration
-from napari_tessera.io.ngff import axis_letters, channel_labels, level_calibration, ngff_attributes
+from napari_tessera.io.ngff import ngff_attributes
+from napari_tessera.io.ngff_reading import Multiscale, calibration_of, read_multiscale
+from napari_tessera.io.ngff_transforms import quoted
+from napari_tessera.io.zarr_bounds import bounded
+from napari_tessera.io.zarr_chunks import find_chunks
 
 NODE_FILES = ("zarr.json", ".zarray", ".zgroup")
 """One of these lies in every folder that is a zarr array or group."""
+
+_MOST_METADATA = 2**28
+"""Bytes of a file of metadata; the largest that are known describe plates of many thousand images."""
 
 
 def is_zarr(path: Path) -> bool:
@@ -30,55 +37,101 @@ def open_zarr(path: Path, axes: str | None = None) -> tuple[ArraySource, ...]:
         A multiscale image, one level of it (``store.ome.zarr/1``), one of its labels
         (``store.ome.zarr/labels/nuclei``), or a plain zarr array.
     axes
-        Axes to use in place of those that the metadata name.
+        Axes to use in place of those that the metadata name; the calibration stays that of each dimension.
 
     Raises
     ------
     InvalidInputError
         If the folder is no zarr, holds no image, or its axes cannot be named and `axes` does not name them.
     StorageError
-        If it is damaged.
+        If it is damaged, or describes an image that is not there or lies outside it.
     """
     if not is_zarr(path):
         raise InvalidInputError(f"{path} is a folder but not a zarr: choose a file, or the .zarr folder itself.")
     with reading(path):
-        node = zarr.open(str(path), mode="r")
+        node = _open_node(path)
         if isinstance(node, zarr.Array):
             return (_open_array(node, path, axes),)
         return _open_group(node, path, axes)
 
 
+def _open_node(path: Path) -> zarr.Array[Any] | zarr.Group:
+    for name in (*NODE_FILES, ".zattrs", ".zmetadata"):
+        if (path / name).is_file() and (path / name).stat().st_size > _MOST_METADATA:
+            raise StorageError(f"The file {path / name} is far too large for metadata: export the image again.")
+    return zarr.open(str(path), mode="r")
+
+
 def _open_group(group: zarr.Group, path: Path, axes: str | None) -> tuple[ArraySource, ...]:
-    attributes = ngff_attributes(group.attrs.asdict())
-    multiscales = attributes.get("multiscales")
-    if not multiscales:
-        if "bioformats2raw.layout" in attributes and is_zarr(path / "0"):
-            return open_zarr(path / "0", axes)
+    attributes = group.attrs.asdict()
+    multiscale = read_multiscale(attributes, path)
+    if multiscale is None:
+        if "bioformats2raw.layout" in ngff_attributes(attributes) and is_zarr(path / "0"):
+            return _first_of_several(path, axes)
         raise InvalidInputError(f"{path} is a zarr group without an image: {_suggest(path)}.")
-    multiscale = multiscales[0]
-    return tuple(
-        _open_level(path, path / dataset["path"], attributes, multiscale, dataset, axes)
-        for dataset in multiscale["datasets"]
-    )
+    arrays = [_level_array(multiscale, name) for name in multiscale.paths]
+    _check_levels(arrays, path)
+    return tuple(_open_level(multiscale, level, arrays, axes) for level in range(len(arrays)))
 
 
-def _open_level(
-    root: Path,
-    path: Path,
-    attributes: Mapping[str, Any],
-    multiscale: Mapping[str, Any],
-    dataset: Mapping[str, Any],
-    axes: str | None,
-) -> ArraySource:
+def _first_of_several(path: Path, axes: str | None) -> tuple[ArraySource, ...]:
+    """Open the first of the images that a converter put into groups called by their number."""
+    sources = open_zarr(path / "0", axes)
+    images = [folder.name for folder in path.iterdir() if folder.name.isdigit() and is_zarr(folder)]
+    if len(images) > 1:
+        told = f"{path} holds {len(images)} images, of which the first is read: open another one as {path.name}/1."
+        for source in sources:
+            source.notes = (*source.notes, told)
+    return sources
+
+
+def _level_array(multiscale: Multiscale, name: str) -> zarr.Array[Any]:
+    path = multiscale.root / name
     if not is_zarr(path):
-        raise StorageError(f"{root} lacks its level {dataset['path']}: copy or export it again.")
-    array = zarr.open_array(str(path), mode="r")
-    named = axis_letters(multiscale, array.ndim)
-    calibration = Calibration()
-    if named is not None:
-        calibration = level_calibration(multiscale, dataset, named)
-    calibration = Calibration(calibration.scale, calibration.translate, calibration.units, channel_labels(attributes))
-    return _source(array, path, named, calibration, axes, _name(root))
+        raise StorageError(f"{multiscale.root} lacks its level {name}: copy or export it again.")
+    node = _open_node(path)
+    if not isinstance(node, zarr.Array):
+        raise StorageError(f"{multiscale.root} has a group in place of its level {name}: export it again.")
+    return node
+
+
+def _check_levels(arrays: Sequence[zarr.Array[Any]], path: Path) -> None:
+    counts = {array.ndim for array in arrays}
+    if len(counts) > 1:
+        raise StorageError(
+            f"The levels of {path} have {' and '.join(map(str, sorted(counts)))} dimensions, so they are not one "
+            "image: open the array of one of them, or export the image again."
+        )
+
+
+def _open_level(multiscale: Multiscale, level: int, arrays: Sequence[zarr.Array[Any]], axes: str | None) -> ArraySource:
+    root, array = multiscale.root, arrays[level]
+    path = root / multiscale.paths[level]
+    check_not_empty(array.shape, str(path))
+    named = multiscale.named(array.ndim)
+    if named.letters is None and axes is None:
+        _check_guessable(named.faults, array, root)
+    letters = validate_axes(axes, array.ndim) if axes else named.letters or guess_axes(array.shape)
+    calibration, faults = calibration_of(multiscale, level, letters, [one.shape for one in arrays])
+    if axes is None:
+        faults = [*named.faults, *faults]
+    if level > 0 and any(long < short for long, short in zip(arrays[level - 1].shape, array.shape, strict=True)):
+        faults.append(f"call {quoted(path.name)} a smaller copy of an image that is smaller")
+    guessed = axes is None and named.letters is None
+    remedy = "name the axes if that is wrong" if guessed else "check axes and pixel size"
+    notes = [f"The metadata of {root} {fault}: {remedy}." for fault in (*multiscale.faults, *faults)]
+    return _source(array, path, letters, calibration, _name(root), guessed=guessed, notes=notes)
+
+
+def _check_guessable(faults: Sequence[str], array: zarr.Array[Any], root: Path) -> None:
+    """Refuse an image whose metadata name axes that cannot be right, and one of too many dimensions."""
+    fault = faults[0]
+    if fault.startswith("name the axes") or not 2 <= array.ndim <= 4:
+        raise InvalidInputError(
+            f"The metadata of {root} {fault}: name the {array.ndim} axes yourself (letters of {CANONICAL!r})."
+            if 2 <= array.ndim <= len(CANONICAL)
+            else f"{root} has {array.ndim} dimensions: use an image with 2 to {len(CANONICAL)}."
+        )
 
 
 def _open_array(array: zarr.Array[Any], path: Path, axes: str | None) -> ArraySource:
@@ -86,28 +139,43 @@ def _open_array(array: zarr.Array[Any], path: Path, axes: str | None) -> ArraySo
     for root in path.absolute().parents:
         if not is_zarr(root):
             break
-        node = zarr.open(str(root), mode="r")
-        attributes = ngff_attributes(node.attrs.asdict())
-        for multiscale in attributes.get("multiscales") or ():
-            for dataset in multiscale["datasets"]:
-                if root / dataset["path"] == path.absolute():
-                    return _open_level(root, path, attributes, multiscale, dataset, axes)
-    return _source(array, path, _dimension_names(array), Calibration(), axes, _name(path))
+        try:
+            multiscale = read_multiscale(_open_node(root).attrs.asdict(), root)
+        except (StorageError, ValueError, KeyError, TypeError):  # the array is whole, whatever stands around it
+            break
+        names = [root / name for name in multiscale.paths] if multiscale is not None else []
+        if multiscale is not None and path.absolute() in names:
+            level = names.index(path.absolute())
+            above = [_level_array(multiscale, name) for name in multiscale.paths[:level]]
+            return _open_level(multiscale, level, [*above, array], axes)
+    named = _dimension_names(array)
+    check_not_empty(array.shape, str(path))
+    letters = validate_axes(axes, array.ndim) if axes else named or guess_axes(array.shape)
+    return _source(array, path, letters, Calibration(), _name(path), guessed=not (named or axes))
 
 
 def _source(
-    array: zarr.Array[Any], path: Path, named: str | None, calibration: Calibration, axes: str | None, name: str
+    array: zarr.Array[Any],
+    path: Path,
+    letters: str,
+    calibration: Calibration,
+    name: str,
+    *,
+    guessed: bool,
+    notes: Sequence[str] = (),
 ) -> ArraySource:
-    check_not_empty(array.shape, str(path))
     dtype = checked_dtype(array.dtype, str(path))
-    letters = named or axes or guess_axes(array.shape)
+    array, said = find_chunks(array, path)
     spec = calibration.spec(letters, array.shape, dtype, name)
-    return ArraySource(array, spec, path=path, axes_guessed=not (named or axes))
+    return ArraySource(
+        bounded(array), spec, path=path, axes_guessed=guessed, notes=tuple(dict.fromkeys((*notes, *said)))
+    )
 
 
 def _dimension_names(array: zarr.Array[Any]) -> str | None:
     """Return the axes that the array itself names (zarr v3, or xarray's convention for v2), if they are ours."""
     names: Any = getattr(array.metadata, "dimension_names", None) or array.attrs.asdict().get("_ARRAY_DIMENSIONS") or ()
+    names = names if isinstance(names, list | tuple) else ()
     axes = "".join(str(name).lower() if name and len(str(name)) == 1 else "?" for name in names)
     valid = len(axes) == array.ndim and set(axes) <= set(CANONICAL) and len(set(axes)) == array.ndim
     return axes if valid and {"y", "x"} <= set(axes) else None

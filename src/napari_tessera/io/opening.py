@@ -119,6 +119,17 @@ def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpe
     return tuple(source.spec for source in _open_levels(path, axes))
 
 
+def open_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSource, ...]:
+    """Return every resolution level of a file, the full one first; see `open_image` for `axes`.
+
+    Raises
+    ------
+    MissingInputError, InvalidInputError, StorageError
+        As `open_image` does.
+    """
+    return _open_levels(path, axes)
+
+
 def _open_levels(source: str | Path | ArrayLike | ImageSource, axes: str | None) -> tuple[ImageSource, ...]:
     if isinstance(source, str | Path):
         return _open_path(Path(source), axes)

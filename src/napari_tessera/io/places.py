@@ -154,7 +154,7 @@ def _behind(graph: Any) -> Iterator[Path]:
     """Yield what a graph of dask begins with; layers of many entries are those of its chunks."""
     for layer in graph.layers.values() if graph is not None else ():
         for part in dict(layer).values() if len(layer) <= _FEW else ():
-            if isinstance(part, np.ndarray) or hasattr(part, "store_path"):
+            if isinstance(part, np.ndarray) or hasattr(part, "store_path") or hasattr(part, "path"):
                 yield from origins(part)
 
 

@@ -14,6 +14,7 @@ from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.axes import CANONICAL, guess_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.units import OME_SYMBOLS
 
 METADATA_KEY = "tessera"
 """Under this key of ``layer.metadata`` the plugin keeps what it knows of a layer."""
@@ -37,6 +38,11 @@ class LayerImage:
     array: Any
     spec: ImageSpec
     path: Path | None = None
+
+
+def known_unit(unit: str | None) -> str:
+    """Return the name of a unit as napari takes it: ``pixel`` where there is none, or none that is known."""
+    return unit if unit in OME_SYMBOLS else "pixel"
 
 
 def holds_classes(layer: Layer) -> bool:

@@ -27,6 +27,10 @@ _BLOCK = re.compile(rf"^( *){re.escape(BEGIN)}\n(.*?)^ *{re.escape(END)}\n", re.
 MENUS: tuple[Menu, ...] = ("filter", "segment", "transform", "measure")
 
 
+BY_HAND = {"napari/layers/metadata": [{"command": "napari-tessera.take_calibration"}]}
+"""Places of commands that are no operations; all of a manifest's menus are one entry."""
+
+
 def command_id(operation: type[Operation]) -> str:
     """Return the id of the command that opens the form of `operation`."""
     return f"napari-tessera.operations.{operation.name()}"
@@ -63,7 +67,7 @@ def menus() -> dict[str, object]:
                 submenus.append({"id": place, "label": group})
                 places.setdefault(menu_id(menu), []).append({"submenu": place, "group": f"tessera@{order}"})
             places.setdefault(place, []).extend({"command": command_id(operation)} for operation in members)
-    return {"menus": places, "submenus": submenus}
+    return {"menus": places | BY_HAND, "submenus": submenus}
 
 
 def updated(text: str) -> str:

@@ -1,6 +1,6 @@
 """What the numbers of an annotation mean, and the targets that a training makes of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
-from napari_tessera.core.image import ImageSource
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.arrays import SqueezedSource
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
 from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
@@ -33,7 +34,8 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
     """Make sure that `labels` can annotate `image`, and name their axes as the image does.
 
     Labels without metadata have guessed axes; where their shape is that of the image without channels, they have its
-    axes.
+    axes. An axis of length one that only one of both has makes no difference: labels inside an OME-Zarr mostly have one
+    channel.
 
     Raises
     ------
@@ -51,10 +53,16 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
         raise AnnotationError(COLORED_LABELS.format(name=labels.name))
     if labels.shape == expected.shape:
         return open_image(labels, axes=expected.axes)
+    if _long_axes(labels.spec) == _long_axes(expected):
+        return SqueezedSource(labels, expected.axes)
     raise AnnotationError(
         f"The labels {labels.name!r} have shape {labels.shape} ({labels.axes}) but the image {image.name!r} needs "
         f"{expected.shape} ({expected.axes}): make an annotation layer for this image, or name the axes of both."
     )
+
+
+def _long_axes(spec: ImageSpec) -> Mapping[str, int]:
+    return {axis: length for axis, length in spec.sizes.items() if length > 1 or axis in "yx"}
 
 
 def find_painted(labels: Sequence[ImageSource]) -> tuple[int, ...]:

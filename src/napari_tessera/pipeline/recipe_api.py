@@ -82,7 +82,7 @@ def run_recipe(
     further = {name: Path(value) if isinstance(value, str) else value for name, value in (inputs or {}).items()}
     given = {**({checked.image: opened} if checked.image else {}), **further}
     options, beside = ApplyOptions(tile, threads), next(iter(outputs.paths.values()), None)
-    run = RecipeRun(checked, given, arrays or {}, outputs.open, cancel or CancelToken(), options, beside)
+    run = RecipeRun(checked, given, arrays or {}, outputs.open, cancel or CancelToken(), options, beside, paths)
     drain(run.events(), listener(on_event))
     return outputs.results(run.points, opened)
 

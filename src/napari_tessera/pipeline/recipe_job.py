@@ -132,7 +132,7 @@ def _run(
 
     options = ApplyOptions(tile=request.tile, threads=request.threads)
     beside = next(iter(target.outputs.values()))
-    run = RecipeRun(checked, given, arrays, open_output, cancel, options, beside)
+    run = RecipeRun(checked, given, arrays, open_output, cancel, options, beside, target.outputs)
     with closing(run.events()) as events:
         yield from events
     for name, points in run.points.items():

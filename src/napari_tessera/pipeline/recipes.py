@@ -1,5 +1,6 @@
 """Running a recipe: its steps one after another, each computed once, with the result of applying them by hand."""
 
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -16,12 +17,13 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning
 from napari_tessera.io.arrays import ArraySource
-from napari_tessera.io.creating import check_output
+from napari_tessera.io.creating import check_fits, check_output
 from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import InputKind, Kind, Operation
 from napari_tessera.operations.describe import KINDS
 from napari_tessera.operations.registry import all_operations, build_operation
 from napari_tessera.pipeline.applying import ApplyOptions, apply_into, open_input
+from napari_tessera.pipeline.forecast import forecast
 from napari_tessera.pipeline.identity import identify_image
 from napari_tessera.pipeline.inputs import OperationInput
 from napari_tessera.pipeline.intermediates import Intermediates, copy_image
@@ -170,6 +172,8 @@ class RecipeRun:
         As for a single operation.
     beside
         An output, in whose folder large intermediate results go.
+    places
+        The files of the outputs by name, as far as they are files.
 
     Attributes
     ----------
@@ -184,6 +188,7 @@ class RecipeRun:
     cancel: CancelToken
     options: ApplyOptions = field(default_factory=ApplyOptions)
     beside: Path | None = None
+    places: Mapping[str, Path] = field(default_factory=dict)
     points: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False)
     _made: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False)
 
@@ -209,6 +214,7 @@ class RecipeRun:
         steps = self.checked.steps
         told: set[str] = set()
         yield from self._doubts()
+        self._check_room()
         with Intermediates(self.beside) as intermediates:
             for index, step in enumerate(steps):
                 prefix = f"step {index + 1} of {len(steps)}" if len(steps) > 1 else ""
@@ -224,6 +230,18 @@ class RecipeRun:
                 for name in self._done_with(index):
                     intermediates.drop(name)
         yield Progress(100, 100, "percent", "Done", 0.0)
+
+    def _check_room(self) -> None:
+        """Refuse results that the disk has no room for, those that are not kept included."""
+        opened = {name: self._open(name) for name in self.checked.recipe.inputs if name in self.given}
+        given = {name: value.spec for name, value in opened.items() if isinstance(value, ImageSource)}
+        operations = self.checked.operations
+        specs = forecast([(step.id, operations[step.id], step.inputs) for step in self.checked.steps], given)
+        for name, spec in specs.items():
+            outputs = [output for output, source in self.checked.recipe.outputs.items() if source == name]
+            places = [self.places[output] for output in outputs if output in self.places]
+            for place in places or [(self.beside or Path(tempfile.gettempdir())).with_suffix(".zarr")]:
+                check_fits(place, spec)
 
     def _doubts(self) -> Iterator[Warning]:
         recipe = self.checked.recipe

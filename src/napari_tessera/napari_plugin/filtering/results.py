@@ -10,10 +10,10 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSource, ImageSpec
-from napari_tessera.io.arrays import ArraySource
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.io.opening import open_image, open_levels
 from napari_tessera.napari_plugin.filtering.result_layers import place_points, place_result, result_layer
+from napari_tessera.napari_plugin.lazy import lazy
 from napari_tessera.napari_plugin.prediction.prediction_inputs import LARGE
 from napari_tessera.operations.base import Operation
 
@@ -46,7 +46,7 @@ def opened(path: Path, finished: Finished, *, whole: bool = False) -> Finished:
     spec = source.spec
     if whole or math.prod(spec.shape) * spec.dtype.itemsize <= LARGE:
         return replace(finished, data=source.read(spec.full_region), spec=spec)
-    levels = [_lazy(open_image(path, level=level)) for level in range(len(image_levels(path)))]
+    levels = [lazy(level) for level in open_levels(path)]
     return replace(finished, data=levels if len(levels) > 1 else levels[0], spec=spec)
 
 
@@ -90,14 +90,6 @@ def _has_colors(source: Layer, spec: ImageSpec) -> bool:
 
 def _shows_colors(spec: ImageSpec, image: ImageSpec) -> bool:
     return spec.dtype == image.dtype and spec.channels in (3, 4)
-
-
-def _lazy(source: ImageSource) -> Any:
-    import dask.array
-
-    while not isinstance(source, ArraySource):
-        source = source.source  # type: ignore[attr-defined]
-    return dask.array.from_zarr(source.array)
 
 
 def _channels_first(array: Any) -> Any:

@@ -1,0 +1,108 @@
+"""napari's writers: image and labels layers as OME-Zarr and OME-TIFF, with scale, units and axis names."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Layer
+from napari.utils.notifications import show_warning
+
+from napari_tessera.core.errors import InvalidInputError, OutputExistsError
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.creating import create_image
+from napari_tessera.io.places import LABELS, check_apart
+from napari_tessera.napari_plugin.layers import METADATA_KEY, layer_classes, layer_image
+from napari_tessera.pipeline.sinks import finishing
+
+FullLayer = tuple[Any, dict[str, Any], str]
+
+_BLOCK = 2048
+
+
+def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write one image layer; what napari calls for *Save as*."""
+    return [_write(Path(path), _layer((data, attributes, "image")))]
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write one labels layer."""
+    return [_write(Path(path), _layer((data, attributes, "labels")))]
+
+
+def write_image_with_labels(path: str, layers: Sequence[FullLayer]) -> list[str]:
+    """Write one image as an OME-Zarr, and labels layers into its folder of labels, where every program finds them.
+
+    Raises
+    ------
+    InvalidInputError
+        If two layers of labels have one name.
+    """
+    image = next(layer for layer in layers if layer[2] == "image")
+    labels = [_layer(layer) for layer in layers if layer[2] == "labels"]
+    names = [_folder_name(layer.name) for layer in labels]
+    if len(set(names)) < len(names):
+        raise InvalidInputError("Two of the labels layers have one name: rename one, because their folders bear it.")
+    place = Path(path)
+    written = [_write(place, _layer(image))]
+    return written + [_write(place / LABELS / name, layer) for name, layer in zip(names, labels, strict=True)]
+
+
+def _layer(full: FullLayer) -> Layer:
+    return Layer.create(*full)
+
+
+def _write(place: Path, layer: Layer) -> str:
+    """Write a layer, block by block, under its final name only once it is complete.
+
+    An OME-Zarr is never replaced: it is a folder, which no file dialog asks about.
+    """
+    image = layer_image(layer)
+    check_apart(place, [image.array, *([image.path] if image.path is not None else [])])
+    if not (_is_plain(layer.rotate) and _is_plain(layer.affine.affine_matrix) and not np.any(layer.shear)):
+        show_warning(f"{place.name} keeps scale and position of {layer.name!r}, but not its rotation or shear.")
+    spec = _named(image.spec, layer)
+    source = ArraySource(image.array, image.spec)
+    try:
+        sink = create_image(place, spec, overwrite=place.is_file(), metadata=_metadata(layer))
+    except OutputExistsError as error:
+        raise OutputExistsError(
+            f"{place} exists, or is being written, and is not replaced: choose another name, or remove it first."
+        ) from error
+    chunks = getattr(sink, "chunks", None) or [
+        _BLOCK if axis in "yx" else min(length, 1 if axis != "c" else length) for axis, length in spec.sizes.items()
+    ]
+    with finishing(sink):
+        for tile in TileGrid(spec.shape, [min(chunk, n) for chunk, n in zip(chunks, spec.shape, strict=True)]):
+            sink.write(tile.inner, source.read(tile.inner))
+    return str(place)
+
+
+def _named(spec: ImageSpec, layer: Layer) -> ImageSpec:
+    """Return the specification with the names of channels that the layer was opened with."""
+    names = layer.metadata.get(METADATA_KEY, {}).get("channel_names", ())
+    fits = isinstance(names, list | tuple) and len(names) == spec.sizes.get("c")
+    return replace(spec, channel_names=tuple(map(str, names))) if fits else spec
+
+
+def _metadata(layer: Layer) -> dict[str, Any]:
+    kind = type(layer).__name__.lower()
+    metadata: dict[str, Any] = {"layer": kind}
+    if kind == "labels" and (classes := layer_classes(layer)):
+        metadata["classes"] = [
+            {"id": number, "name": name, "color": color} for number, (name, color) in classes.items()
+        ]
+    return metadata
+
+
+def _is_plain(matrix: Any) -> bool:
+    return bool(np.allclose(matrix, np.eye(len(matrix))))
+
+
+def _folder_name(name: str) -> str:
+    """Return the name of a layer as that of a folder."""
+    plain = "".join(character if character.isalnum() or character in " ._-·" else "_" for character in name)
+    return plain.strip(" .")[:100] or LABELS
