@@ -41,7 +41,7 @@ class ClickWidget(JobWidget):
     """Makes objects where a person clicks, and corrects them."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__(DISPLAY_NAME, runner)
+        super().__init__(DISPLAY_NAME, runner, tab="Click")
         # napari gives widgets of its menu a stand-in, through which every step of the mouse would take a detour
         self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
         self._bound = False
@@ -50,7 +50,7 @@ class ClickWidget(JobWidget):
         self._make_mode()
         self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
         self.mode.happened.connect(self.points.forget)
-        self.set_content(self._arrange())
+        self.set_content(self._arrange(), self.mode_button, self.cancel_button)
         self._bind_shortcut()
         self._show_layers()
         offer_found(viewer)
@@ -112,14 +112,12 @@ class ClickWidget(JobWidget):
         form.addRow("", self.new_button)
         form.addRow("Grow in", self.extent)
         layout.addLayout(form)
-        layout.addWidget(self.mode_button)
         layout.addWidget(self.tools)
         layout.addWidget(self.messages)
         layout.addWidget(self.keys)
         layout.addWidget(self.objects)
         layout.addWidget(FoldedSection("Settings", self.options, "How regions grow, and how outlines are smoothed."))
         layout.addWidget(FoldedSection("From points", self.points, "All points of a layer grow at once."))
-        layout.addWidget(self.panel)
         layout.addStretch(1)
         return content
 

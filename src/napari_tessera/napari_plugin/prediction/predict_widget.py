@@ -44,7 +44,7 @@ class PredictWidget(JobWidget):
         self._converting: Any = None
         self._trained: Path | None = None
         self._make_controls()
-        self.set_content(self._arrange())
+        self.set_content(self._arrange(), self.predict_button, self.cancel_button)
         self._show_image()
         self.runner.warm_up()
         offer_found(viewer)
@@ -92,11 +92,6 @@ class PredictWidget(JobWidget):
         outputs.addWidget(self.probabilities_box)
         form.addRow("Outputs", outputs)
         layout.addLayout(form)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.predict_button)
-        buttons.addWidget(self.cancel_button)
-        layout.addLayout(buttons)
-        layout.addWidget(self.panel)
         correcting = QFormLayout()
         correcting.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         correcting.addRow("Correct", self.prediction)
