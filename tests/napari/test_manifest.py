@@ -70,13 +70,29 @@ def test_a_manifest_without_places_is_refused():
         manifest.updated("name: napari-tessera\n")
 
 
-def test_every_operation_has_one_place_in_the_menus():
+def test_every_operation_has_one_place_in_the_menus_and_projections_two():
     menus = FIELDS["contributions"]["menus"]
     placed = Counter(entry["command"] for entries in menus.values() for entry in entries if "command" in entry)
-    assert placed == Counter(manifest.command_id(operation) for operation in all_operations().values())
+    widgets = {f"napari-tessera.{name}" for names in manifest.WIDGETS.values() for name in names}
+    twice = [name for names in manifest.ALSO_IN.values() for name in names]
+    wanted = Counter([*all_operations(), *twice])
+    assert {command: count for command, count in placed.items() if command not in widgets} == {
+        manifest.command_id(all_operations()[name]): count for name, count in wanted.items()
+    }
+    assert menus["napari/layers/project"][0]["command"] == "napari-tessera.operations.project"
     submenus = {entry["id"] for entry in FIELDS["contributions"]["submenus"]}
     assert {entry["submenu"] for entries in menus.values() for entry in entries if "submenu" in entry} == submenus
-    assert set(menus) <= submenus | {manifest.menu_id(menu) for menu in manifest.MENUS}
+    further = {manifest.menu_id(menu) for menu in (*manifest.MENUS, *manifest.WIDGETS, *manifest.ALSO_IN)}
+    assert set(menus) <= submenus | further
+    assert all(menus[submenu] for submenu in submenus), "an empty submenu"
+
+
+def test_widgets_stand_in_the_layers_menu_where_people_look():
+    menus = FIELDS["contributions"]["menus"]
+    opened = {entry["command"] for entry in FIELDS["contributions"]["widgets"]}
+    first = [entry["command"] for entry in menus["napari/layers/segment"]][:3]
+    assert first == ["napari-tessera.click", "napari-tessera.train", "napari-tessera.predict"]
+    assert set(first) <= opened
 
 
 def test_what_measures_stands_under_measure():
@@ -95,7 +111,8 @@ def test_napari_takes_the_manifest():
 
 def test_the_menus_are_those_of_napari():
     constants = pytest.importorskip("napari._app_model.constants._menus")
-    assert all(constants.is_menu_contributable(manifest.menu_id(menu)) for menu in manifest.MENUS)
+    menus = (*manifest.MENUS, *manifest.WIDGETS, *manifest.ALSO_IN)
+    assert all(constants.is_menu_contributable(manifest.menu_id(menu)) for menu in menus)
     for entry in FIELDS["contributions"]["submenus"]:
         assert constants.is_menu_contributable(entry["id"])
 
@@ -130,3 +147,5 @@ def test_operations_stand_in_the_layers_menu():
     assert "Measure PSF from beads (Tessera)" in menus["Measure"]["Restoration"]
     groups = [name for name in menus["Filter"] if name in {op.group for op in all_operations().values()}]
     assert groups[:2] == ["Intensity", "Combine images"]
+    assert list(menus["Segment"])[:3] == [f"{name} (Tessera)" for name in ("Click to segment", "Train", "Predict")]
+    assert "Project along an axis (Tessera)" in menus["Project"]

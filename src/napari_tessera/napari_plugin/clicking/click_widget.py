@@ -27,7 +27,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
-from napari_tessera.napari_plugin.layers import holds_classes
+from napari_tessera.napari_plugin.layers import holds_classes, real_viewer
 
 DISPLAY_NAME = "Click to segment"
 SHORTCUT = "G"
@@ -42,8 +42,7 @@ class ClickWidget(JobWidget):
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner, tab="Click")
-        # napari gives widgets of its menu a stand-in, through which every step of the mouse would take a detour
-        self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
+        self.viewer = viewer = real_viewer(viewer)
         self._bound = False
         self.mode = ClickMode(viewer, self.target, self)
         self._make_layers()
@@ -56,10 +55,10 @@ class ClickWidget(JobWidget):
         offer_found(viewer)
 
     def _make_layers(self) -> None:
-        self.images = LayerPicker(self.viewer, (Image,), "Open an image first")
+        self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
         self.images.setToolTip("The image in which regions grow; an image of probabilities will do as well.")
         self.images.layer_changed.connect(self._show_layers)
-        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels")
+        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels", follow=True)
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)

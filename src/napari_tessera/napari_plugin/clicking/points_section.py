@@ -36,7 +36,7 @@ class PointsSection(QWidget):
         self._work: PointsGrowth | None = None
         self._why_not = ""
         self._open = True
-        self.picker = LayerPicker(viewer, (Points,), "No points")
+        self.picker = LayerPicker(viewer, (Points,), "No points", follow=True)
         self.picker.setToolTip("Points to grow from: one object for each.")
         self.picker.layer_changed.connect(lambda: self.refresh(self._why_not))
         self.button = QPushButton("Grow from points")

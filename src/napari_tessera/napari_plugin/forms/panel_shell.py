@@ -6,12 +6,15 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_tessera.napari_plugin.forms.help_button import HelpButton
 from napari_tessera.napari_plugin.forms.tab_order import order_tabs
 from napari_tessera.napari_plugin.forms.wheel_guard import WheelGuard
 
 LEAST_HEIGHT = 40
 """What is left of the scrolled part where there is next to no room, in pixels; the footer stands below it."""
 
+_PAGES = {"Filter & threshold": "filtering", "Click to segment": "clicking", "Sessions": "sessions"}
+"""The page of the documentation on a widget; those that are not named are told of in the tutorial."""
 _CHANGES_OF_HEIGHT = (QEvent.Type.LayoutRequest, QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
 
 
@@ -33,6 +36,7 @@ class PanelShell(QWidget):
         super().__init__()
         self.title = title
         self._tab = tab or title
+        self.help_button = HelpButton(_PAGES.get(title, "tutorial"))
         self._dock: QDockWidget | None = None
         self._behind = False
         self._guard = WheelGuard(self)
@@ -53,8 +57,13 @@ class PanelShell(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(scroll, 1)
-        if footer:
-            layout.addWidget(_below_each_other(footer))
+        *upper, lowest = footer or (QWidget(),)
+        row = QWidget()
+        beside = QHBoxLayout(row)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.addWidget(lowest, 1)
+        beside.addWidget(self.help_button, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom)
+        layout.addWidget(_below_each_other([*upper, row]))
         self._guard.watch(self)
         order_tabs(self)
 
@@ -107,6 +116,12 @@ class PanelShell(QWidget):
         if dock is None or self.parent() is not dock or not isinstance(window, QMainWindow) or dock.isFloating():
             return
         others = [panel for panel in window.findChildren(PanelShell) if panel is not self and panel.in_window]
+        same = [panel for panel in others if panel.title == self.title]
+        if same and dock.objectName() == dock_name(self.title):
+            same[0].show_panel()
+            dock.destroyOnClose() if hasattr(dock, "destroyOnClose") else dock.close()
+            self.deleteLater()
+            return
         area = window.dockWidgetArea(dock)
         for other in reversed(others):
             beside = other._dock  # noqa: SLF001  of the same class
@@ -121,6 +136,11 @@ class PanelShell(QWidget):
     def in_window(self) -> bool:
         """Whether the widget has a place in a window, seen or not."""
         return self._dock is not None and self.parent() is self._dock
+
+
+def dock_name(title: str) -> str:
+    """Return what napari calls the dock of the widget `title` when it is opened from a menu."""
+    return f"{title} (Tessera)"
 
 
 def _tabs_of(dock: QDockWidget) -> list[QDockWidget]:
