@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin import manifest, samples
+from napari_tessera.napari_plugin.preferences import preferred
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.registry import all_operations, register, unregister
 from napari_tessera.pipeline.samples import SAMPLES
@@ -107,6 +109,38 @@ def test_napari_takes_the_manifest():
     assert {entry.id for entry in told.contributions.commands} >= {
         manifest.command_id(operation) for operation in all_operations().values()
     }
+
+
+@pytest.mark.gui
+def test_the_settings_of_napari_count(qapp, monkeypatch, tmp_path):
+    settings = pytest.importorskip("napari.settings")
+    if not hasattr(settings, "get_plugin_settings"):
+        pytest.skip("this napari has no settings of plugins")
+    from napari_tessera.config.prediction import PredictionConfig
+    from napari_tessera.napari_plugin import session
+    from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+
+    groups = FIELDS["contributions"]["configurations"]
+    given = {"files": {"home": str(tmp_path / "mine")}, "computing": {"device": "cpu"}}
+    assert {name: set(group["properties"]) for name, group in groups.items()} == {
+        name: set(values) for name, values in given.items()
+    }
+    told = SimpleNamespace(**{name: SimpleNamespace(**values) for name, values in given.items()})
+    monkeypatch.setattr(settings, "get_plugin_settings", {"napari-tessera": told}.__getitem__)
+    monkeypatch.setattr(session, "_preferred_home", session._preferred_home.__wrapped__)
+    assert str(session.current_session().folder) != given["files"]["home"]  # the environment goes before it
+    monkeypatch.delenv(session.HOME_VARIABLE)
+    assert str(session.current_session().folder) == given["files"]["home"]
+    form = SettingsForm(PredictionConfig, (("device", "Device"),))
+    assert form.changes() == {"device": "cpu"}
+
+
+def test_without_settings_of_napari_there_are_the_usual_ones(monkeypatch):
+    settings = pytest.importorskip("napari.settings")
+    monkeypatch.setattr(settings, "get_plugin_settings", {}.__getitem__, raising=False)
+    assert preferred("files", "home") == ""
+    monkeypatch.delattr(settings, "get_plugin_settings")
+    assert preferred("computing", "device") == ""
 
 
 def test_the_menus_are_those_of_napari():
