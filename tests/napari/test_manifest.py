@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin import manifest, samples
+from napari_tessera.napari_plugin.preferences import preferred
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.registry import all_operations, register, unregister
 from napari_tessera.pipeline.samples import SAMPLES
@@ -73,15 +75,31 @@ def test_a_manifest_without_places_is_refused():
         manifest.updated("name: napari-tessera\n")
 
 
-def test_every_operation_has_one_place_in_the_menus():
+def test_every_operation_has_one_place_in_the_menus_and_projections_two():
     menus = {
         place: entries for place, entries in FIELDS["contributions"]["menus"].items() if place not in manifest.BY_HAND
     }
     placed = Counter(entry["command"] for entries in menus.values() for entry in entries if "command" in entry)
-    assert placed == Counter(manifest.command_id(operation) for operation in all_operations().values())
+    widgets = {f"napari-tessera.{name}" for names in manifest.WIDGETS.values() for name in names}
+    twice = [name for names in manifest.ALSO_IN.values() for name in names]
+    wanted = Counter([*all_operations(), *twice])
+    assert {command: count for command, count in placed.items() if command not in widgets} == {
+        manifest.command_id(all_operations()[name]): count for name, count in wanted.items()
+    }
+    assert menus["napari/layers/project"][0]["command"] == "napari-tessera.operations.project"
     submenus = {entry["id"] for entry in FIELDS["contributions"]["submenus"]}
     assert {entry["submenu"] for entries in menus.values() for entry in entries if "submenu" in entry} == submenus
-    assert set(menus) <= submenus | {manifest.menu_id(menu) for menu in manifest.MENUS}
+    further = {manifest.menu_id(menu) for menu in (*manifest.MENUS, *manifest.WIDGETS, *manifest.ALSO_IN)}
+    assert set(menus) <= submenus | further
+    assert all(menus[submenu] for submenu in submenus), "an empty submenu"
+
+
+def test_widgets_stand_in_the_layers_menu_where_people_look():
+    menus = FIELDS["contributions"]["menus"]
+    opened = {entry["command"] for entry in FIELDS["contributions"]["widgets"]}
+    first = [entry["command"] for entry in menus["napari/layers/segment"]][:3]
+    assert first == ["napari-tessera.click", "napari-tessera.train", "napari-tessera.predict"]
+    assert set(first) <= opened
 
 
 def test_what_measures_stands_under_measure():
@@ -98,9 +116,42 @@ def test_napari_takes_the_manifest():
     }
 
 
+@pytest.mark.gui
+def test_the_settings_of_napari_count(qapp, monkeypatch, tmp_path):
+    settings = pytest.importorskip("napari.settings")
+    if not hasattr(settings, "get_plugin_settings"):
+        pytest.skip("this napari has no settings of plugins")
+    from napari_tessera.config.prediction import PredictionConfig
+    from napari_tessera.napari_plugin import session
+    from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+
+    groups = FIELDS["contributions"]["configurations"]
+    given = {"files": {"home": str(tmp_path / "mine")}, "computing": {"device": "cpu"}}
+    assert {name: set(group["properties"]) for name, group in groups.items()} == {
+        name: set(values) for name, values in given.items()
+    }
+    told = SimpleNamespace(**{name: SimpleNamespace(**values) for name, values in given.items()})
+    monkeypatch.setattr(settings, "get_plugin_settings", {"napari-tessera": told}.__getitem__)
+    monkeypatch.setattr(session, "_preferred_home", session._preferred_home.__wrapped__)
+    assert str(session.current_session().folder) != given["files"]["home"]  # the environment goes before it
+    monkeypatch.delenv(session.HOME_VARIABLE)
+    assert str(session.current_session().folder) == given["files"]["home"]
+    form = SettingsForm(PredictionConfig, (("device", "Device"),))
+    assert form.changes() == {"device": "cpu"}
+
+
+def test_without_settings_of_napari_there_are_the_usual_ones(monkeypatch):
+    settings = pytest.importorskip("napari.settings")
+    monkeypatch.setattr(settings, "get_plugin_settings", {}.__getitem__, raising=False)
+    assert preferred("files", "home") == ""
+    monkeypatch.delattr(settings, "get_plugin_settings")
+    assert preferred("computing", "device") == ""
+
+
 def test_the_menus_are_those_of_napari():
     constants = pytest.importorskip("napari._app_model.constants._menus")
-    assert all(constants.is_menu_contributable(manifest.menu_id(menu)) for menu in manifest.MENUS)
+    menus = (*manifest.MENUS, *manifest.WIDGETS, *manifest.ALSO_IN)
+    assert all(constants.is_menu_contributable(manifest.menu_id(menu)) for menu in menus)
     for entry in FIELDS["contributions"]["submenus"]:
         assert constants.is_menu_contributable(entry["id"])
 
@@ -135,3 +186,5 @@ def test_operations_stand_in_the_layers_menu():
     assert "Measure PSF from beads (Tessera)" in menus["Measure"]["Restoration"]
     groups = [name for name in menus["Filter"] if name in {op.group for op in all_operations().values()}]
     assert groups[:2] == ["Intensity", "Combine images"]
+    assert list(menus["Segment"])[:3] == [f"{name} (Tessera)" for name in ("Click to segment", "Train", "Predict")]
+    assert "Project along an axis (Tessera)" in menus["Project"]

@@ -56,6 +56,30 @@ def is_preview(layer: Layer) -> bool:
     return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == "preview")
 
 
+def is_annotation(layer: Layer) -> bool:
+    """Return whether `layer` is one to paint classes in, made here."""
+    return holds_classes(layer) and layer.metadata[METADATA_KEY].get("role") != "prediction"
+
+
+def is_probability(layer: Layer) -> bool:
+    """Return whether `layer` shows how sure a model is."""
+    known = layer.metadata.get(METADATA_KEY)
+    return isinstance(layer, Image) and isinstance(known, dict) and known.get("role") == "prediction"
+
+
+def taken_unasked(layer: Layer) -> bool:
+    """Return whether work may go on with `layer` because it is selected or the newest.
+
+    What shows how sure a model is, what is painted to train it, and previews are rarely meant: they must be chosen.
+    """
+    return not (is_preview(layer) or is_annotation(layer) or is_probability(layer))
+
+
+def real_viewer(viewer: Any) -> Any:
+    """Return a viewer itself: what napari gives to widgets is a stand-in, whose layers are stand-ins, new each time."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 def possible_axes(layer: Layer) -> tuple[str, ...]:
     """Return what the dimensions of `layer` may be, the likeliest first; one entry if the layer leaves no doubt.
 

@@ -1,4 +1,4 @@
-"""Writes the operations into the manifest: their commands, and their places in napari's Layers menu.
+"""Writes the operations into the manifest: their commands, and the places of all in napari's Layers menu.
 
 ``python -m napari_tessera.napari_plugin.manifest`` writes; with ``--check`` it says whether there is anything to write.
 Everything else in the manifest is written by hand.
@@ -29,6 +29,14 @@ MENUS: tuple[Menu, ...] = ("filter", "segment", "transform", "measure")
 
 BY_HAND = {"napari/layers/metadata": [{"command": "napari-tessera.take_calibration"}]}
 """Places of commands that are no operations; all of a manifest's menus are one entry."""
+WIDGETS: dict[str, tuple[str, ...]] = {
+    "segment": ("click", "train", "predict"),
+    "annotate": ("click", "train"),
+    "classify": ("train", "predict"),
+}
+"""Widgets that stand in menus of napari's Layers menu as well, since people look there for what they do."""
+ALSO_IN: dict[str, tuple[str, ...]] = {"project": ("project", "mean_along")}
+"""Operations that stand in a further menu, by the name of that menu."""
 
 
 def command_id(operation: type[Operation]) -> str:
@@ -36,7 +44,7 @@ def command_id(operation: type[Operation]) -> str:
     return f"napari-tessera.operations.{operation.name()}"
 
 
-def menu_id(menu: Menu) -> str:
+def menu_id(menu: str) -> str:
     """Return napari's id of a submenu of its Layers menu."""
     return f"napari/layers/{menu}"
 
@@ -55,8 +63,13 @@ def commands() -> list[dict[str, str]]:
 
 
 def menus() -> dict[str, object]:
-    """Return the places of the operations; a menu with operations of several groups has a submenu for each."""
-    places: dict[str, list[dict[str, str]]] = {}
+    """Return the places of widgets and operations; a menu with operations of several groups has a submenu for each."""
+    places: dict[str, list[dict[str, str]]] = {
+        menu_id(menu): [
+            {"command": f"napari-tessera.{name}", "group": f"a_tessera@{order}"} for order, name in enumerate(names)
+        ]
+        for menu, names in WIDGETS.items()
+    }
     submenus: list[dict[str, str]] = []
     for menu in MENUS:
         groups = by_group(operation for operation in all_operations().values() if operation.menu == menu)
@@ -67,6 +80,9 @@ def menus() -> dict[str, object]:
                 submenus.append({"id": place, "label": group})
                 places.setdefault(menu_id(menu), []).append({"submenu": place, "group": f"tessera@{order}"})
             places.setdefault(place, []).extend({"command": command_id(operation)} for operation in members)
+    for further, names in ALSO_IN.items():
+        there = [{"command": command_id(all_operations()[name])} for name in names]
+        places.setdefault(menu_id(further), []).extend(there)
     return {"menus": places | BY_HAND, "submenus": submenus}
 
 

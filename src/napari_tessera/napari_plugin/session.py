@@ -4,13 +4,16 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 import psutil
 
+from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.naming import file_name, free_name
 from napari_tessera.io.journal.session_folder import SESSIONS
+from napari_tessera.napari_plugin.preferences import preferred
 
 __all__ = ["HOME_VARIABLE", "Session", "current_session", "file_name", "partial_path", "worker_log"]
 
@@ -88,8 +91,15 @@ def partial_path(path: Path) -> Path:
 
 def current_session() -> Session:
     """Return the session that the widgets work in."""
-    home = os.environ.get(HOME_VARIABLE)
+    home = os.environ.get(HOME_VARIABLE) or _preferred_home()
     return Session(Path(home) if home else platformdirs.user_data_path("napari-tessera", appauthor=False))
+
+
+@cache
+def _preferred_home() -> str:
+    """Return the folder of napari's preferences; read once, so that one napari keeps all in one place."""
+    home = preferred("files", "home")
+    return str(expand_home(home)) if home else ""
 
 
 def worker_log() -> Path:

@@ -27,7 +27,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
-from napari_tessera.napari_plugin.layers import holds_classes
+from napari_tessera.napari_plugin.layers import holds_classes, real_viewer
 
 DISPLAY_NAME = "Click to segment"
 SHORTCUT = "G"
@@ -41,25 +41,24 @@ class ClickWidget(JobWidget):
     """Makes objects where a person clicks, and corrects them."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__(DISPLAY_NAME, runner)
-        # napari gives widgets of its menu a stand-in, through which every step of the mouse would take a detour
-        self.viewer = viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(DISPLAY_NAME, runner, tab="Click")
+        self.viewer = viewer = real_viewer(viewer)
         self._bound = False
         self.mode = ClickMode(viewer, self.target, self)
         self._make_layers()
         self._make_mode()
         self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
         self.mode.happened.connect(self.points.forget)
-        self.set_content(self._arrange())
+        self.set_content(self._arrange(), self.mode_button, self.cancel_button)
         self._bind_shortcut()
         self._show_layers()
         offer_found(viewer)
 
     def _make_layers(self) -> None:
-        self.images = LayerPicker(self.viewer, (Image,), "Open an image first")
+        self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
         self.images.setToolTip("The image in which regions grow; an image of probabilities will do as well.")
         self.images.layer_changed.connect(self._show_layers)
-        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels")
+        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels", follow=True)
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)
@@ -112,14 +111,12 @@ class ClickWidget(JobWidget):
         form.addRow("", self.new_button)
         form.addRow("Grow in", self.extent)
         layout.addLayout(form)
-        layout.addWidget(self.mode_button)
         layout.addWidget(self.tools)
         layout.addWidget(self.messages)
         layout.addWidget(self.keys)
         layout.addWidget(self.objects)
         layout.addWidget(FoldedSection("Settings", self.options, "How regions grow, and how outlines are smoothed."))
         layout.addWidget(FoldedSection("From points", self.points, "All points of a layer grow at once."))
-        layout.addWidget(self.panel)
         layout.addStretch(1)
         return content
 

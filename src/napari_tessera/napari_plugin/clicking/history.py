@@ -74,6 +74,18 @@ class LabelHistory:
         """Whether there is a step to undo; without napari's private names it is taken for granted."""
         return not hasattr(self._layer(), "_undo_history") or bool(self._undo)
 
+    @property
+    def newest(self) -> Any:
+        """A part of the step that Ctrl+Z would undo, by which `undone` knows it again; None if there is none."""
+        return self._undo[-1][0] if self._undo and len(self._undo[-1]) else None
+
+    def undone(self, part: Any) -> bool | None:
+        """Whether the step that `part` belongs to has been taken back; None if it is not kept any more."""
+        for steps, answer in ((self._undo, False), (self._redo, True)):
+            if any(own is part for step in steps for own in step):
+                return answer
+        return None
+
     def trim(self) -> None:
         """Let the oldest steps go until the rest is within the bound: those to undo first, then those to redo.
 

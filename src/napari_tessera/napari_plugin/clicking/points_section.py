@@ -13,7 +13,6 @@ from napari_tessera.napari_plugin.clicking.target import Target
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
-from napari_tessera.napari_plugin.recipes.recipe_bar import side_by_side
 
 
 class PointsSection(QWidget):
@@ -37,7 +36,7 @@ class PointsSection(QWidget):
         self._work: PointsGrowth | None = None
         self._why_not = ""
         self._open = True
-        self.picker = LayerPicker(viewer, (Points,), "No points")
+        self.picker = LayerPicker(viewer, (Points,), "No points", follow=True)
         self.picker.setToolTip("Points to grow from: one object for each.")
         self.picker.layer_changed.connect(lambda: self.refresh(self._why_not))
         self.button = QPushButton("Grow from points")
@@ -46,7 +45,7 @@ class PointsSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addWidget(self.picker)
-        layout.addWidget(side_by_side(self.button, cancel_button))
+        layout.addWidget(self.button)
 
     def refresh(self, why_not: str) -> None:
         """Enable what applies; `why_not` says why nothing can be grown at all."""

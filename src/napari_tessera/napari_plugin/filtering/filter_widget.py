@@ -27,8 +27,9 @@ from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, side_by_side
-from napari_tessera.napari_plugin.recipes.replaying import Replay
+from napari_tessera.napari_plugin.layers import real_viewer
+from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, replay_layer, side_by_side
+from napari_tessera.napari_plugin.recipes.replaying import replay_on
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
 
@@ -40,21 +41,22 @@ class FilterWidget(WorkWidget):
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner)
-        self.viewer = viewer
+        self.viewer = viewer = real_viewer(viewer)
+        self._newest: Layer | None = None
         self.session = current_session()
         self._paused = False
         self._make_choosers()
         self._make_preview()
         self._make_buttons()
-        self.set_content(self._arrange())
+        self.set_content(self._arrange(), self.apply_button, self.cancel_button)
         self.panel_of_operation.show_operation(None, None)
         self._show_layer()
         offer_found(viewer)
 
     def _make_choosers(self) -> None:
-        self.images = LayerPicker(self.viewer, (Image,), "Open an image first")
+        self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
         self.images.setToolTip("The image layer to work on.")
-        self.labels = LayerPicker(self.viewer, (Labels,), "Make labels first: apply a threshold")
+        self.labels = LayerPicker(self.viewer, (Labels,), "Make labels first: apply a threshold", follow=True)
         self.labels.setToolTip("The Labels layer to work on.")
         self.images.layer_changed.connect(lambda: None if self.on_labels else self._show_layer())
         self.labels.layer_changed.connect(lambda: self._show_layer() if self.on_labels else None)
@@ -62,8 +64,8 @@ class FilterWidget(WorkWidget):
         self.axes.currentIndexChanged.connect(self._update)
         self.picker = OperationPicker()
         self.picker.operation_changed.connect(self._show_operation)
-        self.picker.accepted.connect(self._go_to_form)
         self.panel_of_operation = OperationPanel(self.viewer)
+        self.picker.accepted.connect(self.panel_of_operation.focus_first)
         self.panel_of_operation.changed.connect(self._update)
         self.into = LayerPicker(self.viewer, (Labels,), "", accepts=self._can_take, none="New layer", prefix="Into ")
         self.into.setToolTip(
@@ -96,7 +98,7 @@ class FilterWidget(WorkWidget):
         self.apply_button = QPushButton("Apply")
         self.apply_button.clicked.connect(self._apply)
         self.cancel_button.setToolTip("Stop; no layer is made.")
-        self.recipes = RecipeBar(self.viewer, self.session)
+        self.recipes = RecipeBar(self.viewer, self.session, lambda: self.layer)
         self.recipes.said.connect(lambda text, wrong: (self.say_error if wrong else self.panel.say)(text))
         self.recipes.replay_wanted.connect(self.replay)
 
@@ -119,8 +121,6 @@ class FilterWidget(WorkWidget):
         self._result_row.addRow("Result", self.into)
         self.into.listed.connect(lambda: self._result_row.setRowVisible(self.into, bool(self.into.layers)))
         layout.addLayout(self._result_row)
-        layout.addWidget(side_by_side(self.apply_button, self.cancel_button))
-        layout.addWidget(self.panel)
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)
         layout.addWidget(line)
@@ -183,7 +183,7 @@ class FilterWidget(WorkWidget):
         why_not = self.why_not
         self.apply_button.setEnabled(not why_not)
         self.apply_button.setToolTip(why_not or self._what_apply_does)
-        self.recipes.set_why_not_replay(self.why_busy or self._why_not_layer)
+        self.recipes.set_why_not_replay(self.why_busy or ("" if self.layer is not None else self._why_not_layer))
         self.reset_button.setEnabled(self.panel_of_operation.differs)
         self.before_button.setEnabled(self.preview_box.isChecked() and self.operation is not None)
         if not self.why_busy and self.panel.idle:
@@ -192,10 +192,15 @@ class FilterWidget(WorkWidget):
 
     def _show_layer(self) -> None:
         self.axes.show_layer(self.layer)
+        self.before_button.setChecked(False)
+        self.panel_of_operation.show_image(self.layer)
         self._update()
 
     def _show_operation(self) -> None:
         self._paused = False
+        newest, self._newest = self._newest, None
+        if newest is not None and newest is self.viewer.layers.selection.active:  # nothing else was selected since
+            (self.labels if self.on_labels else self.images).layer = newest
         if self.into.layer is not self.layer:  # what was written into is overwritten only where it is worked on
             self.into.setCurrentIndex(0)
         self.panel_of_operation.show_operation(self.operation, self.layer)
@@ -242,9 +247,6 @@ class FilterWidget(WorkWidget):
         self.preview.set_visible(not before)
         self.before_button.setText("Show after" if before else "Show before")
 
-    def _go_to_form(self) -> None:
-        self.panel_of_operation.focus_first()
-
     def _apply(self) -> None:
         layer, axes = self.layer, self.axes.axes
         if layer is None or axes is None or self.why_not:
@@ -281,9 +283,18 @@ class FilterWidget(WorkWidget):
         changed = work.write()
         assert work.into is not None
         self._step_back()
-        self.viewer.layers.selection.active = work.into
+        self._show(work.into)
+        self.recipes.follow(work.into)
         did = what_can_be_done(work.into) if changed else "Nothing has changed by that."
         self.panel.say(f"Done: {work.operation.title}, into {work.into.name!r}. {did}")
+
+    def _show(self, *layers: Layer) -> None:
+        """Add results that are new, and select the last; a setting that is changed now is tried on the same image."""
+        with self.images.held(), self.labels.held():
+            for layer in layers:
+                if layer not in self.viewer.layers:
+                    self.viewer.add_layer(layer)
+            self.viewer.layers.selection.active = self._newest = layers[-1]
 
     def _step_back(self) -> None:
         self._paused = True
@@ -296,24 +307,25 @@ class FilterWidget(WorkWidget):
             title = work.operation.title if isinstance(work, Application) else "The recipe"
             self.panel.say(f"{title} has found nothing: change a setting, or place points by hand.")
             return
-        for layer in layers:
-            self.viewer.add_layer(layer)
+        self._show(*layers)
         if self.operation is not None and self.operation.group == "Fourier":
             bring_into_view(self.viewer, layers[-1])
         names = " and ".join(repr(layer.name) for layer in layers)
         self.panel.say(f"Done: {names}. Change a setting to see a preview again.")
 
     def replay(self, path: Path) -> None:
-        """Apply the recipe in `path` to the chosen layer; an error is said in the widget."""
-        layer, axes = self.layer, self.axes.axes
-        if layer is None or axes is None or self.why_busy:
+        """Apply the recipe in `path` to the selected layer, or else to a chosen one; an error is said in the widget."""
+        if self.why_busy:
             return
+        chosen = [replay_layer(self.viewer, self.layer), self.layer, self.images.layer, self.labels.layer]
+        layers = [(layer, self.axes.axes if layer is self.layer else None) for layer in chosen if layer is not None]
         try:
-            work = Replay(path, layer, axes, list(self.viewer.layers), self.session)
+            work = replay_on(path, layers, list(self.viewer.layers), self.session)
         except TesseraError as error:
             self.say_error(str(error))
             return
         self.start(work)
+        self.panel.say(f"Replaying {path.name} on {work.layer.name!r} …")
 
     def on_close(self) -> None:
         """Let go of the viewer, and end what runs."""

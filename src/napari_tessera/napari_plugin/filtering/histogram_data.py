@@ -42,7 +42,9 @@ class HistogramData:
     counts
         (bins,), int64.
     low, high
-        Borders of the bins: each is ``(high − low) / bins`` wide.
+        Where the grey levels begin and end; whole numbers reach half a grey level to both sides.
+    width
+        Of a bin, in grey levels; the last may reach beyond `high`.
     integer
         Whether grey levels are whole numbers.
     step
@@ -54,6 +56,7 @@ class HistogramData:
     low: float
     high: float
     integer: bool
+    width: float
     step: int = 1
 
 
@@ -74,11 +77,11 @@ def compute_histogram(task: HistogramTask, check: Callable[[], None]) -> Histogr
     if values.size == 0 or values.dtype.kind not in "iuf":
         return None
     check()
-    counts, low, high = _count(values)
-    return HistogramData(task, counts, low, high, values.dtype.kind in "iu", step)
+    counts, low, high, width = _count(values)
+    return HistogramData(task, counts, low, high, values.dtype.kind in "iu", width, step)
 
 
-def _count(values: NDArray[Any]) -> tuple[NDArray[np.int64], float, float]:
+def _count(values: NDArray[Any]) -> tuple[NDArray[np.int64], float, float, float]:
     integer = values.dtype.kind in "iu"
     lowest, highest = values.min().item(), values.max().item()
     if integer and highest - lowest < 2**16:
@@ -87,12 +90,12 @@ def _count(values: NDArray[Any]) -> tuple[NDArray[np.int64], float, float]:
         padded = np.zeros(math.ceil(levels.size / width) * width, np.int64)
         padded[: levels.size] = levels
         counts = padded.reshape(-1, width).sum(axis=1)
-        return counts, lowest - 0.5, lowest - 0.5 + counts.size * width
+        return counts, lowest - 0.5, highest + 0.5, width
     low, high = float(lowest), float(highest)
     if high <= low:
-        return np.array([values.size], np.int64), low - 0.5, low + 0.5
+        return np.array([values.size], np.int64), low - 0.5, low + 0.5, 1.0
     counts = np.zeros(BINS, np.int64)
     for start in range(0, values.size, 2**20):  # in pieces, so that no large temporary arrays are made
         piece = values[start : start + 2**20].astype(np.float64)
         counts += np.bincount(np.clip(((piece - low) * (BINS / (high - low))).astype(np.intp), 0, BINS - 1), None, BINS)
-    return counts, low, high
+    return counts, low, high, (high - low) / BINS

@@ -141,12 +141,12 @@ class HistogramView(QWidget):
         assert self._data is not None
         heights = np.sqrt(self._data.counts.astype(float))
         heights /= max(float(heights.max()), 1.0)
-        width = area.width() / len(heights)
+        width = area.width() * self._data.width / (self._data.high - self._data.low)
         path = QPainterPath(area.bottomLeft())
         for index, height in enumerate(heights):
             y = area.bottom() - float(height) * area.height()
             path.lineTo(QPointF(area.left() + index * width, y))
-            path.lineTo(QPointF(area.left() + (index + 1) * width, y))
+            path.lineTo(QPointF(min(area.left() + (index + 1) * width, area.right()), y))
         path.lineTo(area.bottomRight())
         path.closeSubpath()
         return path

@@ -114,6 +114,7 @@ class InputRow(QWidget):
             _EMPTY[declared.kind],
             accepts=lambda layer: _suits(declared.kind, layer),
             none=_NONE_YET if Image in kinds else "",
+            follow=Points in kinds,  # one starts new points for it
         )
         self.picker.setToolTip(f"{declared.help} {_HINTS.get(declared.kind, '')}".strip())
         self.picker.layer_changed.connect(self.changed)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -17,11 +16,10 @@ from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView, Line
 from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
 from napari_tessera.napari_plugin.filtering.operation_inputs import OperationInputs
+from napari_tessera.napari_plugin.filtering.remembering import GREY_LEVELS, RememberedSettings, of_an_image
 from napari_tessera.napari_plugin.forms.controls import ChoiceControl
 from napari_tessera.operations.base import Operation
 
-GREY_LEVELS = "grey levels"
-"""Unit of parameters that are drawn in the histogram."""
 _THRESHOLDS = "Threshold and cluster"
 _USUAL = (0.005, 0.8)
 """What share of the pixels may lie above a threshold that nobody has set yet."""
@@ -42,7 +40,8 @@ class OperationPanel(QWidget):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = viewer
-        self._remembered: dict[str, dict[str, Any]] = {}
+        self._remembered = RememberedSettings()
+        self._image: Layer | None = None
         self._axes = "yx"
         self.operation: type[Operation] | None = None
         self.form: OperationForm | None = None
@@ -69,7 +68,8 @@ class OperationPanel(QWidget):
         self.title.setToolTip((operation.__doc__ or "").strip().partition("\n\n")[2].replace("    ", ""))
         self.inputs = OperationInputs(self._viewer, operation, first)
         self.form = OperationForm(operation)
-        self.form.set_values(self._remembered.get(operation.name(), {}))
+        self._image = first
+        self.form.set_values(self._remembered.of(operation, first))
         self.inputs.changed.connect(self._inputs_changed)
         self.form.changed.connect(self._form_changed)
         self._layout.insertWidget(1, self.inputs)
@@ -80,6 +80,17 @@ class OperationPanel(QWidget):
         self._show_parameter_lines()
         self.show_axes(self._axes)
         self.form.show_inputs(self.inputs.layers())
+
+    def show_image(self, layer: Layer | None) -> None:
+        """Start anew what belongs to an image, or go on with what was set for `layer` before: thresholds, positions."""
+        if layer is self._image:
+            return
+        self._image = layer
+        self.histogram.show_data(None)
+        if self.form is not None and self.operation is not None:
+            defaults = defaults_of(self.operation)
+            anew = {name: defaults[name] for name in of_an_image(self.operation) if name in defaults}
+            self.form.set_values({**anew, **self._remembered.of(self.operation, layer)})
 
     def show_axes(self, axes: str) -> None:
         """Disable what does not apply to an image with `axes`, and say why."""
@@ -122,7 +133,7 @@ class OperationPanel(QWidget):
         """Whether a parameter has another value than its default."""
         if self.form is None or self.operation is None:
             return False
-        defaults = defaults_of(self.operation)
+        defaults = {**defaults_of(self.operation), **self._levels_here()}
         try:
             return any(defaults.get(name) != value for name, value in self.form.values().items())
         except TesseraError:
@@ -144,9 +155,9 @@ class OperationPanel(QWidget):
         return self.inputs.layers() if self.inputs is not None else {}
 
     def reset(self) -> None:
-        """Show the defaults."""
-        if self.form is not None:
-            self.form.reset()
+        """Show the defaults; thresholds that divide next to nothing of this image are brought into its grey levels."""
+        if self.form is not None and self.operation is not None:
+            self.form.set_values({**defaults_of(self.operation), **self._levels_here()})
 
     def focus_first(self) -> None:
         """Let the person type into the first parameter."""
@@ -174,7 +185,7 @@ class OperationPanel(QWidget):
         if self.operation is None or not isinstance(data.task.operation, self.operation):
             return
         self.histogram.show_data(data)
-        self._bring_into_range(data)
+        self._bring_into_range()
 
     def show_levels(self, levels: tuple[float, ...]) -> None:
         """Draw the thresholds that a preview has found."""
@@ -190,7 +201,7 @@ class OperationPanel(QWidget):
         assert self.form is not None
         assert self.operation is not None
         with suppress(TesseraError):  # half a value; what was there before stays remembered
-            self._remembered[self.operation.name()] = self.form.values()
+            self._remembered.keep(self.operation, self._image, self.form.values())
         self._show_parameter_lines()
         self.changed.emit()
 
@@ -238,17 +249,22 @@ class OperationPanel(QWidget):
             return False
         return True
 
-    def _bring_into_range(self, data: HistogramData) -> None:
-        names = self._level_parameters()
-        if not names or self.form is None or self.operation is None:
+    def _bring_into_range(self) -> None:
+        if self.form is None or self.operation is None or not (levels := self._levels_here()):
             return
         defaults = defaults_of(self.operation)
-        values = {name: self.form.controls[name].value() for name in names}
-        if values != {name: defaults[name] for name in names}:
-            return
-        if _USUAL[0] <= share_above(data, min(values.values())) <= _USUAL[1]:
-            return
-        self.form.set_values(dict(zip(names, suggested_levels(data, len(names)), strict=True)))
+        if all(self.form.controls[name].value() == defaults[name] for name in levels):
+            self.form.set_values(levels)
+
+    def _levels_here(self) -> dict[str, float]:
+        """Return the thresholds to start from where the defaults divide next to nothing of this image."""
+        names, data = self._level_parameters(), self.histogram.data
+        if not names or data is None or self.operation is None:
+            return {}
+        defaults = defaults_of(self.operation)
+        if _USUAL[0] <= share_above(data, min(defaults[name] for name in names)) <= _USUAL[1]:
+            return {}
+        return dict(zip(names, suggested_levels(data, len(names)), strict=True))
 
     def _take_away(self) -> None:
         if self.inputs is not None:
@@ -281,13 +297,13 @@ def _draws_histogram(operation: type[Operation]) -> bool:
 
 def share_above(data: HistogramData, level: float) -> float:
     """Return which share of the counted pixels lies in bins above a grey level."""
-    first = np.ceil((level - data.low) / (data.high - data.low) * len(data.counts))
+    first = np.ceil((level - data.low) / data.width)
     return float(data.counts[int(np.clip(first, 0, len(data.counts))) :].sum() / data.counts.sum())
 
 
 def suggested_levels(data: HistogramData, count: int) -> list[float]:
     """Return grey levels to start from: the best division in two, and levels evenly spaced above it."""
-    centres = data.low + (np.arange(len(data.counts)) + 0.5) * (data.high - data.low) / len(data.counts)
+    centres = data.low + (np.arange(len(data.counts)) + 0.5) * data.width
     split = _best_split(data.counts.astype(float), centres)
     levels = [split + (data.high - split) * index / count for index in range(count)]
     return [float(round(level)) if data.integer else float(f"{level:.4g}") for level in levels]

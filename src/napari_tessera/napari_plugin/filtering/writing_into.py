@@ -7,6 +7,7 @@ import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_tessera.napari_plugin.filtering.written_steps import making_of, set_making, written_steps
 from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
 from napari_tessera.operations.base import Operation
@@ -66,14 +67,11 @@ def write_result(target: Labels, after: NDArray[Any], box: Box | None, metadata:
         new = after[box] if new is None else new
         widen_labels(target, int(new.max()))
         changed = write_box(target, box, new)
-    made = metadata.get(METADATA_KEY, {})
-    known = {**target.metadata.get(METADATA_KEY, {})}
-    for key in (RECIPE_KEY, HASH_KEY, GRAPH_KEY):
-        known.pop(key, None)
-        if exact and target.data.dtype == after.dtype and key in made:
-            known[key] = made[key]
-    if known:  # not its role: labels that somebody annotates with stay that
-        target.metadata[METADATA_KEY] = known
+    before, made = making_of(target), metadata.get(METADATA_KEY, {})
+    same = exact and target.data.dtype == after.dtype
+    set_making(target, {key: made[key] for key in (RECIPE_KEY, HASH_KEY, GRAPH_KEY) if same and key in made})
+    if changed:
+        written_steps(target).add(before, making_of(target))
     return changed
 
 

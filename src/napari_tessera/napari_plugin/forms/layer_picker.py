@@ -1,15 +1,16 @@
 """A list of the viewer's layers of some kinds, to choose one from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.layers import is_preview, possible_axes
+from napari_tessera.napari_plugin.layers import is_preview, possible_axes, real_viewer, taken_unasked
 
 _AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
 
@@ -40,6 +41,8 @@ class LayerPicker(QComboBox):
         Stands before the name of each layer.
     accepts
         Leaves further layers out, for which it returns false.
+    follow
+        Whether a layer that the person selects, or that is added and thereby selected, is chosen.
     """
 
     layer_changed = Signal()
@@ -54,9 +57,12 @@ class LayerPicker(QComboBox):
         *,
         none: str = "",
         prefix: str = "",
+        follow: bool = False,
     ) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer = viewer = real_viewer(viewer)
+        self._follow, self._held = follow, False
+        self._seen = viewer.layers.selection.active
         self._kinds = kinds
         self._accepts = accepts
         self._none, self._prefix = none, prefix
@@ -70,6 +76,8 @@ class LayerPicker(QComboBox):
         self.currentIndexChanged.connect(self._choose)
         for event in self._events():
             event.connect(self.update_layers)
+        if follow:
+            viewer.layers.selection.events.active.connect(self.follow)
         self._chosen: Layer | None = None
         self.update_layers()
 
@@ -93,12 +101,41 @@ class LayerPicker(QComboBox):
         """Index of the first layer among the entries."""
         return 1 if self._none else 0
 
+    @property
+    def _usual(self) -> int:
+        """Index of the entry to choose where nothing is chosen: the selected layer, or the uppermost to go on with."""
+        if self._none or not (self._follow or self._kinds == (Image,)):
+            return 0
+        welcome = [layer for layer in self._listed if taken_unasked(layer)]
+        active = self._viewer.layers.selection.active if self._follow else None
+        return self._listed.index(active if active in welcome else welcome[0]) if welcome else 0
+
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer; to be called before the widget goes."""
         for event in self._events():
             event.disconnect(self.update_layers)
+        if self._follow:
+            self._viewer.layers.selection.events.active.disconnect(self.follow)
         for layer in self._listed:
             layer.events.name.disconnect(self.update_layers)
+
+    def follow(self, _event: object = None) -> None:
+        """Choose the layer that has been selected, if it can be chosen and is one to go on with unasked."""
+        active = self._viewer.layers.selection.active
+        if active is None or is_preview(active) or active is self._seen:
+            return  # a preview that comes gives the selection back, which is none by the person
+        self._seen = active
+        if not self._held and taken_unasked(active):
+            self.layer = active
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the choice while layers are added and selected."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
 
     def _events(self) -> tuple[Any, ...]:
         events = self._viewer.layers.events
@@ -114,7 +151,7 @@ class LayerPicker(QComboBox):
         with QSignalBlocker(self):
             self.clear()
             self.addItems([self._none] * self._first + [f"{self._prefix}{layer.name}" for layer in self._listed])
-            at = self._listed.index(self._chosen) + self._first if self._chosen in self._listed else 0
+            at = self._listed.index(self._chosen) + self._first if self._chosen in self._listed else self._usual
             self.setCurrentIndex(at if self.count() else -1)
             for index, layer in enumerate(self._listed, self._first):
                 self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)

@@ -9,12 +9,13 @@ from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
 
 from napari_tessera.config.base import Config
+from napari_tessera.napari_plugin.preferences import preferred
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 class SettingsForm(QWidget):
-    """One control per field.
+    """One control per field; the device is the one of napari's preferences, if there is any.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class SettingsForm(QWidget):
             control.setToolTip(field.description or "Where the network runs; auto takes the fastest there is.")
             self._read[dotted], self._defaults[dotted], self.controls[dotted] = read, default, control
             layout.addRow(label, control)
+            if dotted == "device" and isinstance(control, QComboBox):
+                control.setCurrentIndex(max(0, control.findText(preferred("computing", "device"))))
 
     def changes(self) -> dict[str, Any]:
         """Return the values that differ from the defaults, by dotted name."""

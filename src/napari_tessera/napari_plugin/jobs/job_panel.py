@@ -6,8 +6,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_tessera.core.jobs import Metric, Progress
+from napari_tessera.napari_plugin.forms.panel_shell import LowArea
 
 ERROR_COLOR = "#e0533d"
+MOST_TEXT = 120
+"""Height of what is said at most, in pixels; longer texts scroll."""
 _SHOWN = ("Dice", "error")
 _UNITS = {"step": "step", "tile": "tile"}
 
@@ -31,10 +34,16 @@ class JobPanel(QWidget):
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        texts = QWidget()
+        lines = QVBoxLayout(texts)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.addWidget(self.figure)
+        lines.addWidget(self.status)
+        self._texts = LowArea(texts, MOST_TEXT)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bar, self.figure, self.status):
-            layout.addWidget(widget)
+        layout.addWidget(self.bar)
+        layout.addWidget(self._texts)
         self._hint = False
         self.bar.hide()
         self.figure.hide()

@@ -5,20 +5,18 @@ import uuid
 from typing import Any
 
 from napari.utils import notifications
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
+from napari_tessera.napari_plugin.forms.panel_shell import PanelShell, in_a_row
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
 
 _log = logging.getLogger(__name__)
 
-LEAST_HEIGHT = 380
-"""Height that a widget keeps beside others, in pixels; smaller ones keep all of theirs."""
 
-
-class JobWidget(QWidget):
+class JobWidget(PanelShell):
     """Base of a widget whose button runs a job.
 
     Parameters
@@ -27,11 +25,12 @@ class JobWidget(QWidget):
         What the job is called in front of a person.
     runner
         Runs the jobs; None takes the one that all widgets share.
+    tab
+        A shorter title for its tab.
     """
 
-    def __init__(self, title: str, runner: JobRunner | None = None) -> None:
-        super().__init__()
-        self.title = title
+    def __init__(self, title: str, runner: JobRunner | None = None, tab: str = "") -> None:
+        super().__init__(title, tab)
         self.runner = runner or shared_runner()
         self._user = uuid.uuid4().hex
         self._running = False
@@ -48,20 +47,9 @@ class JobWidget(QWidget):
         self.cancel_button.clicked.connect(self.cancel)
         self.cancel_button.setEnabled(False)
 
-    def set_content(self, content: QWidget) -> None:
-        """Show `content`, scrollable on small screens."""
-        scroll = QScrollArea()
-        scroll.setWidget(content)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        bar = scroll.verticalScrollBar()
-        scroll.setMinimumWidth(content.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0))
-        # napari puts docks above each other: neither may shrink until its buttons are out of sight
-        scroll.setMinimumHeight(min(content.sizeHint().height(), LEAST_HEIGHT))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+    def set_content(self, content: QWidget, *footer: QWidget) -> None:
+        """Show `content`, which scrolls, and below it what stays in sight: how far the job is, and its buttons."""
+        super().set_content(content, self.panel, in_a_row(*footer))
 
     @property
     def why_busy(self) -> str:

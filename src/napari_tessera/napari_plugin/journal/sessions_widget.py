@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.io.journal.sessions import SessionSummary
-from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
+from napari_tessera.napari_plugin.forms.panel_shell import LowArea, PanelShell
+from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR, MOST_TEXT
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.exporting import FORMATS
 from napari_tessera.napari_plugin.journal.offering import offer, sure_to_remove
@@ -26,11 +27,11 @@ LOOK_MS = 1000
 _LOOKS_PER_LIST = 4
 
 
-class SessionsWidget(QWidget):
+class SessionsWidget(PanelShell):
     """Shows how well layers are protected; opens, names, moves, exports and removes sessions."""
 
     def __init__(self, viewer: ViewerModel, journal: Journal | None = None) -> None:
-        super().__init__()
+        super().__init__("Sessions")
         self.viewer = real(viewer)
         self.journal = journal or shared_journal()
         self._looks = 0
@@ -80,7 +81,8 @@ class SessionsWidget(QWidget):
         return button
 
     def _arrange(self) -> None:
-        layout = QVBoxLayout(self)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.addWidget(QLabel("Protected layers"))
         layout.addWidget(self.protected)
         layout.addWidget(self.protect_button)
@@ -94,7 +96,7 @@ class SessionsWidget(QWidget):
         for index, button in enumerate(buttons):
             grid.addWidget(button, index // 3, index % 3)
         layout.addLayout(grid)
-        layout.addWidget(self.status)
+        self.set_content(content, LowArea(self.status, MOST_TEXT))
 
     # showing
 

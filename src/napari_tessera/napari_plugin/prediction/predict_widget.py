@@ -18,7 +18,7 @@ from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes, layer_image
+from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes, layer_image, real_viewer
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
 from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
 from napari_tessera.napari_plugin.session import current_session
@@ -37,14 +37,14 @@ class PredictWidget(JobWidget):
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
         super().__init__("Predict", runner)
-        self.viewer = viewer
+        self.viewer = viewer = real_viewer(viewer)
         self.session = current_session()
         self._inputs: PredictionInputs | None = None
         self._waiting: list[PredictionInputs] = []
         self._converting: Any = None
         self._trained: Path | None = None
         self._make_controls()
-        self.set_content(self._arrange())
+        self.set_content(self._arrange(), self.predict_button, self.cancel_button)
         self._show_image()
         self.runner.warm_up()
         offer_found(viewer)
@@ -54,7 +54,7 @@ class PredictWidget(JobWidget):
         self.models.model_changed.connect(self.refresh)
         self.facts = QLabel()
         self.facts.setWordWrap(True)
-        self.image = LayerPicker(self.viewer, (Image,), "Open an image first")
+        self.image = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
         self.image.setToolTip("The image layer to segment.")
         self.image.layer_changed.connect(self._show_image)
         self.axes = AxesPicker()
@@ -70,7 +70,7 @@ class PredictWidget(JobWidget):
             box.toggled.connect(self.refresh)
         self.predict_button = QPushButton("Predict")
         self.predict_button.clicked.connect(self._start)
-        self.prediction = LayerPicker(self.viewer, (Labels,), "No prediction yet", accepts=_is_prediction)
+        self.prediction = LayerPicker(self.viewer, (Labels,), "No prediction yet", accepts=_is_prediction, follow=True)
         self.prediction.setToolTip("The prediction to correct.")
         self.prediction.layer_changed.connect(self.refresh)
         self.scribbles_button = QPushButton("Turn into scribbles")
@@ -92,11 +92,6 @@ class PredictWidget(JobWidget):
         outputs.addWidget(self.probabilities_box)
         form.addRow("Outputs", outputs)
         layout.addLayout(form)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.predict_button)
-        buttons.addWidget(self.cancel_button)
-        layout.addLayout(buttons)
-        layout.addWidget(self.panel)
         correcting = QFormLayout()
         correcting.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         correcting.addRow("Correct", self.prediction)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import dask.array
 import numpy as np
 from napari.layers import Layer
 
@@ -139,6 +138,8 @@ def open_result(path: Path, axes: str) -> Any:
     while isinstance(source, RespecifiedSource):
         source = source.source
     assert isinstance(source, ArraySource)
+    import dask.array  # takes as long to import as all else that a widget needs
+
     return dask.array.from_zarr(source.array).transpose(order)
 
 

@@ -1,10 +1,11 @@
 """The buttons for recipes: save how the selected layers were made, and replay a saved recipe."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from weakref import WeakSet
 
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
@@ -12,7 +13,7 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers import full_resolution, taken_unasked
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered, was_edited
 from napari_tessera.napari_plugin.session import Session, file_name
 from napari_tessera.pipeline.recipe_files import save_recipe
@@ -31,15 +32,23 @@ class RecipeBar(QWidget):
         The person has chosen a recipe.
     said(str, bool)
         What has been done, or (True) why it could not be done.
+
+    Parameters
+    ----------
+    chosen
+        Returns the layer that a recipe is applied to if none that will do is selected.
     """
 
     replay_wanted = Signal(object)
     said = Signal(str, bool)
 
-    def __init__(self, viewer: ViewerModel, session: Session) -> None:
+    def __init__(self, viewer: ViewerModel, session: Session, chosen: Callable[[], Layer | None]) -> None:
         super().__init__()
         self._viewer = viewer
         self._session = session
+        self._chosen = chosen
+        self._why_not_replay = ""
+        self._followed: WeakSet[Layer] = WeakSet()
         self._saving: ThreadJob | None = None
         self.save_button = QPushButton("Save recipe …")
         self.save_button.clicked.connect(self._choose_where_to_save)
@@ -69,11 +78,21 @@ class RecipeBar(QWidget):
             self.save_button.setToolTip(f"{made}, to repeat it here or with `napari-tessera run`.")
         else:
             self.save_button.setToolTip("Select a layer that was made here, or several: their recipe is what is saved.")
+        layer = replay_layer(self._viewer, self._chosen())
+        self.replay_button.setEnabled(not self._why_not_replay and layer is not None)
+        name = f"{layer.name!r}" if layer is not None else ""
+        self.replay_button.setToolTip(self._why_not_replay or f"Apply a saved recipe to {name}: the selected layer.")
 
     def set_why_not_replay(self, why_not: str) -> None:
         """Disable replaying and say why; with an empty text, enable it."""
-        self.replay_button.setEnabled(not why_not)
-        self.replay_button.setToolTip(why_not or "Apply a saved recipe to the layer that is chosen above.")
+        self._why_not_replay = why_not
+        self.refresh()
+
+    def follow(self, layer: Layer) -> None:
+        """Keep up with what is undone in `layer`: it may be what another recipe made then."""
+        if layer not in self._followed:
+            self._followed.add(layer)
+            layer.events.set_data.connect(self.refresh, position="last")
 
     def save(self, layers: Iterable[Layer], path: Path) -> None:
         """Write one recipe of `layers`, and beside it what was made by hand; how that ended is said, later."""
@@ -112,6 +131,8 @@ class RecipeBar(QWidget):
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer; to be called before the widget goes."""
         self._viewer.layers.selection.events.changed.disconnect(self.refresh)
+        for layer in self._followed:
+            layer.events.set_data.disconnect(self.refresh)
 
     def _choose_where_to_save(self) -> None:
         layers = self.layers
@@ -126,6 +147,12 @@ class RecipeBar(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Replay a recipe", str(Path.home()), _FILES)
         if path:
             self.replay_wanted.emit(Path(path))
+
+
+def replay_layer(viewer: ViewerModel, chosen: Layer | None) -> Layer | None:
+    """Return what a recipe is applied to: the selected image or labels, or else the `chosen` layer."""
+    active = viewer.layers.selection.active
+    return active if isinstance(active, Image | Labels) and taken_unasked(active) else chosen
 
 
 def recipe_of(layers: Iterable[Layer]) -> Recipe:

@@ -2,13 +2,13 @@
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_tessera.config.recipe import Recipe
@@ -21,7 +21,7 @@ from napari_tessera.io.creating import create_image
 from napari_tessera.napari_plugin.filtering.operation_inputs import axes_like
 from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
-from napari_tessera.napari_plugin.layers import LayerImage, is_preview, layer_image
+from napari_tessera.napari_plugin.layers import LayerImage, is_preview, layer_image, possible_axes
 from napari_tessera.napari_plugin.prediction.prediction_inputs import LARGE
 from napari_tessera.napari_plugin.recipes.recording_layers import Recorder, hash_positions, result_metadata
 from napari_tessera.napari_plugin.session import Session
@@ -34,6 +34,35 @@ from napari_tessera.pipeline.sinks import ResultSink
 
 _UNNAMED = ("image", "labels", "points")
 """What outputs are called to which nobody has given a name."""
+
+
+def replay_on(
+    path: Path, layers: Sequence[tuple[Layer, str | None]], others: list[Layer], session: Session
+) -> "Replay":
+    """Return the replay of a recipe on the first of `layers`, each with its axes, that is what the recipe works on.
+
+    Raises
+    ------
+    TesseraError
+        If the recipe cannot be read or run here, works on none of them, or needs an image that is not open.
+    """
+    on_labels = works_on_labels(check_recipe(Recipe.load(expand_home(path))))
+    for layer, axes in layers:
+        if isinstance(layer, Labels) == on_labels:
+            return Replay(path, layer, axes or possible_axes(layer)[0], others, session)
+    what = "labels: select a Labels layer" if on_labels else "an image: select an image layer"
+    raise InvalidInputError(f"The recipe {path.name} works on {what}.")
+
+
+def works_on_labels(checked: CheckedRecipe) -> bool:
+    """Return whether what takes the place of the first input of a recipe must be labels."""
+    kinds = {
+        declared.kind
+        for step in checked.steps
+        for declared in checked.operations[step.id].inputs
+        if step.inputs.get(declared.name) == checked.image
+    }
+    return bool(kinds) and kinds <= {"labels", "seeds"}
 
 
 @dataclass

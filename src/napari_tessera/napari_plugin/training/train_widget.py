@@ -64,7 +64,7 @@ class TrainWidget(JobWidget):
         self._tracker = ViewTracker(viewer, self)
         self._tracker.view_changed.connect(self.runner.look_at)
         self._make_controls()
-        self.set_content(self._arrange())
+        self.set_content(self._arrange(), self.train_button, self.continue_button, self.cancel_button)
         self._choose_kind()
         self.runner.warm_up()
         offer_found(viewer)
@@ -109,8 +109,6 @@ class TrainWidget(JobWidget):
         naming.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         naming.addRow("Model name", self.name)
         layout.addLayout(naming)
-        layout.addLayout(_row(self.train_button, self.continue_button, self.cancel_button))
-        layout.addWidget(self.panel)
         layout.addWidget(FoldedSection("Advanced", self.settings, "Settings that are rarely needed."))
         layout.addStretch(1)
         return content
