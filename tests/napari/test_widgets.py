@@ -126,11 +126,11 @@ def test_a_sample_brings_its_classes(viewer, runner):
     assert hex_color(layer, 2) == train.classes.classes[2][1]
 
 
-def test_annotation_of_another_shape_is_refused_before_starting(train, viewer):
+def test_annotation_that_lies_askew_is_refused_before_starting(train, viewer):
     viewer.add_image(np.zeros((30, 20)), name="cells")
-    viewer.add_labels(np.zeros((31, 20), np.uint8), name="strokes")
+    viewer.add_labels(np.zeros((31, 20), np.uint8), name="strokes", rotate=5)
     assert not train.train_button.isEnabled()
-    assert "'strokes' has shape (31, 20) but 'cells' needs (30, 20)" in train.train_button.toolTip()
+    assert "'strokes' is rotated" in train.train_button.toolTip()
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
-from napari_tessera.core.image import ImageSource
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
 
 SCAN_TILE = 2048
 """Labels are looked through in squares of this edge length, in pixels."""
+
+_SAME_SIZE = 0.01
+"""Pixel sizes that differ by no more than this share are one size, written in different ways."""
 
 SCRIBBLED_BACKGROUND = 1
 BACKGROUND_COLOR = "#808080"
@@ -37,7 +40,7 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
     Raises
     ------
     AnnotationError
-        If shapes differ or the labels are no whole numbers.
+        If shapes or calibrated pixel sizes differ, or the labels are no whole numbers.
     """
     expected = image.spec.without("c")
     if labels.dtype.kind not in "bui":
@@ -45,13 +48,30 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
             f"The labels {labels.name!r} hold numbers of type {labels.dtype}: use a Labels layer or whole numbers."
         )
     if dict(labels.spec.sizes) == dict(expected.sizes):
-        return labels
+        return _of_one_size(image, labels)
     if labels.shape == expected.shape:
-        return open_image(labels, axes=expected.axes)
+        return _of_one_size(image, open_image(labels, axes=expected.axes))
     raise AnnotationError(
         f"The labels {labels.name!r} have shape {labels.shape} ({labels.axes}) but the image {image.name!r} needs "
         f"{expected.shape} ({expected.axes}): make an annotation layer for this image, or name the axes of both."
     )
+
+
+def _of_one_size(image: ImageSource, labels: ImageSource) -> ImageSource:
+    """Return `labels`, whose shape is that of the image, unless both are calibrated and to different pixel sizes."""
+    for axis in labels.spec.spatial:
+        (size, unit), (own, own_unit) = (_pixel_size(source.spec, axis) for source in (image, labels))
+        if unit is not None and unit == own_unit and abs(own - size) > _SAME_SIZE * size:
+            raise AnnotationError(
+                f"The labels {labels.name!r} have pixels of {own:g} {unit} along {axis} but those of the image "
+                f"{image.name!r} have {size:g} {unit}: scale the labels to the image, or correct the pixel size of one."
+            )
+    return labels
+
+
+def _pixel_size(spec: ImageSpec, axis: str) -> tuple[float, str | None]:
+    at = spec.axes.index(axis)
+    return abs(spec.scale[at]), spec.units[at]
 
 
 def find_painted(labels: Sequence[ImageSource]) -> tuple[int, ...]:
