@@ -174,7 +174,11 @@ def count_numbers(array: Any, cancel: CancelToken) -> dict[int, int]:
     found: dict[int, int] = {}
     for region in blocks(array.shape):
         cancel.raise_if_cancelled()
-        values, counts = np.unique(np.asarray(array[region]), return_counts=True)
+        pixels = np.asarray(array[region])
+        if not pixels.any():  # most of what is painted in is nothing, and seen to be so in no time
+            found[0] = found.get(0, 0) + pixels.size
+            continue
+        values, counts = np.unique(pixels, return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             found[int(value)] = found.get(int(value), 0) + count
     return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.image import Region
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.jobs.inputs import blocks
-from napari_tessera.napari_plugin.layers import full_resolution, layer_image
+from napari_tessera.napari_plugin.layers import full_resolution, layer_image, placement
 
 _SLACK = 0.05
 """Differences of less than this part of a pixel, over the whole image, are rounding of files and of calibrations."""
@@ -149,13 +149,27 @@ def take_over(array: Any, found: Fit, cancel: CancelToken) -> Any:
     return result
 
 
+def can_lie_on(annotation: Layer, image: Layer, axes: str) -> bool:
+    """Return whether `annotation` has just the pixels of `image`, wherever it lies now."""
+    if not isinstance(annotation, Labels):
+        return False
+    target = layer_image(image, axes).spec.without("c").shape
+    return annotation.ndim == len(target) and tuple(full_resolution(annotation).shape) == target
+
+
+def lay_on(annotation: Labels, image: Layer, axes: str) -> None:
+    """Give `annotation` the place, pixel size and units of `image`."""
+    for name, value in placement(image, axes).items():
+        setattr(annotation, name, value)
+
+
 def _why_not(found: Fit, annotation: Labels, own: list[int], image: Layer, kept: list[int]) -> str:
     differ = units_differ([annotation.units[axis] for axis in own], [image.units[axis] for axis in kept])
     # napari leaves units out that are none of the other's kind: what lies on each other pixel by pixel is seen so
     if differ is not None and not (found.exact and PIXEL in differ):
         return (
-            f"{annotation.name!r} is measured in {differ[0]} but {image.name!r} in {differ[1]}: give both layers the "
-            "same units, or press New annotation layer."
+            f"{annotation.name!r} is measured in {differ[0]} but {image.name!r} in {differ[1]}: give both the same "
+            "units, or press New annotation layer."
         )
     if any(part.start >= part.stop for part in found.region):
         return (

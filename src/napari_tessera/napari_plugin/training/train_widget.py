@@ -4,35 +4,46 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari.components import ViewerModel
-from napari.layers import Labels
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from napari.layers import Labels, Layer
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import layer_classes, placement
+from napari_tessera.napari_plugin.layers import displaced, layer_classes, placement
 from napari_tessera.napari_plugin.session import current_session, file_name
-from napari_tessera.napari_plugin.training.annotating import new_annotation, show_classes
+from napari_tessera.napari_plugin.training.annotating import choose_class, new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
+from napari_tessera.napari_plugin.training.finding_box import FindingBox
+from napari_tessera.napari_plugin.training.paint_counter import PaintCounter
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
-from napari_tessera.napari_plugin.view_tracker import ViewTracker, visible_region
+from napari_tessera.napari_plugin.view_tracker import Region, ViewTracker, visible_region
+from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.pipeline.painted import MANY_NUMBERS, Remedy, find_doubt
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (
     (
         Annotation.SCRIBBLES,
-        "A few strokes",
+        "strokes",
         "Paint 1 = background and 2, 3, … = what you look for; a few strokes of each do. 0 is left out.",
     ),
-    (Annotation.DENSE, "Every pixel", "Every pixel counts: 0 = background, 1, 2, … = what you look for."),
-    (Annotation.OBJECTS, "Objects", "Every pixel counts: 0 = background, every other number is one object."),
+    (Annotation.DENSE, "complete masks", "Every pixel counts: 0 = background, 1, 2, … = what you look for."),
+    (Annotation.OBJECTS, "objects", "Every pixel counts: 0 = background, every other number is one object."),
 )
+
+_KIND_OF = {
+    Remedy.OBJECTS: Annotation.OBJECTS,
+    Remedy.MASKS: Annotation.DENSE,
+    Remedy.STROKES: Annotation.SCRIBBLES,
+}
 
 SETTINGS = (
     ("max_steps", "Steps"),
@@ -61,11 +72,19 @@ class TrainWidget(JobWidget):
         self.session = current_session()
         self._inputs: TrainingInputs | None = None
         self._preview: PreviewLayer | None = None
+        self._resuming = False
+        self._sure = False
+        self._seen: set[int] = set()
+        self._learnt: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        self._painted: Labels | None = None
+        self._counter = PaintCounter(viewer, self)
+        self._counter.counted.connect(self._show_counts)
         self._tracker = ViewTracker(viewer, self)
-        self._tracker.view_changed.connect(self.runner.look_at)
+        self._tracker.view_changed.connect(self._look_at)
         self._make_controls()
         self.set_content(self._arrange())
         self._choose_kind()
+        self._on_pairs()
         self.runner.warm_up()
         offer_found(viewer)
 
@@ -81,10 +100,14 @@ class TrainWidget(JobWidget):
         self.kind.addItems([title for _, title, _ in KINDS])
         self.kind.setToolTip("What the numbers in the annotation mean.")
         self.kind.currentIndexChanged.connect(self._choose_kind)
-        self.explanation = QLabel()
+        self.explanation = PlainLabel()
         self.explanation.setWordWrap(True)
         self.classes = ClassTable()
         self.classes.changed.connect(self._recolor)
+        self.classes.chosen.connect(self._choose_class)
+        self.finding = FindingBox()
+        self.finding.remedy_wanted.connect(self._take_remedy)
+        self.finding.sure.connect(self._train_all_the_same)
         self.name = QLineEdit(self.session.free_model_name("model"))
         self.name.setToolTip(f"Under this name the model is kept in {self.session.models} and offered in Predict.")
         self.name.textChanged.connect(self.refresh)
@@ -101,10 +124,11 @@ class TrainWidget(JobWidget):
         layout.addLayout(_row(self.new_button, self.add_pair_button))
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Painted", self.kind)
+        form.addRow("My labels are", self.kind)
         layout.addLayout(form)
         layout.addWidget(self.explanation)
         layout.addWidget(self.classes)
+        layout.addWidget(self.finding)
         naming = QFormLayout()
         naming.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         naming.addRow("Model name", self.name)
@@ -162,11 +186,59 @@ class TrainWidget(JobWidget):
         self.classes.setVisible(annotation is not Annotation.OBJECTS)
         self.classes.set_classes(annotation, default_classes(annotation, max(2, len(self.classes.classes))))
         self._show_layer_classes()
+        self._sure = False
+        self._show_counts()
         self.refresh()
 
     def _on_pairs(self) -> None:
         self._show_layer_classes()
+        annotations = self.pairs.annotations
+        self._counter.watch([layer for layer in annotations if isinstance(layer, Labels)])
+        self._follow(next((layer for layer in annotations if isinstance(layer, Labels)), None))
+        self._show_counts()
         self.refresh()
+
+    def _follow(self, layer: Labels | None) -> None:
+        """Mark the class that is painted with in `layer`, whoever chooses it."""
+        if self._painted is not None:
+            self._painted.events.selected_label.disconnect(self._mark_class)
+        self._painted = layer
+        if layer is not None:
+            layer.events.selected_label.connect(self._mark_class)
+        self._mark_class()
+
+    def _mark_class(self, _event: object = None) -> None:
+        self.classes.select(self._painted.selected_label if self._painted is not None else None)
+
+    def _choose_class(self, number: int) -> None:
+        if self._painted is not None and self._painted in self.viewer.layers:
+            choose_class(self.viewer, self._painted, number)
+
+    def _show_counts(self) -> None:
+        """Show what is painted, and what speaks against learning from it."""
+        counts = self._counter.counts
+        if counts is None or set(counts) != self._seen:
+            self._sure = False
+        self._seen = set(counts or ())
+        self.classes.show_counts(counts)
+        self.finding.show_found(counts, self.annotation, self.pairs.remark)
+        doubt = None if self._sure or not counts else find_doubt(counts, self.annotation, self.classes.classes)
+        self.finding.show_doubt(doubt)
+
+    def _take_remedy(self, remedy: Remedy) -> None:
+        if remedy is Remedy.PAINT:
+            self._choose_class(SCRIBBLED_BACKGROUND)
+        else:
+            wanted = _KIND_OF[remedy]
+            self.kind.setCurrentIndex(next(index for index, (kind, _, _) in enumerate(KINDS) if kind is wanted))
+
+    def _train_all_the_same(self) -> None:
+        if self.annotation is not Annotation.OBJECTS and len(self.classes.unknown) <= MANY_NUMBERS:
+            self.classes.add(self.classes.unknown)
+        self._sure = True
+        self.finding.show_doubt(None)
+        if not self.why_not:
+            self._start(resume=self._resuming)
 
     def _show_layer_classes(self) -> None:
         """Show the classes of an annotation layer that brings its own."""
@@ -196,12 +268,13 @@ class TrainWidget(JobWidget):
         )
 
     def _start(self, *, resume: bool) -> None:
+        self._resuming = resume
         if not resume:
             self.name.setText(self.session.free_model_name(file_name(self.name.text())))
         pairs = self.pairs.pairs
         classes = self.classes.classes
         try:
-            self._inputs = TrainingInputs(
+            self._inputs = inputs = TrainingInputs(
                 pairs,
                 self.annotation,
                 classes,
@@ -209,20 +282,44 @@ class TrainWidget(JobWidget):
                 self._folder(),
                 self.session,
                 resume=resume,
+                sure=self._sure,
             )
         except TesseraError as error:
             self.panel.say_error(str(error))
             return
-        self._drop_preview()
         images = list({pair.image: pair.axes for pair in pairs}.items())
+        self._open_preview(images, inputs, keep_away=resume)
+        self.run(inputs, "Getting ready …")
+        self._tracker.watch(images)
+
+    def _open_preview(self, images: list[tuple[Layer, str]], inputs: TrainingInputs, *, keep_away: bool) -> None:
+        """Make the layer of the previews, over what is in view; `keep_away` if the person had deleted it before."""
+        dismissed = keep_away and self._preview is not None and self._preview.dismissed
+        self._drop_preview()
+        classes = self.classes.classes
         colors = {number: color for number, (_, color) in classes.items() if number != min(classes)}
-        self._preview = PreviewLayer(self.viewer, [placement(*image) for image in images], colors)
-        views = [visible_region(self.viewer, *image) for image in images]
+        self._learnt = list(zip(inputs.starts, inputs.shapes, strict=True))
+        places = [displaced(placement(*image), start) for image, start in zip(images, inputs.starts, strict=True)]
+        layers = [layer for layer, _ in images]
+        self._preview = PreviewLayer(self.viewer, layers, places, colors, self.pairs.annotations)
+        self._preview.dismissed = dismissed
+        views = [self._learnt_part(index, visible_region(self.viewer, *image)) for index, image in enumerate(images)]
         shown = next(((index, region) for index, region in enumerate(views) if region is not None), None)
         if shown is not None:
             self._preview.open(*shown)
-        self.run(self._inputs, "Getting ready …")
-        self._tracker.watch(images)
+
+    def _look_at(self, image: int, region: Region | None) -> None:
+        self.runner.look_at(image, self._learnt_part(image, region))
+
+    def _learnt_part(self, image: int, region: Region | None) -> Region | None:
+        """Return what of `region`, pixels of the layer, is learnt from, counted from where that begins."""
+        if region is None or image >= len(self._learnt):
+            return region
+        start, shape = self._learnt[image]
+        part = tuple(
+            (max(first - at, 0), min(stop - at, n)) for (first, stop), at, n in zip(region, start, shape, strict=True)
+        )
+        return part if all(first < stop for first, stop in part) else None
 
     def on_event(self, event: JobEvent) -> None:
         """Show previews and say how a training ended."""
@@ -231,18 +328,30 @@ class TrainWidget(JobWidget):
         elif isinstance(event, Result):
             self.panel.say(f"Trained: choose {self.name.text()!r} in Predict, or paint more and press Continue.")
 
-    def on_end(self, state: RunState) -> None:  # noqa: ARG002  one way to end is as good as another
-        """Remove scratch files and stop following the view."""
+    def on_end(self, state: RunState) -> None:
+        """Remove scratch files and stop following the view; show what was doubted."""
         if self._open:
             self._tracker.watch([])
-        if self._inputs is not None:
-            self._inputs.clean()
-            self._inputs = None
+            if self._preview is not None and not self._preview.shown:
+                self._drop_preview()  # it has shown nothing
+        inputs, self._inputs = self._inputs, None
+        if inputs is not None:
+            inputs.clean()
+            if self._open and state is RunState.FAILED and inputs.doubt is not None:
+                self.finding.show_doubt(inputs.doubt)
 
     def on_close(self) -> None:
         """Let go of the viewer."""
+        self._counter.stop()
+        self._follow_no_more()
         self._tracker.disconnect_viewer()
         self.pairs.disconnect_viewer()
+        self._drop_preview()
+
+    def _follow_no_more(self) -> None:
+        if self._painted is not None:
+            self._painted.events.selected_label.disconnect(self._mark_class)
+            self._painted = None
 
     def _drop_preview(self) -> None:
         if self._preview is not None:
