@@ -196,6 +196,7 @@ def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qt
     qtbot.waitUntil(lambda: "p · annotation" in viewer.layers, timeout=5000)
     made = viewer.layers["p · annotation"]
     assert made.data.tolist() == [[1, 2, 3]]
+    assert made.contour > 0  # outlines: filled, it would cover the image
     assert made.metadata["tessera"]["classes"][2] == {"name": "cell", "color": "#ff0000"}
     assert "1 is now 2" in predict.panel.status.text()
 
@@ -203,5 +204,5 @@ def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qt
 def test_scribbles_that_come_after_closing_are_dropped(predict, viewer):
     layer = Labels(np.zeros((4, 4), np.uint8), name="p")
     viewer.window.remove_dock_widget(predict)
-    predict._show_scribbles(layer, scribbles_from(layer.data))
+    predict.correcting.show_scribbles(layer, scribbles_from(layer.data))
     assert len(viewer.layers) == 0

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView,
 from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
 from napari_tessera.napari_plugin.filtering.operation_inputs import OperationInputs
 from napari_tessera.napari_plugin.forms.controls import ChoiceControl
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.operations.base import Operation
 
 GREY_LEVELS = "grey levels"
@@ -65,8 +67,8 @@ class OperationPanel(QWidget):
         self.setVisible(operation is not None)
         if operation is None:
             return
-        self.title.setText(f"<b>{operation.title}</b><br>{operation.summary()}.")
-        self.title.setToolTip((operation.__doc__ or "").strip().partition("\n\n")[2].replace("    ", ""))
+        self.title.setText(f"<b>{escape(operation.title)}</b><br>{escape(operation.summary())}.")
+        set_tooltip(self.title, (operation.__doc__ or "").strip().partition("\n\n")[2].replace("    ", ""))
         self.inputs = OperationInputs(self._viewer, operation, first)
         self.form = OperationForm(operation)
         self.form.set_values(self._remembered.get(operation.name(), {}))

@@ -4,11 +4,11 @@ import logging
 import uuid
 from typing import Any
 
-from napari.utils import notifications
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
+from napari_tessera.napari_plugin.forms.plain_text import show_error, show_warning
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
 
@@ -110,7 +110,7 @@ class JobWidget(QWidget):
             case Metric():
                 self.panel.show_metric(event)
             case Warning():
-                notifications.show_warning(event.text)
+                show_warning(event.text)
             case _:
                 self.on_event(event)
 
@@ -128,7 +128,7 @@ class JobWidget(QWidget):
         if state is RunState.FAILED:
             self.say_error(self.runner.message)
             if not self.panel.isVisible():  # behind another dock, where nobody sees what it says
-                notifications.show_error(self.runner.message)
+                show_error(self.runner.message)
         elif state is RunState.CANCELLED:
             self.panel.say(self.runner.message or "Cancelled.")
         self.on_end(state)

@@ -12,6 +12,7 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.layers import full_resolution
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered, was_edited
 from napari_tessera.napari_plugin.session import Session, file_name
@@ -66,14 +67,14 @@ class RecipeBar(QWidget):
             self.save_button.setToolTip("A recipe is being saved.")
         elif names:
             made = f"Save how {names} {'was' if len(self.layers) == 1 else 'were'} made"
-            self.save_button.setToolTip(f"{made}, to repeat it here or with `napari-tessera run`.")
+            set_tooltip(self.save_button, f"{made}, to repeat it here or with `napari-tessera run`.")
         else:
             self.save_button.setToolTip("Select a layer that was made here, or several: their recipe is what is saved.")
 
     def set_why_not_replay(self, why_not: str) -> None:
         """Disable replaying and say why; with an empty text, enable it."""
         self.replay_button.setEnabled(not why_not)
-        self.replay_button.setToolTip(why_not or "Apply a saved recipe to the layer that is chosen above.")
+        set_tooltip(self.replay_button, why_not or "Apply a saved recipe to the layer that is chosen above.")
 
     def save(self, layers: Iterable[Layer], path: Path) -> None:
         """Write one recipe of `layers`, and beside it what was made by hand; how that ended is said, later."""

@@ -8,7 +8,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.training import Annotation
-from napari_tessera.napari_plugin.forms.plain_text import LONGEST_NAME, PlainLabel, shown_name
+from napari_tessera.napari_plugin.forms.plain_text import LONGEST_NAME, PlainLabel, set_tooltip, shown_name
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR, CLASS_COLORS
 
 MOST_CLASSES = 8
@@ -155,7 +155,7 @@ class ClassTable(QWidget):
             why_not = "Background and one class are the least there can be."
         else:
             why_not = f"Class {last} is painted: erase it first, or paint over it." if painted else ""
-        self.remove_button.setToolTip(why_not or "Take the last class off the list.")
+        set_tooltip(self.remove_button, why_not or "Take the last class off the list.")
 
     def _swatch(self, number: int, color: str) -> QPushButton:
         swatch = QPushButton()

@@ -49,13 +49,15 @@ class PreviewLayer:
         placements: Sequence[dict[str, Any]],
         colors: Mapping[int, str],
         annotations: Sequence[Layer] = (),
+        *,
+        dismissed: bool = False,
     ) -> None:
         self._viewer = viewer
         self._images, self._annotations = list(images), list(annotations)
         self._placements = placements
         self._colormap = class_colormap(colors)
         self.layer: Labels | None = None
-        self.dismissed = self.shown = False
+        self.dismissed, self.shown = dismissed, False
         self._own_doing = False
         self._listens = True
         self._image = 0

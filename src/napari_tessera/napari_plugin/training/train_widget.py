@@ -11,7 +11,7 @@ from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
-from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
@@ -20,6 +20,7 @@ from napari_tessera.napari_plugin.layers import displaced, layer_classes, placem
 from napari_tessera.napari_plugin.session import current_session, file_name
 from napari_tessera.napari_plugin.training.annotating import choose_class, new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
+from napari_tessera.napari_plugin.training.correcting import CorrectionBox, predicted_image
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
 from napari_tessera.napari_plugin.training.paint_counter import PaintCounter
 from napari_tessera.napari_plugin.training.pair_list import PairList
@@ -96,6 +97,11 @@ class TrainWidget(JobWidget):
         self.add_pair_button = QPushButton("Add a pair")
         self.add_pair_button.setToolTip("Learn from one more image, or add one more layer of annotation to an image.")
         self.add_pair_button.clicked.connect(self._add_pair)
+        self.correcting = CorrectionBox(self.viewer)
+        self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
+        self.correcting.made.connect(self._correct)
+        self.correcting.picker.listed.connect(self._offer_correcting)
+        self._offer_correcting()
         self.kind = QComboBox()
         self.kind.addItems([title for _, title, _ in KINDS])
         self.kind.setToolTip("What the numbers in the annotation mean.")
@@ -109,7 +115,7 @@ class TrainWidget(JobWidget):
         self.finding.remedy_wanted.connect(self._take_remedy)
         self.finding.sure.connect(self._train_all_the_same)
         self.name = QLineEdit(self.session.free_model_name("model"))
-        self.name.setToolTip(f"Under this name the model is kept in {self.session.models} and offered in Predict.")
+        set_tooltip(self.name, f"Under this name the model is kept in {self.session.models} and offered in Predict.")
         self.name.textChanged.connect(self.refresh)
         self.train_button = QPushButton("Train")
         self.train_button.clicked.connect(lambda: self._start(resume=False))
@@ -122,6 +128,7 @@ class TrainWidget(JobWidget):
         layout = QVBoxLayout(content)
         layout.addWidget(self.pairs)
         layout.addLayout(_row(self.new_button, self.add_pair_button))
+        layout.addWidget(self.correcting)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("My labels are", self.kind)
@@ -159,20 +166,23 @@ class TrainWidget(JobWidget):
         why_not = self.why_not
         trained = (self._folder() / CHECKPOINT_FILE).is_file()
         self.train_button.setEnabled(not why_not)
-        self.train_button.setToolTip(
-            why_not or "Train a new network on the annotation. If the name is taken, the next free one is used."
+        set_tooltip(
+            self.train_button,
+            why_not or "Train a new network on the annotation. If the name is taken, the next free one is used.",
         )
         self.continue_button.setEnabled(trained and not why_not)
-        self.continue_button.setToolTip(
+        set_tooltip(
+            self.continue_button,
             (why_not or "Go on training this model from where it stopped, on the annotation as it is now.")
             if trained
-            else "There is no training of this name to go on with."
+            else "There is no training of this name to go on with.",
         )
         row = self.pairs.rows[-1]
         image = row.image.layer
         self.new_button.setEnabled(image is not None and row.axes.axes is not None)
-        self.new_button.setToolTip(
-            "Add an empty Labels layer that fits the image, ready to paint in." if image is not None else why_not
+        set_tooltip(
+            self.new_button,
+            "Add an empty Labels layer that fits the image, ready to paint in." if image is not None else why_not,
         )
         if not self._running:
             self.panel.say_hint("" if self.runner.state.busy else why_not)
@@ -267,6 +277,17 @@ class TrainWidget(JobWidget):
             self.viewer, row.image.layer, row.axes.axes, self.annotation, self.classes.classes
         )
 
+    def _offer_correcting(self) -> None:
+        self.correcting.setVisible(self.correcting.picker.layer is not None)
+
+    def _correct(self, prediction: Labels, made: Labels) -> None:
+        """Learn from what was made of a prediction, once it is corrected."""
+        row = self.pairs.rows[-1]
+        name = predicted_image(prediction)
+        row.image.layer = next((layer for layer in row.image.layers if layer.name == name), row.image.layer)
+        row.annotation.layer = made
+        self._take_remedy(Remedy.STROKES)
+
     def _start(self, *, resume: bool) -> None:
         self._resuming = resume
         if not resume:
@@ -301,25 +322,15 @@ class TrainWidget(JobWidget):
         self._learnt = list(zip(inputs.starts, inputs.shapes, strict=True))
         places = [displaced(placement(*image), start) for image, start in zip(images, inputs.starts, strict=True)]
         layers = [layer for layer, _ in images]
-        self._preview = PreviewLayer(self.viewer, layers, places, colors, self.pairs.annotations)
-        self._preview.dismissed = dismissed
-        views = [self._learnt_part(index, visible_region(self.viewer, *image)) for index, image in enumerate(images)]
+        self._preview = PreviewLayer(self.viewer, layers, places, colors, self.pairs.annotations, dismissed=dismissed)
+        seen = (visible_region(self.viewer, *image) for image in images)
+        views = [_part(region, learnt) for region, learnt in zip(seen, self._learnt, strict=True)]
         shown = next(((index, region) for index, region in enumerate(views) if region is not None), None)
         if shown is not None:
             self._preview.open(*shown)
 
     def _look_at(self, image: int, region: Region | None) -> None:
-        self.runner.look_at(image, self._learnt_part(image, region))
-
-    def _learnt_part(self, image: int, region: Region | None) -> Region | None:
-        """Return what of `region`, pixels of the layer, is learnt from, counted from where that begins."""
-        if region is None or image >= len(self._learnt):
-            return region
-        start, shape = self._learnt[image]
-        part = tuple(
-            (max(first - at, 0), min(stop - at, n)) for (first, stop), at, n in zip(region, start, shape, strict=True)
-        )
-        return part if all(first < stop for first, stop in part) else None
+        self.runner.look_at(image, _part(region, self._learnt[image]))
 
     def on_event(self, event: JobEvent) -> None:
         """Show previews and say how a training ended."""
@@ -343,15 +354,11 @@ class TrainWidget(JobWidget):
     def on_close(self) -> None:
         """Let go of the viewer."""
         self._counter.stop()
-        self._follow_no_more()
+        self.correcting.let_go()
         self._tracker.disconnect_viewer()
         self.pairs.disconnect_viewer()
         self._drop_preview()
-
-    def _follow_no_more(self) -> None:
-        if self._painted is not None:
-            self._painted.events.selected_label.disconnect(self._mark_class)
-            self._painted = None
+        self._follow(None)
 
     def _drop_preview(self) -> None:
         if self._preview is not None:
@@ -363,3 +370,12 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         layout.addWidget(widget)
     return layout
+
+
+def _part(region: Region | None, learnt: tuple[tuple[int, ...], tuple[int, ...]]) -> Region | None:
+    """Return what of `region` is learnt from, counted from where that begins; `learnt` is its start and its shape."""
+    if region is None:
+        return None
+    sides = zip(region, *learnt, strict=True)
+    part = tuple((max(first - start, 0), min(stop - start, n)) for (first, stop), start, n in sides)
+    return part if all(first < stop for first, stop in part) else None
