@@ -99,9 +99,14 @@ def test_what_cannot_be_taken_over_is_refused(case):
     annotation = Labels(numbers((12, 9)), name="strokes", **of_annotation)
     problem = Pair(image, "yx", annotation).problem
     assert sentence in problem
-    assert "New annotation layer" in problem
+    assert problem.endswith(", or press Lay it on the image.")
     with pytest.raises(AnnotationError, match="strokes"):
         inputs([Pair(image, "yx", annotation)])
+
+
+def test_what_has_other_pixels_cannot_be_laid_on():
+    problem = Pair(Image(np.zeros((12, 9))), "yx", Labels(numbers((6, 9)), rotate=5)).problem
+    assert problem.endswith(", or press New annotation layer.")
 
 
 def test_units_that_one_of_two_equal_layers_lacks_do_not_matter():

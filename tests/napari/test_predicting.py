@@ -20,6 +20,7 @@ from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
 from napari_tessera.napari_plugin.session import current_session, partial_path
 from napari_tessera.napari_plugin.training.annotating import scribbled_classes, scribbles_from
+from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
 
 from .conftest import fake_job
 
@@ -184,7 +185,10 @@ def test_no_class_becomes_background(dtype, pixels, expected, shift):
 
 def test_a_class_that_was_not_found_counts_too():
     assert scribbles_from(np.array([0, 2], np.uint8), {0, 1, 2}).array.tolist() == [1, 3]
-    assert scribbled_classes(DENSE, 1) == {1: DENSE[0], 2: DENSE[1], 3: DENSE[2]}
+    background = ("background", BACKGROUND_COLOR)  # the grey of a prediction would not be seen on a grey image
+    assert scribbled_classes(DENSE, 1) == {1: background, 2: DENSE[1], 3: DENSE[2]}
+    coloured = ("soil", "#102030")
+    assert scribbled_classes({0: coloured}, 0) == {1: coloured}
 
 
 def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qtbot):

@@ -21,7 +21,7 @@ _SAME_SIZE = 0.01
 """Pixel sizes that differ by no more than this share are one size, written in different ways."""
 
 SCRIBBLED_BACKGROUND = 1
-BACKGROUND_COLOR = "#ffe119"
+BACKGROUND_COLOR = "#00e5ff"
 CLASS_COLORS = ("#e6550d", "#1f78b4", "#33a02c", "#984ea3", "#e7298a", "#b15928", "#17becf", "#bcbd22")
 """Colours of the classes in turn, told apart by people with any colour vision as far as eight colours can be."""
 

@@ -104,7 +104,9 @@ def scribbles_from(labels: NDArray[np.generic], numbers: Collection[int] = ()) -
 def scribbled_classes(classes: Classes, shift: int) -> dict[int, tuple[str, str]]:
     """Return name and colour by number in scribbles of what are `classes` in a prediction."""
     found = {number + shift: entry for number, entry in classes.items() if number}
-    return {SCRIBBLED_BACKGROUND: classes.get(0, ("background", BACKGROUND_COLOR)), **found}
+    name, color = classes.get(0, ("background", BACKGROUND_COLOR))
+    grey = len({color[at : at + 2] for at in (1, 3, 5)}) == 1  # of earlier models; it is not seen on a grey image
+    return {SCRIBBLED_BACKGROUND: (name, BACKGROUND_COLOR if grey else color), **found}
 
 
 def add_scribbles(viewer: ViewerModel, prediction: Labels, scribbles: Scribbles) -> Labels:

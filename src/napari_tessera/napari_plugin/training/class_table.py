@@ -169,8 +169,13 @@ class ClassTable(QWidget):
         field = QLineEdit(shown_name(name))
         field.setMaxLength(LONGEST_NAME)
         field.setCursorPosition(0)
-        field.setPlaceholderText(f"painted, but no class yet: name {number}")
-        field.setToolTip(f"Name of what is painted with the number {number}.")
+        field.setPlaceholderText("no class yet")
+        known = number in self._classes
+        field.setToolTip(
+            f"Name of what is painted with the number {number}."
+            if known
+            else f"{number} is painted, but no class yet: name it if it is one, otherwise erase it."
+        )
         field.textChanged.connect(lambda text: self._rename(number, text))
         return field
 

@@ -53,6 +53,7 @@ class FindingBox(QWidget):
         layout.addWidget(self.doubt_line)
         layout.addLayout(buttons)
         self._doubt: Doubt | None = None
+        self._found = self._remark = ""
         self.show_doubt(None)
 
     @property
@@ -63,20 +64,26 @@ class FindingBox(QWidget):
     def show_found(self, counts: Mapping[int, int] | None, annotation: Annotation, remark: str = "") -> None:
         """Show what is painted; None for what is not known yet."""
         found = "" if counts is None else describe_counts(counts, annotation)
-        self.line.setText("\n".join(filter(None, (found, remark))))
-        self.line.setVisible(bool(self.line.text()))
+        self._found, self._remark = found, remark
+        self._show_line()
 
     def show_doubt(self, doubt: Doubt | None) -> None:
         """Show a doubt and its remedy; None takes them away."""
         self._doubt = doubt
         self.doubt_line.setText(doubt.sentence if doubt is not None else "")
         self.doubt_line.setVisible(doubt is not None)
+        self._show_line()
         remedy = doubt.remedy if doubt is not None else None
         self.remedy_button.setVisible(remedy is not None)
         if remedy is not None:
             self.remedy_button.setText(remedy.value)
             self.remedy_button.setToolTip(_TOOLTIPS[remedy])
         self.sure_button.setVisible(doubt is not None and remedy is not Remedy.MASKS)  # one class alone teaches nothing
+
+    def _show_line(self) -> None:
+        found = self._found if self._doubt is None else ""  # a doubt says itself what was found
+        self.line.setText("\n".join(filter(None, (found, self._remark))))
+        self.line.setVisible(bool(self.line.text()))
 
     def _take_remedy(self) -> None:
         if self._doubt is not None and self._doubt.remedy is not None:

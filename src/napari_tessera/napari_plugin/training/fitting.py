@@ -95,16 +95,16 @@ def fit(annotation: Labels, image: Layer, axes: str) -> Fit | str:
             f"{annotation.name!r} has shape {shape} but {image.name!r} needs {target.shape}: "
             "press New annotation layer."
         )
+    same = can_lie_on(annotation, image, axes)
+    remedy = "press Lay it on the image" if same else "press New annotation layer"
     matrix, offset = _relative(annotation, own, image, kept)
     lengths = np.array([max(n, shape[axis]) for n, axis in zip(target.shape, own, strict=True)])
     size = matrix.diagonal()
     if not np.isfinite(matrix).all() or (np.abs(matrix - np.diag(size)) * lengths).max(initial=0) > _SLACK:
-        return (
-            f"{annotation.name!r} is rotated or sheared against {image.name!r}: turn it back, or press New annotation "
-            "layer."
-        )
+        return f"{annotation.name!r} is rotated or sheared against {image.name!r}: turn it back, or {remedy}."
     found = Fit(tuple(size), tuple(offset), tuple(shape[axis] for axis in own), target.shape, channel)
-    return _why_not(found, annotation, own, image, kept) or found
+    why_not = _why_not(found, annotation, own, image, kept)
+    return f"{why_not}, or {remedy}." if why_not else found
 
 
 def units_differ(first: Sequence[Any], second: Sequence[Any]) -> tuple[str, str] | None:
@@ -164,18 +164,16 @@ def lay_on(annotation: Labels, image: Layer, axes: str) -> None:
 
 
 def _why_not(found: Fit, annotation: Labels, own: list[int], image: Layer, kept: list[int]) -> str:
+    """Return why an annotation cannot be taken over, and the first half of what to do; empty if it can."""
     differ = units_differ([annotation.units[axis] for axis in own], [image.units[axis] for axis in kept])
     # napari leaves units out that are none of the other's kind: what lies on each other pixel by pixel is seen so
     if differ is not None and not (found.exact and PIXEL in differ):
         return (
             f"{annotation.name!r} is measured in {differ[0]} but {image.name!r} in {differ[1]}: give both the same "
-            "units, or press New annotation layer."
+            "units"
         )
     if any(part.start >= part.stop for part in found.region):
-        return (
-            f"{annotation.name!r} lies beside {image.name!r}, not on it: move it onto the image, or press New "
-            "annotation layer."
-        )
+        return f"{annotation.name!r} lies beside {image.name!r}, not on it: move it onto the image"
     return ""
 
 
