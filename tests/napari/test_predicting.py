@@ -20,6 +20,7 @@ from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
 from napari_tessera.napari_plugin.session import current_session, partial_path
 from napari_tessera.napari_plugin.training.annotating import scribbled_classes, scribbles_from
+from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
 
 from .conftest import fake_job
 
@@ -184,7 +185,10 @@ def test_no_class_becomes_background(dtype, pixels, expected, shift):
 
 def test_a_class_that_was_not_found_counts_too():
     assert scribbles_from(np.array([0, 2], np.uint8), {0, 1, 2}).array.tolist() == [1, 3]
-    assert scribbled_classes(DENSE, 1) == {1: DENSE[0], 2: DENSE[1], 3: DENSE[2]}
+    background = ("background", BACKGROUND_COLOR)  # the grey of a prediction would not be seen on a grey image
+    assert scribbled_classes(DENSE, 1) == {1: background, 2: DENSE[1], 3: DENSE[2]}
+    coloured = ("soil", "#102030")
+    assert scribbled_classes({0: coloured}, 0) == {1: coloured}
 
 
 def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qtbot):
@@ -196,6 +200,7 @@ def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qt
     qtbot.waitUntil(lambda: "p · annotation" in viewer.layers, timeout=5000)
     made = viewer.layers["p · annotation"]
     assert made.data.tolist() == [[1, 2, 3]]
+    assert made.contour > 0  # outlines: filled, it would cover the image
     assert made.metadata["tessera"]["classes"][2] == {"name": "cell", "color": "#ff0000"}
     assert "1 is now 2" in predict.panel.status.text()
 
@@ -203,5 +208,5 @@ def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qt
 def test_scribbles_that_come_after_closing_are_dropped(predict, viewer):
     layer = Labels(np.zeros((4, 4), np.uint8), name="p")
     viewer.window.remove_dock_widget(predict)
-    predict._show_scribbles(layer, scribbles_from(layer.data))
+    predict.correcting.show_scribbles(layer, scribbles_from(layer.data))
     assert len(viewer.layers) == 0

@@ -79,7 +79,7 @@ def test_a_new_annotation_layer_fits_and_is_ready_to_paint(train, viewer, qtbot,
     np.testing.assert_array_equal(layer.translate, image.translate)
     assert layer.units == image.units
     assert layer.mode == "paint"
-    assert layer.selected_label == 2
+    assert layer.selected_label == 1  # background
     assert train.pairs.rows[0].annotation.layer is layer
     assert layer.metadata["tessera"]["classes"][1]["name"] == "background"
     assert train.train_button.isEnabled()
@@ -126,11 +126,11 @@ def test_a_sample_brings_its_classes(viewer, runner):
     assert hex_color(layer, 2) == train.classes.classes[2][1]
 
 
-def test_annotation_of_another_shape_is_refused_before_starting(train, viewer):
+def test_annotation_that_lies_askew_is_refused_before_starting(train, viewer):
     viewer.add_image(np.zeros((30, 20)), name="cells")
-    viewer.add_labels(np.zeros((31, 20), np.uint8), name="strokes")
+    viewer.add_labels(np.zeros((31, 20), np.uint8), name="strokes", rotate=5)
     assert not train.train_button.isEnabled()
-    assert "'strokes' has shape (31, 20) but 'cells' needs (30, 20)" in train.train_button.toolTip()
+    assert "'strokes' is rotated" in train.train_button.toolTip()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def inputs_for(train, pairs, annotation=Annotation.SCRIBBLES):
 
 def test_the_request_says_what_was_chosen(train, viewer):
     image = viewer.add_image(np.zeros((30, 20), np.uint16), scale=(0.5, 0.5), units=("um", "um"))
-    labels = viewer.add_labels(np.tile(np.array([1, 2], np.uint8), (30, 10)))
+    labels = viewer.add_labels(np.tile(np.array([1, 2], np.uint8), (30, 10)), scale=(0.5, 0.5), units=("um", "um"))
     inputs = inputs_for(train, [Pair(image, "yx", labels)])
     request = inputs(CancelToken())
     assert request.config.max_steps == 7
@@ -305,7 +305,7 @@ def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
     image = viewer.add_image(np.zeros((30, 20)), scale=(2, 2), translate=(10, 10))
     painted = viewer.add_labels(np.zeros((30, 20), np.uint8))
     painted.mode = "paint"
-    preview = PreviewLayer(viewer, [placement(image, "yx")], {2: "#ff0000"})
+    preview = PreviewLayer(viewer, [image], [placement(image, "yx")], {2: "#ff0000"}, [painted])
     for number, region in enumerate([((5, 10), (2, 8)), ((5, 10), (2, 8)), ((0, 30), (0, 20))]):
         path = tmp_path / f"{number}.npy"
         shape = tuple(stop - start for start, stop in region)
@@ -329,7 +329,7 @@ def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path)
         viewer.add_image(np.zeros((30, 20)), scale=(2, 2)),
         viewer.add_image(np.zeros((30, 20)), scale=(0.5, 3), translate=(100, 7), rotate=30),
     ]
-    preview = PreviewLayer(viewer, [placement(image, "yx") for image in images], {2: "#ff0000"})
+    preview = PreviewLayer(viewer, images, [placement(image, "yx") for image in images], {2: "#ff0000"})
     for number, which in enumerate([0, 1, 1, 0]):
         path = tmp_path / f"{number}.npy"
         np.save(path, np.full((5, 6), 2, np.uint8))
@@ -339,13 +339,13 @@ def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path)
             np.testing.assert_allclose(preview.layer.data_to_world(index), expected)
         preview.layer.opacity = 0.2
     assert preview.layer.opacity == 0.2
-    assert [layer.name for layer in viewer.layers].count("preview") == 1
+    assert [layer.name for layer in viewer.layers if "preview" in layer.name] == [f"{images[0].name} · preview"]
 
 
 def test_a_preview_that_is_gone_is_passed_over(viewer, tmp_path):
     from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 
-    preview = PreviewLayer(viewer, [{}], {})
+    preview = PreviewLayer(viewer, [viewer.add_image(np.zeros((4, 4)))], [{}], {})
     preview.show(Preview(0, ((0, 1), (0, 1)), str(tmp_path / "none.npy")))
     assert preview.layer is None
 

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
+from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED
 from napari_tessera.pipeline.annotation import (
@@ -67,6 +68,18 @@ def test_labels_of_another_shape_are_refused() -> None:
     fit_labels(image, open_image(np.zeros((20, 30), dtype=int)))
     with pytest.raises(AnnotationError, match="needs"):
         fit_labels(image, open_image(np.zeros((20, 31), dtype=int)))
+
+
+def calibrated(shape: tuple[int, ...], scale: float, unit: str | None) -> ImageSource:
+    return open_image(np.ones(shape, np.uint8), axes="yx", scale=(scale, scale), units=(unit, unit))
+
+
+def test_labels_of_another_pixel_size_are_refused() -> None:
+    image = calibrated((20, 30), 0.325, "micrometer")
+    for scale, unit in ((0.325, "micrometer"), (0.3251, "micrometer"), (1.0, None)):
+        fit_labels(image, calibrated((20, 30), scale, unit))
+    with pytest.raises(AnnotationError, match=r"0\.65 micrometer along y"):
+        fit_labels(image, calibrated((20, 30), 0.65, "micrometer"))
 
 
 def test_guessed_axes_follow_the_image() -> None:

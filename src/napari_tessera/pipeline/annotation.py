@@ -19,8 +19,11 @@ from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
 SCAN_TILE = 2048
 """Labels are looked through in squares of this edge length, in pixels."""
 
+_SAME_SIZE = 0.01
+"""Pixel sizes that differ by no more than this share are one size, written in different ways."""
+
 SCRIBBLED_BACKGROUND = 1
-BACKGROUND_COLOR = "#808080"
+BACKGROUND_COLOR = "#00e5ff"
 CLASS_COLORS = ("#e6550d", "#1f78b4", "#33a02c", "#984ea3", "#e7298a", "#b15928", "#17becf", "#bcbd22")
 """Colours of the classes in turn, told apart by people with any colour vision as far as eight colours can be."""
 
@@ -40,7 +43,7 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
     Raises
     ------
     AnnotationError
-        If shapes differ or the labels are no whole numbers.
+        If shapes or calibrated pixel sizes differ, or the labels are no whole numbers.
     """
     expected = image.spec.without("c")
     if labels.dtype.kind not in "bui":
@@ -48,13 +51,13 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
             f"The labels {labels.name!r} hold numbers of type {labels.dtype}: use a Labels layer or whole numbers."
         )
     if dict(labels.spec.sizes) == dict(expected.sizes):
-        return labels
+        return _of_one_size(image, labels)
     if holds_colors(labels.spec):
         raise AnnotationError(COLORED_LABELS.format(name=labels.name))
     if labels.shape == expected.shape:
-        return open_image(labels, axes=expected.axes)
+        return _of_one_size(image, open_image(labels, axes=expected.axes))
     if _long_axes(labels.spec) == _long_axes(expected):
-        return SqueezedSource(labels, expected.axes)
+        return _of_one_size(image, SqueezedSource(labels, expected.axes))
     raise AnnotationError(
         f"The labels {labels.name!r} have shape {labels.shape} ({labels.axes}) but the image {image.name!r} needs "
         f"{expected.shape} ({expected.axes}): make an annotation layer for this image, or name the axes of both."
@@ -63,6 +66,23 @@ def fit_labels(image: ImageSource, labels: ImageSource) -> ImageSource:
 
 def _long_axes(spec: ImageSpec) -> Mapping[str, int]:
     return {axis: length for axis, length in spec.sizes.items() if length > 1 or axis in "yx"}
+
+
+def _of_one_size(image: ImageSource, labels: ImageSource) -> ImageSource:
+    """Return `labels`, whose shape is that of the image, unless both are calibrated and to different pixel sizes."""
+    for axis in labels.spec.spatial:
+        (size, unit), (own, own_unit) = (_pixel_size(source.spec, axis) for source in (image, labels))
+        if unit is not None and unit == own_unit and abs(own - size) > _SAME_SIZE * size:
+            raise AnnotationError(
+                f"The labels {labels.name!r} have pixels of {own:g} {unit} along {axis} but those of the image "
+                f"{image.name!r} have {size:g} {unit}: scale the labels to the image, or correct the pixel size of one."
+            )
+    return labels
+
+
+def _pixel_size(spec: ImageSpec, axis: str) -> tuple[float, str | None]:
+    at = spec.axes.index(axis)
+    return abs(spec.scale[at]), spec.units[at]
 
 
 def find_painted(labels: Sequence[ImageSource]) -> tuple[int, ...]:

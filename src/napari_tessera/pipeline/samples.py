@@ -77,7 +77,7 @@ def nuclei(seed: int = SEED, config: NucleiConfig | None = None) -> Sample:
         truth=truth,
         held_out=partial(nuclei, seed + 1, config),
         class_names={1: "background", 2: "nucleus"},
-        class_colors={1: "#7f7f7f", 2: "#ffb000"},
+        class_colors={1: "#00c8ff", 2: "#ffb000"},
     )
 
 
@@ -134,7 +134,7 @@ def tissue() -> Sample:
         ),
         scribbles=draw_lines((image.shape[0], image.shape[1]), _TISSUE_STROKES),
         class_names={1: "background", 2: "gland"},
-        class_colors={1: "#7f7f7f", 2: "#00c8ff"},
+        class_colors={1: "#ffb000", 2: "#00c8ff"},
     )
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
-from napari.utils import notifications
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.core.errors import InvalidInputError, TesseraError
 from napari_tessera.napari_plugin.clicking.channel_button import ChannelButton
@@ -24,6 +23,7 @@ from napari_tessera.napari_plugin.clicking.target import Target
 from napari_tessera.napari_plugin.clicking.tool_buttons import ToolButtons
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, show_error
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
@@ -84,7 +84,7 @@ class ClickWidget(JobWidget):
         self.messages = MessageLines(_OFF)
         self.messages.shown.connect(self._show_help)
         self._status = StatusText(self.viewer)
-        self.keys = QLabel(KEYS)
+        self.keys = PlainLabel(KEYS)
         self.keys.setWordWrap(True)
         self.keys.setGraphicsEffect(faint(self.keys))
         policy = self.keys.sizePolicy()
@@ -157,16 +157,18 @@ class ClickWidget(JobWidget):
         super().refresh()
         why_not = self.why_not
         self.mode_button.setEnabled(not why_not or self.mode.on)
-        self.mode_button.setToolTip(
+        set_tooltip(
+            self.mode_button,
             why_not
             or "Take the mouse: press on an object, drag right for more or left for less, release. "
-            f"Shortcut {SHORTCUT}; Esc leaves. Hold the space bar to move the image."
+            f"Shortcut {SHORTCUT}; Esc leaves. Hold the space bar to move the image.",
         )
         self.tools.set_why_not(why_not)
         image = self.images.layer
         self.new_button.setEnabled(image is not None and self.axes.axes is not None)
-        self.new_button.setToolTip(
-            "Add an empty Labels layer that lies on the image." if self.new_button.isEnabled() else why_not
+        set_tooltip(
+            self.new_button,
+            "Add an empty Labels layer that lies on the image." if self.new_button.isEnabled() else why_not,
         )
         self.points.refresh(why_not)
         self.objects.refresh()
@@ -234,7 +236,7 @@ class ClickWidget(JobWidget):
         try:
             layer = new_labels(self.viewer, image, axes)
         except (TesseraError, MemoryError, ValueError) as error:
-            notifications.show_error(str(error))
+            show_error(str(error))
             return
         self.labels.layer = layer
         why_not = protect_layer(layer, image, empty=True)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from napari.utils import notifications
 from numpy.typing import NDArray
 
 from napari_tessera.napari_plugin.clicking.click_source import Box, LabelsFrame
@@ -13,6 +12,7 @@ from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
 from napari_tessera.napari_plugin.clicking.intent import Intent
 from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_mask
 from napari_tessera.napari_plugin.clicking.locking import locked_labels
+from napari_tessera.napari_plugin.forms.plain_text import show_info
 
 
 def write_region(
@@ -51,9 +51,7 @@ def new_label(layer: Labels, count: int = 1) -> int:
     label = next_label(layer)
     before = layer.data.dtype
     if widen_labels(layer, label + count - 1):
-        notifications.show_info(
-            f"The numbers of {before} are used up in {layer.name!r}: it holds {layer.data.dtype} from now on."
-        )
+        show_info(f"The numbers of {before} are used up in {layer.name!r}: it holds {layer.data.dtype} from now on.")
     return label
 
 

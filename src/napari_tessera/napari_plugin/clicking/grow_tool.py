@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.utils import notifications
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -21,6 +20,7 @@ from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in
+from napari_tessera.napari_plugin.forms.plain_text import show_info
 from napari_tessera.napari_plugin.layers import full_resolution
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ class GrowTool(QObject):
             return
         end = _ENDS.get(region.ended or "", "")
         if region.ended == "loaded":
-            notifications.show_info(f"The region{end.removeprefix(' It')}")
+            show_info(f"The region{end.removeprefix(' It')}")
         self.made.emit(f"{text}{end}")
 
     def _fail(self, text: str) -> None:

@@ -5,6 +5,7 @@ import time
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QGraphicsOpacityEffect, QLabel, QVBoxLayout, QWidget
 
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 
 DELAY_MS = 40
@@ -35,7 +36,7 @@ class MessageLines(QWidget):
 
     def __init__(self, line: str) -> None:
         super().__init__()
-        self.line, self.news = QLabel(line), QLabel()
+        self.line, self.news = PlainLabel(line), PlainLabel()
         self._wrong = self._shown_wrong = False
         self._texts = [line, ""]
         self._since = 0.0

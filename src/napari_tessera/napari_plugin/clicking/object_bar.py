@@ -7,10 +7,11 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.navigating import show_box
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.recipes.recipe_bar import side_by_side
 from napari_tessera.pipeline.failures import describe_error
 
@@ -46,7 +47,7 @@ class ObjectBar(QWidget):
         self.previous_button.clicked.connect(lambda: self.go(-1))
         self.next_button = QPushButton("Next object")
         self.next_button.clicked.connect(lambda: self.go(1))
-        self.locks = QLabel()
+        self.locks = PlainLabel()
         self.locks.setWordWrap(True)
         self.unlock_button = QPushButton("Unlock all")
         self.unlock_button.setToolTip("Let tools change all objects again.")
@@ -69,7 +70,7 @@ class ObjectBar(QWidget):
             (self.next_button, "Select the object with the next higher number, and go there."),
         ):
             button.setEnabled(not why_not and not self._looking)
-            button.setToolTip(why_not or words)
+            set_tooltip(button, why_not or words)
         locked = sorted(locked_labels(layer)) if isinstance(layer, Labels) else []
         named = ", ".join(map(str, locked[:_MOST_NAMED])) + (" …" if len(locked) > _MOST_NAMED else "")
         self.locks.setText(f"Locked: {named}")

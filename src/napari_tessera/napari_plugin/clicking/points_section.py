@@ -12,6 +12,7 @@ from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
 from napari_tessera.napari_plugin.clicking.target import Target
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
 
 
@@ -55,8 +56,9 @@ class PointsSection(QWidget):
         why_not = "It is growing." if running else why_not or lacking
         self._cancel_button.setEnabled(running)
         self.button.setEnabled(not why_not)
-        self.button.setToolTip(
-            why_not or "Grow an object from each point, all at once: where two meet, they share. One step to undo."
+        set_tooltip(
+            self.button,
+            why_not or "Grow an object from each point, all at once: where two meet, they share. One step to undo.",
         )
 
     def forget(self) -> None:

@@ -4,6 +4,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QWidget
 
 from napari_tessera.napari_plugin.clicking.correct_tools import TOOLS
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 
 GROW = "grow"
 _GROW_TOOLTIP = "Press on an object: its region grows. Drag right for more, left for less; release to keep it."
@@ -46,4 +47,4 @@ class ToolButtons(QWidget):
         """Disable all with a reason, or enable them."""
         for name, button in self.buttons.items():
             button.setEnabled(not why_not)
-            button.setToolTip(why_not or self._tooltips[name])
+            set_tooltip(button, why_not or self._tooltips[name])

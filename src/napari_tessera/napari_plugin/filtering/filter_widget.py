@@ -8,7 +8,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QFrame,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -23,6 +22,7 @@ from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
 from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
@@ -87,7 +87,7 @@ class FilterWidget(WorkWidget):
         self.before_button.setCheckable(True)
         self.before_button.setToolTip("Switch between the image as it is and the preview.")
         self.before_button.toggled.connect(self._show_before)
-        self.note = QLabel()
+        self.note = PlainLabel()
         self.note.setWordWrap(True)
         self.note.hide()
 
@@ -182,7 +182,7 @@ class FilterWidget(WorkWidget):
         super().refresh()
         why_not = self.why_not
         self.apply_button.setEnabled(not why_not)
-        self.apply_button.setToolTip(why_not or self._what_apply_does)
+        set_tooltip(self.apply_button, why_not or self._what_apply_does)
         self.recipes.set_why_not_replay(self.why_busy or ("" if self.layer is not None else self._why_not_layer))
         self.reset_button.setEnabled(self.panel_of_operation.differs)
         self.before_button.setEnabled(self.preview_box.isChecked() and self.operation is not None)

@@ -7,6 +7,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_tessera.napari_plugin.forms.controls import BoolControl, Control, make_control, words
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.describe import describe_operation
 
@@ -125,7 +126,7 @@ class OperationForm(QWidget):
         self.controls[name].setEnabled(not why_not)
         for widget in (self.controls[name], *self.controls[name].findChildren(QWidget), self._labels.get(name)):
             if widget is not None:
-                widget.setToolTip(f"{parameter.help}{allowed} {why_not}".strip())
+                set_tooltip(widget, f"{parameter.help}{allowed} {why_not}".strip())
 
     def why_not(self, name: str) -> str:
         """Return why a parameter is disabled; empty if it is not."""

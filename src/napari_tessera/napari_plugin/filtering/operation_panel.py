@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from html import escape
 
 import numpy as np
 from napari.components import ViewerModel
@@ -18,6 +19,7 @@ from napari_tessera.napari_plugin.filtering.operation_form import OperationForm,
 from napari_tessera.napari_plugin.filtering.operation_inputs import OperationInputs
 from napari_tessera.napari_plugin.filtering.remembering import GREY_LEVELS, RememberedSettings, of_an_image
 from napari_tessera.napari_plugin.forms.controls import ChoiceControl
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.operations.base import Operation
 
 _THRESHOLDS = "Threshold and cluster"
@@ -64,8 +66,8 @@ class OperationPanel(QWidget):
         self.setVisible(operation is not None)
         if operation is None:
             return
-        self.title.setText(f"<b>{operation.title}</b><br>{operation.summary()}.")
-        self.title.setToolTip((operation.__doc__ or "").strip().partition("\n\n")[2].replace("    ", ""))
+        self.title.setText(f"<b>{escape(operation.title)}</b><br>{escape(operation.summary())}.")
+        set_tooltip(self.title, (operation.__doc__ or "").strip().partition("\n\n")[2].replace("    ", ""))
         self.inputs = OperationInputs(self._viewer, operation, first)
         self.form = OperationForm(operation)
         self._image = first

@@ -3,8 +3,9 @@
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.describe import GROUPS
 from napari_tessera.operations.registry import all_operations
@@ -52,7 +53,7 @@ class OperationPicker(QWidget):
         self.tree.currentItemChanged.connect(self._choose)
         self.tree.itemClicked.connect(self._unfold)
         self.tree.itemActivated.connect(self._activate)
-        self.nothing = QLabel()
+        self.nothing = PlainLabel()
         self.nothing.setWordWrap(True)
         self.nothing.hide()
         layout = QVBoxLayout(self)

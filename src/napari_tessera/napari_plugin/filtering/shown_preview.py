@@ -12,7 +12,6 @@ from napari_tessera.napari_plugin.filtering.result_layers import contrast, image
 from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.operations.base import Operation
 
-NAME = "preview"
 OPACITY = 0.6
 
 
@@ -103,7 +102,7 @@ class ShownPreview:
             self._limits = tuple(layer.contrast_limits)
 
     def _add(self, plane: Any, operation: Operation, source: Layer, keywords: Any, *, as_labels: bool) -> None:
-        common = {"name": NAME, "metadata": {METADATA_KEY: {"role": "preview"}}, **keywords}
+        common = {"name": f"{source.name} · preview", "metadata": {METADATA_KEY: {"role": "preview"}}, **keywords}
         layer: Layer
         if as_labels:
             look = labels_look(source, operation, plane.dtype)

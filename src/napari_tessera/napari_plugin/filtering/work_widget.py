@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from napari.layers import Layer
-from napari.utils import notifications
 
 from napari_tessera.config.base import Config
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Progress, Result, Warning
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
+from napari_tessera.napari_plugin.forms.plain_text import show_warning
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
@@ -121,7 +121,7 @@ class WorkWidget(JobWidget):
 
     def _on_thread_event(self, event: JobEvent) -> None:
         if isinstance(event, Warning):
-            notifications.show_warning(event.text)
+            show_warning(event.text)
         elif isinstance(event, Progress) and self._thread is not None and not self._thread.cancel_token.cancelled:
             self.panel.show_progress(event)
 

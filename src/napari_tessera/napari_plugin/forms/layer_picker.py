@@ -10,6 +10,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.napari_plugin.forms.plain_text import as_plain, shown_name
 from napari_tessera.napari_plugin.layers import is_preview, possible_axes, real_viewer, taken_unasked
 
 _AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
@@ -150,11 +151,13 @@ class LayerPicker(QComboBox):
             layer.events.name.connect(self.update_layers)
         with QSignalBlocker(self):
             self.clear()
-            self.addItems([self._none] * self._first + [f"{self._prefix}{layer.name}" for layer in self._listed])
+            self.addItems(
+                [self._none] * self._first + [f"{self._prefix}{shown_name(layer.name)}" for layer in self._listed]
+            )
             at = self._listed.index(self._chosen) + self._first if self._chosen in self._listed else self._usual
             self.setCurrentIndex(at if self.count() else -1)
             for index, layer in enumerate(self._listed, self._first):
-                self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
+                self.setItemData(index, as_plain(layer.name), Qt.ItemDataRole.ToolTipRole)
         self._choose(self.currentIndex())
         self.listed.emit()
 

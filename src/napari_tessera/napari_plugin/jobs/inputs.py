@@ -166,8 +166,19 @@ def _write_zarr(image: LayerImage, path: Path, cancel: CancelToken) -> None:
 
 def numbers_in(array: NDArray[Any], cancel: CancelToken) -> set[int]:
     """Return all values of an integer array, looked through in small blocks."""
-    found: set[int] = set()
+    return set(count_numbers(array, cancel))
+
+
+def count_numbers(array: Any, cancel: CancelToken) -> dict[int, int]:
+    """Return how many pixels of an integer array have each of its values, looked through in small blocks."""
+    found: dict[int, int] = {}
     for region in blocks(array.shape):
         cancel.raise_if_cancelled()
-        found.update(int(value) for value in np.unique(np.asarray(array[region])))
+        pixels = np.asarray(array[region])
+        if not pixels.any():  # most of what is painted in is nothing, and seen to be so in no time
+            found[0] = found.get(0, 0) + pixels.size
+            continue
+        values, counts = np.unique(pixels, return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            found[int(value)] = found.get(int(value), 0) + count
     return found

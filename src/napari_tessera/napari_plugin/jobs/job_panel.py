@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_tessera.core.jobs import Metric, Progress
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
 
 ERROR_COLOR = "#e0533d"
 MOST_TEXT = 120
@@ -23,7 +24,7 @@ class JobPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setToolTip("How far the work has come, and how long it will take.")
         self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.figure = QLabel()
+        self.figure = PlainLabel()
         self.figure.setWordWrap(True)
         self.figure.setToolTip(
             "Dice: how well prediction and annotation overlap; 1 is perfect. Weakest: the same for the class that it "
@@ -31,7 +32,7 @@ class JobPanel(QWidget):
             "did not see, where there is enough of it."
         )
         self._figures: dict[str, float] = {}
-        self.status = QLabel()
+        self.status = PlainLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         texts = QWidget()

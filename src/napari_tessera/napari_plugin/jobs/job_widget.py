@@ -4,12 +4,12 @@ import logging
 import uuid
 from typing import Any
 
-from napari.utils import notifications
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
 from napari_tessera.napari_plugin.forms.panel_shell import PanelShell, in_a_row
+from napari_tessera.napari_plugin.forms.plain_text import show_error, show_warning
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
 
@@ -98,7 +98,7 @@ class JobWidget(PanelShell):
             case Metric():
                 self.panel.show_metric(event)
             case Warning():
-                notifications.show_warning(event.text)
+                show_warning(event.text)
             case _:
                 self.on_event(event)
 
@@ -116,7 +116,7 @@ class JobWidget(PanelShell):
         if state is RunState.FAILED:
             self.say_error(self.runner.message)
             if not self.panel.isVisible():  # behind another dock, where nobody sees what it says
-                notifications.show_error(self.runner.message)
+                show_error(self.runner.message)
         elif state is RunState.CANCELLED:
             self.panel.say(self.runner.message or "Cancelled.")
         self.on_end(state)

@@ -5,7 +5,6 @@ from typing import Any
 
 import napari
 from napari.components import ViewerModel
-from napari.utils import notifications
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap
@@ -18,6 +17,7 @@ from napari_tessera.io.journal.sessions import (
     remove_session,
     summarize,
 )
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, as_plain, clean, show_warning, shown_name
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.picturing import shared_picture
@@ -98,7 +98,7 @@ class OfferBar(QWidget):
             layout.addWidget(row)
         if len(sessions) > _MOST_ROWS:
             layout.addWidget(QLabel(f"… and {len(sessions) - _MOST_ROWS} more: see Plugins ▸ Tessera ▸ Sessions."))
-        self.status = QLabel()
+        self.status = PlainLabel()
         self.status.setWordWrap(True)
         self.status.hide()
         layout.addWidget(self.status)
@@ -182,7 +182,7 @@ class OfferBar(QWidget):
         self._say("")
         self.settle(session)
         if read.remarks:
-            notifications.show_warning(" ".join(read.remarks))
+            show_warning(" ".join(read.remarks))
 
     def _failed(self, session: SessionSummary, why: str) -> None:
         row = self.rows.get(session.path)
@@ -229,7 +229,7 @@ class _Row(QWidget):
         self.picture.setPixmap(picture_of_session(session, PICTURE_EDGE, picture))
         lines = [listed([layer.layer_name for layer in session.layers])]
         lines += [replaced_words(layer.layer_name, layer.replaced) for layer in session.layers if layer.replaced]
-        title = f"<b>{_escaped(session_title(session))}</b> · {moment(session.time)}"
+        title = f"<b>{_escaped(shown_name(session_title(session)))}</b> · {moment(session.time)}"
         self.text.setText("<br>".join([title, *map(_escaped, lines)]))
 
 
@@ -242,7 +242,9 @@ def sure_to_remove(parent: QWidget, session: SessionSummary) -> bool:
     """Ask whether a session is to be removed for good."""
     layers = listed([layer.layer_name for layer in session.layers]) or "no layers"
     asked = f"Remove {session_title(session)!r} with {layers}, last changed {moment(session.time)}?"
-    answer = QMessageBox.question(parent, "Remove session", f"{asked}\nThis cannot be undone.\n{session.path}")
+    answer = QMessageBox.question(
+        parent, "Remove session", as_plain(f"{asked}\nThis cannot be undone.\n{session.path}")
+    )
     return bool(answer == QMessageBox.StandardButton.Yes)
 
 
@@ -260,4 +262,4 @@ def picture_of_session(session: SessionSummary, edge: int, instead: NDArray[Any]
 
 
 def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    return clean(text).replace("&", "&amp;").replace("<", "&lt;")

@@ -10,11 +10,11 @@ from typing import Any
 
 import napari
 from napari.layers import Image, Labels, Layer
-from napari.utils import notifications
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.napari_plugin.clicking.history import bound_history
+from napari_tessera.napari_plugin.forms.plain_text import show_warning
 from napari_tessera.napari_plugin.journal.describing import annotated_image
 from napari_tessera.napari_plugin.journal.messages import Barrier, Command, Key, Pictured
 from napari_tessera.napari_plugin.journal.picturing import picture_of
@@ -101,7 +101,7 @@ class Journal(QObject):
         watch.put_at(_place_of(layer))
         message = watch.protect(empty=empty, at_once=at_once, folder=folder)
         if message.facts.odd_classes:
-            notifications.show_warning(
+            show_warning(
                 f"The names of classes in the metadata of {layer.name!r} are of an unknown form: they are not saved, "
                 "but everything that is painted is. Name the classes in the widget Train."
             )
@@ -236,7 +236,7 @@ class Journal(QObject):
             layer = watch.layer
             if problem and self._told.get(key) != problem:
                 name = layer.name if layer is not None else "a deleted layer"
-                notifications.show_warning(f"What is painted in {name!r} could not be saved. {problem}")
+                show_warning(f"What is painted in {name!r} could not be saved. {problem}")
             self._told[key] = problem
 
     def _picture(self) -> None:

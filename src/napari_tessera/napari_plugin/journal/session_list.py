@@ -10,6 +10,7 @@ from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_tessera.io.journal.sessions import SessionSummary, find_sessions
+from napari_tessera.napari_plugin.forms.plain_text import clean, set_tooltip, shown_name
 from napari_tessera.napari_plugin.journal.offering import picture_of_session
 from napari_tessera.napari_plugin.journal.picturing import shared_picture
 from napari_tessera.napari_plugin.journal.telling import session_title, session_words
@@ -74,9 +75,9 @@ class SessionList(QListWidget):
         self.clear()
         for session in sessions:
             words = session_words(session, open_here=self.open_here(session))
-            item = QListWidgetItem(f"{session_title(session)}\n{words}")
+            item = QListWidgetItem(clean(f"{shown_name(session_title(session))}\n{words}"))
             item.setIcon(_icon(picture_of_session(session, _PICTURE_EDGE, self._drawn.get(session.path))))
-            item.setToolTip(str(session.path))
+            set_tooltip(item, session.path)
             self.addItem(item)
         self.blockSignals(False)
         if before is not None:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QLabel, QPush
 
 from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea, PanelShell
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, shown_name
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR, MOST_TEXT
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.exporting import FORMATS
@@ -54,7 +55,7 @@ class SessionsWidget(PanelShell):
         offer(viewer)
 
     def _make_controls(self) -> None:
-        self.protected = QLabel()
+        self.protected = PlainLabel()
         self.protected.setWordWrap(True)
         self.protected.setTextFormat(Qt.TextFormat.PlainText)
         self.protected.setToolTip("What is painted in these layers is on the disk a fraction of a second later.")
@@ -70,7 +71,7 @@ class SessionsWidget(PanelShell):
         self.remove_button = self._button("Remove …", self.remove)
         self.elsewhere_button = self._button("Open folder …", self.choose_session)
         self.elsewhere_button.setToolTip("Open a session that lies elsewhere: choose its folder.")
-        self.status = QLabel()
+        self.status = PlainLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.status.hide()
@@ -107,13 +108,14 @@ class SessionsWidget(PanelShell):
             layer = watch.layer
             if layer is not None:
                 words = watch.why_stopped or state_words(self.journal.state(watch))
-                lines.append(f"{layer.name} · {words}")
+                lines.append(f"{shown_name(layer.name)} · {words}")
         none = "None yet. Annotation layers that Tessera makes are protected by themselves."
         self.protected.setText("\n".join(lines) or none)
         why_not = self.why_not_protect
         self.protect_button.setEnabled(not why_not)
-        self.protect_button.setToolTip(
-            why_not or "Write what is painted in the selected Labels layer to the disk, at once and from now on."
+        set_tooltip(
+            self.protect_button,
+            why_not or "Write what is painted in the selected Labels layer to the disk, at once and from now on.",
         )
         self._refresh_buttons()
         paths = {writer.path for writer in self.journal.writers()}
@@ -147,7 +149,7 @@ class SessionsWidget(PanelShell):
     @staticmethod
     def _enable(button: QPushButton, why_not: str, what: str) -> None:
         button.setEnabled(not why_not)
-        button.setToolTip(why_not or what)
+        set_tooltip(button, why_not or what)
 
     def _look(self) -> None:
         if not self.isVisible():

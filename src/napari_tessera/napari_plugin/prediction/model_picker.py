@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWi
 
 from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.core.errors import TesseraError
+from napari_tessera.napari_plugin.forms.plain_text import shown_name
 from napari_tessera.napari_plugin.session import Session
 
 
@@ -55,7 +56,7 @@ class ModelPicker(QWidget):
         self._folders = [*self._browsed, *self._session.model_folders()]
         with QSignalBlocker(self.list):
             self.list.clear()
-            self.list.addItems([folder.name for folder in self._folders])
+            self.list.addItems([shown_name(folder.name) for folder in self._folders])
             if self._folders:  # a list with a placeholder chooses nothing of its own
                 self.list.setCurrentIndex(self._folders.index(chosen) if chosen in self._folders else 0)
         self._choose()

@@ -1,28 +1,26 @@
 """The widget Predict: apply a model to an image layer."""
 
 from pathlib import Path
-from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer
-from napari.utils import notifications
+from napari.layers import Image, Labels
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
-from superqt.utils import create_worker
 
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Result
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, shown_name
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes, layer_image, real_viewer
+from napari_tessera.napari_plugin.layers import layer_image, real_viewer
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
 from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
 from napari_tessera.napari_plugin.session import current_session
-from napari_tessera.napari_plugin.training.annotating import Scribbles, add_scribbles, scribbles_from
+from napari_tessera.napari_plugin.training.correcting import CorrectionBox
 
 SETTINGS = (
     ("device", "Device"),
@@ -41,7 +39,6 @@ class PredictWidget(JobWidget):
         self.session = current_session()
         self._inputs: PredictionInputs | None = None
         self._waiting: list[PredictionInputs] = []
-        self._converting: Any = None
         self._trained: Path | None = None
         self._make_controls()
         self.set_content(self._arrange(), self.predict_button, self.cancel_button)
@@ -52,7 +49,7 @@ class PredictWidget(JobWidget):
     def _make_controls(self) -> None:
         self.models = ModelPicker(self.session)
         self.models.model_changed.connect(self.refresh)
-        self.facts = QLabel()
+        self.facts = PlainLabel()
         self.facts.setWordWrap(True)
         self.image = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
         self.image.setToolTip("The image layer to segment.")
@@ -70,11 +67,9 @@ class PredictWidget(JobWidget):
             box.toggled.connect(self.refresh)
         self.predict_button = QPushButton("Predict")
         self.predict_button.clicked.connect(self._start)
-        self.prediction = LayerPicker(self.viewer, (Labels,), "No prediction yet", accepts=_is_prediction, follow=True)
-        self.prediction.setToolTip("The prediction to correct.")
-        self.prediction.layer_changed.connect(self.refresh)
-        self.scribbles_button = QPushButton("Turn into scribbles")
-        self.scribbles_button.clicked.connect(self._make_scribbles)
+        self.correcting = CorrectionBox(self.viewer)
+        self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
+        self.prediction, self.scribbles_button = self.correcting.picker, self.correcting.button
         self.settings = SettingsForm(PredictionConfig, SETTINGS)
 
     def _arrange(self) -> QWidget:
@@ -92,11 +87,7 @@ class PredictWidget(JobWidget):
         outputs.addWidget(self.probabilities_box)
         form.addRow("Outputs", outputs)
         layout.addLayout(form)
-        correcting = QFormLayout()
-        correcting.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        correcting.addRow("Correct", self.prediction)
-        correcting.addRow("", self.scribbles_button)
-        layout.addLayout(correcting)
+        layout.addWidget(self.correcting)
         layout.addWidget(FoldedSection("Advanced", self.settings, "Settings that are rarely needed."))
         layout.addStretch(1)
         return content
@@ -130,19 +121,11 @@ class PredictWidget(JobWidget):
         super().refresh()
         why_not = self.why_not
         self.predict_button.setEnabled(not why_not)
-        self.predict_button.setToolTip(why_not or "Apply the model to the whole image layer.")
+        set_tooltip(self.predict_button, why_not or "Apply the model to the whole image layer.")
         spec = self.models.spec
         self.facts.setVisible(spec is not None)
         if spec is not None:
-            self.facts.setText("Finds " + ", ".join(entry.name for entry in spec.classes if entry.id != 0))
-        correctable = self.prediction.layer is not None and not self.prediction.layer.multiscale
-        self.scribbles_button.setEnabled(correctable and self._converting is None)
-        self.scribbles_button.setToolTip(
-            "Make an annotation layer out of this prediction: background becomes 1, and classes move up by one if one "
-            "of them is 1. Correct it with the brush, then train on it."
-            if correctable
-            else "Choose a prediction that is not a pyramid; napari cannot paint in those."
-        )
+            self.facts.setText("Finds " + ", ".join(shown_name(entry.name) for entry in spec.classes if entry.id != 0))
         if not self._running:
             self.panel.say_hint("" if self.runner.state.busy else why_not)
 
@@ -219,7 +202,7 @@ class PredictWidget(JobWidget):
     def on_close(self) -> None:
         """Let go of the viewer."""
         self.image.disconnect_viewer()
-        self.prediction.disconnect_viewer()
+        self.correcting.let_go()
 
     def _on_event(self, event: JobEvent) -> None:
         super()._on_event(event)
@@ -232,36 +215,3 @@ class PredictWidget(JobWidget):
             # a training that failed or was cancelled may have left a model: it is offered, but not chosen unasked
             self.models.update_models(self._trained if state is RunState.DONE else None)
             self._trained = None
-
-    def _make_scribbles(self) -> None:
-        layer = self.prediction.layer
-        if layer is None:
-            return
-        numbers = set(layer_classes(layer))
-        self._converting = create_worker(scribbles_from, full_resolution(layer), numbers, _start_thread=False)
-        self._converting.returned.connect(lambda scribbles: self._show_scribbles(layer, scribbles))
-        self._converting.errored.connect(self._scribbles_failed)
-        self._converting.start()
-        self.refresh()
-
-    def _show_scribbles(self, layer: Labels, scribbles: Scribbles) -> None:
-        self._converting = None
-        if not self._open:  # closed in the meantime: nobody waits for them, and the controls may be gone
-            return
-        add_scribbles(self.viewer, layer, scribbles)
-        self.refresh()
-        if scribbles.shift:
-            self.panel.say("In scribbles 1 is background, so each class has the number after its own: 1 is now 2.")
-
-    def _scribbles_failed(self, error: Exception) -> None:
-        self._converting = None
-        if not self._open:
-            return
-        notifications.show_error(f"The prediction could not be turned into scribbles: {error}")
-        self.refresh()
-
-
-def _is_prediction(layer: Layer) -> bool:
-    """Return whether `layer` may be a prediction, of ours or of another program: all but annotation made here."""
-    known = layer.metadata.get(METADATA_KEY, {})
-    return not known or known.get("role") == "prediction"

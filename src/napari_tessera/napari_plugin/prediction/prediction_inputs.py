@@ -15,6 +15,7 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource, RespecifiedSource
 from napari_tessera.io.opening import open_image
+from napari_tessera.napari_plugin.forms.plain_text import shown_name
 from napari_tessera.napari_plugin.jobs.inputs import write_input
 from napari_tessera.napari_plugin.layers import (
     LayerImage,
@@ -65,7 +66,7 @@ class PredictionInputs:
     @property
     def name(self) -> str:
         """What the result is called in front of a person."""
-        return f"{self.layer.name} · {self.spec.name}"
+        return f"{self.layer.name} · {shown_name(self.spec.name)}"
 
     def __call__(self, cancel: CancelToken) -> PredictRequest:
         """Write the image and return the request.
@@ -112,7 +113,12 @@ class PredictionInputs:
         return layers
 
     def _layers(self, path: Path, name: str) -> list[Layer]:
-        metadata = {"role": "prediction", "model": str(self.model), "path": str(path)}
+        metadata = {
+            "role": "prediction",
+            "image": self.layer.name,
+            "model": str(self.model),
+            "path": str(path),
+        }
         axes = self._image.spec.without("c").axes
         if self.config.output == "labels":
             return [labels_layer(open_result(path, axes), self._placed, self.spec.classes, name, metadata)]

@@ -13,6 +13,7 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.napari_plugin.filtering.applying import ThreadJob
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.layers import full_resolution, taken_unasked
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered, was_edited
 from napari_tessera.napari_plugin.session import Session, file_name
@@ -75,13 +76,13 @@ class RecipeBar(QWidget):
             self.save_button.setToolTip("A recipe is being saved.")
         elif names:
             made = f"Save how {names} {'was' if len(self.layers) == 1 else 'were'} made"
-            self.save_button.setToolTip(f"{made}, to repeat it here or with `napari-tessera run`.")
+            set_tooltip(self.save_button, f"{made}, to repeat it here or with `napari-tessera run`.")
         else:
             self.save_button.setToolTip("Select a layer that was made here, or several: their recipe is what is saved.")
         layer = replay_layer(self._viewer, self._chosen())
         self.replay_button.setEnabled(not self._why_not_replay and layer is not None)
         name = f"{layer.name!r}" if layer is not None else ""
-        self.replay_button.setToolTip(self._why_not_replay or f"Apply a saved recipe to {name}: the selected layer.")
+        set_tooltip(self.replay_button, self._why_not_replay or f"Apply a saved recipe to {name}: the selected layer.")
 
     def set_why_not_replay(self, why_not: str) -> None:
         """Disable replaying and say why; with an empty text, enable it."""

@@ -14,6 +14,9 @@ from napari_tessera.napari_plugin.journal.api import protect_layer
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_classes, layer_image, placement
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR, SCRIBBLED_BACKGROUND
 
+OUTLINE = 2
+"""Width of the lines in which labels are shown that fill the image, in pixels."""
+
 Classes = Mapping[int, tuple[str, str]]
 """Name and colour (#rrggbb) by class number."""
 
@@ -27,7 +30,9 @@ def new_annotation(viewer: ViewerModel, image: Layer, axes: str, annotation: Ann
         show_classes(layer, classes)
     viewer.add_layer(layer)
     protect_layer(layer, image, empty=True)
-    start_painting(viewer, layer, 2 if annotation is Annotation.SCRIBBLES else 1)
+    start_painting(
+        viewer, layer, 1
+    )  # background in strokes, which is what is forgotten otherwise; else the first class
     return layer
 
 
@@ -41,11 +46,17 @@ def show_classes(layer: Labels, classes: Classes) -> None:
 
 def start_painting(viewer: ViewerModel, layer: Labels, number: int) -> None:
     """Select `layer` and its brush, in a size that suits the image."""
-    viewer.layers.selection.active = layer
-    layer.selected_label = number
     layer.n_edit_dimensions = 2
     layer.brush_size = max(2, min(20, round(math.sqrt(min(layer.data.shape[-2:])) / 4)))
-    layer.mode = "paint"
+    choose_class(viewer, layer, number)
+
+
+def choose_class(viewer: ViewerModel, layer: Labels, number: int) -> None:
+    """Select `layer`, a class and the brush; the brush stays as large as it is."""
+    viewer.layers.selection.active = layer
+    layer.selected_label = number
+    if layer.editable:
+        layer.mode = "paint"
 
 
 @dataclass(frozen=True)
@@ -93,13 +104,16 @@ def scribbles_from(labels: NDArray[np.generic], numbers: Collection[int] = ()) -
 def scribbled_classes(classes: Classes, shift: int) -> dict[int, tuple[str, str]]:
     """Return name and colour by number in scribbles of what are `classes` in a prediction."""
     found = {number + shift: entry for number, entry in classes.items() if number}
-    return {SCRIBBLED_BACKGROUND: classes.get(0, ("background", BACKGROUND_COLOR)), **found}
+    name, color = classes.get(0, ("background", BACKGROUND_COLOR))
+    grey = len({color[at : at + 2] for at in (1, 3, 5)}) == 1  # of earlier models; it is not seen on a grey image
+    return {SCRIBBLED_BACKGROUND: (name, BACKGROUND_COLOR if grey else color), **found}
 
 
 def add_scribbles(viewer: ViewerModel, prediction: Labels, scribbles: Scribbles) -> Labels:
     """Add the scribbles made from `prediction` as a layer to correct."""
     layer = Labels(scribbles.array, name=f"{prediction.name} · annotation", **placement(prediction, "yx"))
     show_classes(layer, scribbled_classes(layer_classes(prediction), scribbles.shift))
+    layer.contour = OUTLINE  # filled, it would cover all of the image that is to be looked at
     viewer.add_layer(layer)
     protect_layer(layer)
     prediction.visible = False  # the same shapes twice would hide what is corrected

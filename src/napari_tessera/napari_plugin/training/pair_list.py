@@ -7,7 +7,11 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QPushButton, QSpinBox, Q
 
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.training.fitting import can_lie_on, lay_on
 from napari_tessera.napari_plugin.training.training_inputs import Pair
+
+_PLACE = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
+"""Events of a layer that lies elsewhere now, or has another size."""
 
 
 class PairRow(QFrame):
@@ -48,6 +52,13 @@ class PairRow(QFrame):
         self._axes_label = QLabel("Dimensions")
         self._form.addRow(self._axes_label, self.axes)
         self._form.addRow("Annotation", self.annotation)
+        self.lay_button = QPushButton("Lay it on the image")
+        self.lay_button.setToolTip(
+            "The annotation has the pixels of the image but lies elsewhere: give it the image's place, pixel size and "
+            "units."
+        )
+        self.lay_button.clicked.connect(self._lay)
+        self._form.addRow("", self.lay_button)
         self._number_label = QLabel("Class")
         self._form.addRow(self._number_label, self.number)
         if removable:
@@ -59,6 +70,8 @@ class PairRow(QFrame):
         self.annotation.layer_changed.connect(self._show_annotation)
         self.axes.currentIndexChanged.connect(self.changed)
         self.number.valueChanged.connect(self.changed)
+        self._watched: list[Layer] = []
+        self.changed.connect(self._offer_to_lay)
         self._show_image()
         self._show_annotation()
 
@@ -83,16 +96,46 @@ class PairRow(QFrame):
 
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer."""
+        self._watch([])
         self.image.disconnect_viewer()
         self.annotation.disconnect_viewer()
 
+    def _watch(self, layers: list[Layer]) -> None:
+        """Notice where `layers` are moved to: that decides what is learnt."""
+        for layer in self._watched:
+            for name in _PLACE:
+                layer.events[name].disconnect(self._moved)
+        self._watched = layers
+        for layer in layers:
+            for name in _PLACE:
+                layer.events[name].connect(self._moved)
+
+    def _lay(self) -> None:
+        pair = self.pair
+        if pair is not None and isinstance(pair.annotation, Labels):
+            lay_on(pair.annotation, pair.image, pair.axes)
+
+    def _offer_to_lay(self) -> None:
+        pair = self.pair
+        offered = pair is not None and bool(pair.problem) and can_lie_on(pair.annotation, pair.image, pair.axes)
+        self._form.setRowVisible(self.lay_button, offered)
+
+    def _moved(self, _event: object = None) -> None:
+        self.changed.emit()
+
+    def _watch_chosen(self) -> None:
+        chosen = (self.image.layer, self.annotation.layer)
+        self._watch(list(dict.fromkeys(layer for layer in chosen if layer is not None)))
+
     def _show_image(self) -> None:
+        self._watch_chosen()
         self.axes.show_layer(self.image.layer)
         for widget in (self.axes, self._axes_label):
             widget.setVisible(self.axes.in_doubt)
         self.changed.emit()
 
     def _show_annotation(self) -> None:
+        self._watch_chosen()
         marks = isinstance(self.annotation.layer, Points | Shapes)
         for widget in (self.number, self._number_label):
             widget.setVisible(marks)
@@ -122,6 +165,16 @@ class PairList(QWidget):
     def pairs(self) -> list[Pair]:
         """The complete pairs."""
         return [row.pair for row in self.rows if row.pair is not None]
+
+    @property
+    def annotations(self) -> list[Layer]:
+        """The layers that annotate, whether they fit or not."""
+        return [row.annotation.layer for row in self.rows if row.annotation.layer is not None]
+
+    @property
+    def remark(self) -> str:
+        """What is done so that annotation and image fit, in a sentence; empty if nothing is."""
+        return next((pair.remark for pair in self.pairs if pair.remark), "")
 
     @property
     def problem(self) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage.draw import disk, polygon
 
 from napari_tessera.core.errors import AnnotationError
+from napari_tessera.napari_plugin.training.fitting import PIXEL, units_differ
 
 CLASS_COLUMN = "class"
 """Feature column that gives each point or shape its class number."""
@@ -55,13 +56,18 @@ def read_marks(layer: Layer, image: Layer, axes: str, number: int) -> list[Mark]
     Raises
     ------
     AnnotationError
-        If the layer has other dimensions than the image, or a class that is no whole number from 1 up.
+        If the layer has other dimensions or units than the image, or a class that is no whole number from 1 up.
     """
     channel = axes.index("c") if "c" in axes and not getattr(image, "rgb", False) else None
     if layer.ndim != image.ndim:
         raise AnnotationError(
             f"{layer.name!r} has {layer.ndim} dimensions but the image {image.name!r} has {image.ndim}: add the layer "
             "again while the image is selected."
+        )
+    differ = units_differ(layer.units, image.units)
+    if differ is not None and PIXEL not in differ:  # without units napari shows positions by their numbers
+        raise AnnotationError(
+            f"{layer.name!r} is measured in {differ[0]} but {image.name!r} in {differ[1]}: give both the same units."
         )
     numbers = _class_numbers(layer, number)
     matrix, offset = _to_pixels(layer, image)

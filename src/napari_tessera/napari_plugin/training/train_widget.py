@@ -4,35 +4,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari.components import ViewerModel
-from napari.layers import Labels
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from napari.layers import Labels, Layer
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import layer_classes, placement
+from napari_tessera.napari_plugin.layers import displaced, layer_classes, placement
 from napari_tessera.napari_plugin.session import current_session, file_name
-from napari_tessera.napari_plugin.training.annotating import new_annotation, show_classes
+from napari_tessera.napari_plugin.training.annotating import choose_class, new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
+from napari_tessera.napari_plugin.training.correcting import CorrectionBox, predicted_image
+from napari_tessera.napari_plugin.training.finding_box import FindingBox
+from napari_tessera.napari_plugin.training.paint_counter import PaintCounter
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
-from napari_tessera.napari_plugin.view_tracker import ViewTracker, visible_region
+from napari_tessera.napari_plugin.view_tracker import Region, ViewTracker, visible_region
+from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.pipeline.painted import MANY_NUMBERS, Remedy, find_doubt
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (
     (
         Annotation.SCRIBBLES,
-        "A few strokes",
+        "strokes",
         "Paint 1 = background and 2, 3, … = what you look for; a few strokes of each do. 0 is left out.",
     ),
-    (Annotation.DENSE, "Every pixel", "Every pixel counts: 0 = background, 1, 2, … = what you look for."),
-    (Annotation.OBJECTS, "Objects", "Every pixel counts: 0 = background, every other number is one object."),
+    (Annotation.DENSE, "complete masks", "Every pixel counts: 0 = background, 1, 2, … = what you look for."),
+    (Annotation.OBJECTS, "objects", "Every pixel counts: 0 = background, every other number is one object."),
 )
+
+_KIND_OF = {
+    Remedy.OBJECTS: Annotation.OBJECTS,
+    Remedy.MASKS: Annotation.DENSE,
+    Remedy.STROKES: Annotation.SCRIBBLES,
+}
 
 SETTINGS = (
     ("max_steps", "Steps"),
@@ -61,11 +73,19 @@ class TrainWidget(JobWidget):
         self.session = current_session()
         self._inputs: TrainingInputs | None = None
         self._preview: PreviewLayer | None = None
+        self._resuming = False
+        self._sure = False
+        self._seen: set[int] = set()
+        self._learnt: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        self._painted: Labels | None = None
+        self._counter = PaintCounter(viewer, self)
+        self._counter.counted.connect(self._show_counts)
         self._tracker = ViewTracker(viewer, self)
-        self._tracker.view_changed.connect(self.runner.look_at)
+        self._tracker.view_changed.connect(self._look_at)
         self._make_controls()
         self.set_content(self._arrange(), self.train_button, self.continue_button, self.cancel_button)
         self._choose_kind()
+        self._on_pairs()
         self.runner.warm_up()
         offer_found(viewer)
 
@@ -77,16 +97,25 @@ class TrainWidget(JobWidget):
         self.add_pair_button = QPushButton("Add a pair")
         self.add_pair_button.setToolTip("Learn from one more image, or add one more layer of annotation to an image.")
         self.add_pair_button.clicked.connect(self._add_pair)
+        self.correcting = CorrectionBox(self.viewer)
+        self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
+        self.correcting.made.connect(self._correct)
+        self.correcting.picker.listed.connect(self._offer_correcting)
+        self._offer_correcting()
         self.kind = QComboBox()
         self.kind.addItems([title for _, title, _ in KINDS])
         self.kind.setToolTip("What the numbers in the annotation mean.")
         self.kind.currentIndexChanged.connect(self._choose_kind)
-        self.explanation = QLabel()
+        self.explanation = PlainLabel()
         self.explanation.setWordWrap(True)
         self.classes = ClassTable()
         self.classes.changed.connect(self._recolor)
+        self.classes.chosen.connect(self._choose_class)
+        self.finding = FindingBox()
+        self.finding.remedy_wanted.connect(self._take_remedy)
+        self.finding.sure.connect(self._train_all_the_same)
         self.name = QLineEdit(self.session.free_model_name("model"))
-        self.name.setToolTip(f"Under this name the model is kept in {self.session.models} and offered in Predict.")
+        set_tooltip(self.name, f"Under this name the model is kept in {self.session.models} and offered in Predict.")
         self.name.textChanged.connect(self.refresh)
         self.train_button = QPushButton("Train")
         self.train_button.clicked.connect(lambda: self._start(resume=False))
@@ -99,12 +128,14 @@ class TrainWidget(JobWidget):
         layout = QVBoxLayout(content)
         layout.addWidget(self.pairs)
         layout.addLayout(_row(self.new_button, self.add_pair_button))
+        layout.addWidget(self.correcting)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Painted", self.kind)
+        form.addRow("My labels are", self.kind)
         layout.addLayout(form)
         layout.addWidget(self.explanation)
         layout.addWidget(self.classes)
+        layout.addWidget(self.finding)
         naming = QFormLayout()
         naming.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         naming.addRow("Model name", self.name)
@@ -133,20 +164,23 @@ class TrainWidget(JobWidget):
         why_not = self.why_not
         trained = (self._folder() / CHECKPOINT_FILE).is_file()
         self.train_button.setEnabled(not why_not)
-        self.train_button.setToolTip(
-            why_not or "Train a new network on the annotation. If the name is taken, the next free one is used."
+        set_tooltip(
+            self.train_button,
+            why_not or "Train a new network on the annotation. If the name is taken, the next free one is used.",
         )
         self.continue_button.setEnabled(trained and not why_not)
-        self.continue_button.setToolTip(
+        set_tooltip(
+            self.continue_button,
             (why_not or "Go on training this model from where it stopped, on the annotation as it is now.")
             if trained
-            else "There is no training of this name to go on with."
+            else "There is no training of this name to go on with.",
         )
         row = self.pairs.rows[-1]
         image = row.image.layer
         self.new_button.setEnabled(image is not None and row.axes.axes is not None)
-        self.new_button.setToolTip(
-            "Add an empty Labels layer that fits the image, ready to paint in." if image is not None else why_not
+        set_tooltip(
+            self.new_button,
+            "Add an empty Labels layer that fits the image, ready to paint in." if image is not None else why_not,
         )
         if not self._running:
             self.panel.say_hint("" if self.runner.state.busy else why_not)
@@ -160,11 +194,59 @@ class TrainWidget(JobWidget):
         self.classes.setVisible(annotation is not Annotation.OBJECTS)
         self.classes.set_classes(annotation, default_classes(annotation, max(2, len(self.classes.classes))))
         self._show_layer_classes()
+        self._sure = False
+        self._show_counts()
         self.refresh()
 
     def _on_pairs(self) -> None:
         self._show_layer_classes()
+        annotations = self.pairs.annotations
+        self._counter.watch([layer for layer in annotations if isinstance(layer, Labels)])
+        self._follow(next((layer for layer in annotations if isinstance(layer, Labels)), None))
+        self._show_counts()
         self.refresh()
+
+    def _follow(self, layer: Labels | None) -> None:
+        """Mark the class that is painted with in `layer`, whoever chooses it."""
+        if self._painted is not None:
+            self._painted.events.selected_label.disconnect(self._mark_class)
+        self._painted = layer
+        if layer is not None:
+            layer.events.selected_label.connect(self._mark_class)
+        self._mark_class()
+
+    def _mark_class(self, _event: object = None) -> None:
+        self.classes.select(self._painted.selected_label if self._painted is not None else None)
+
+    def _choose_class(self, number: int) -> None:
+        if self._painted is not None and self._painted in self.viewer.layers:
+            choose_class(self.viewer, self._painted, number)
+
+    def _show_counts(self) -> None:
+        """Show what is painted, and what speaks against learning from it."""
+        counts = self._counter.counts
+        if counts is None or set(counts) != self._seen:
+            self._sure = False
+        self._seen = set(counts or ())
+        self.classes.show_counts(counts)
+        self.finding.show_found(counts, self.annotation, self.pairs.remark)
+        doubt = None if self._sure or not counts else find_doubt(counts, self.annotation, self.classes.classes)
+        self.finding.show_doubt(doubt)
+
+    def _take_remedy(self, remedy: Remedy) -> None:
+        if remedy is Remedy.PAINT:
+            self._choose_class(SCRIBBLED_BACKGROUND)
+        else:
+            wanted = _KIND_OF[remedy]
+            self.kind.setCurrentIndex(next(index for index, (kind, _, _) in enumerate(KINDS) if kind is wanted))
+
+    def _train_all_the_same(self) -> None:
+        if self.annotation is not Annotation.OBJECTS and len(self.classes.unknown) <= MANY_NUMBERS:
+            self.classes.add(self.classes.unknown)
+        self._sure = True
+        self.finding.show_doubt(None)
+        if not self.why_not:
+            self._start(resume=self._resuming)
 
     def _show_layer_classes(self) -> None:
         """Show the classes of an annotation layer that brings its own."""
@@ -193,13 +275,25 @@ class TrainWidget(JobWidget):
             self.viewer, row.image.layer, row.axes.axes, self.annotation, self.classes.classes
         )
 
+    def _offer_correcting(self) -> None:
+        self.correcting.setVisible(self.correcting.picker.layer is not None)
+
+    def _correct(self, prediction: Labels, made: Labels) -> None:
+        """Learn from what was made of a prediction, once it is corrected."""
+        row = self.pairs.rows[-1]
+        name = predicted_image(prediction)
+        row.image.layer = next((layer for layer in row.image.layers if layer.name == name), row.image.layer)
+        row.annotation.layer = made
+        self._take_remedy(Remedy.STROKES)
+
     def _start(self, *, resume: bool) -> None:
+        self._resuming = resume
         if not resume:
             self.name.setText(self.session.free_model_name(file_name(self.name.text())))
         pairs = self.pairs.pairs
         classes = self.classes.classes
         try:
-            self._inputs = TrainingInputs(
+            self._inputs = inputs = TrainingInputs(
                 pairs,
                 self.annotation,
                 classes,
@@ -207,20 +301,34 @@ class TrainWidget(JobWidget):
                 self._folder(),
                 self.session,
                 resume=resume,
+                sure=self._sure,
             )
         except TesseraError as error:
             self.panel.say_error(str(error))
             return
-        self._drop_preview()
         images = list({pair.image: pair.axes for pair in pairs}.items())
+        self._open_preview(images, inputs, keep_away=resume)
+        self.run(inputs, "Getting ready …")
+        self._tracker.watch(images)
+
+    def _open_preview(self, images: list[tuple[Layer, str]], inputs: TrainingInputs, *, keep_away: bool) -> None:
+        """Make the layer of the previews, over what is in view; `keep_away` if the person had deleted it before."""
+        dismissed = keep_away and self._preview is not None and self._preview.dismissed
+        self._drop_preview()
+        classes = self.classes.classes
         colors = {number: color for number, (_, color) in classes.items() if number != min(classes)}
-        self._preview = PreviewLayer(self.viewer, [placement(*image) for image in images], colors)
-        views = [visible_region(self.viewer, *image) for image in images]
+        self._learnt = list(zip(inputs.starts, inputs.shapes, strict=True))
+        places = [displaced(placement(*image), start) for image, start in zip(images, inputs.starts, strict=True)]
+        layers = [layer for layer, _ in images]
+        self._preview = PreviewLayer(self.viewer, layers, places, colors, self.pairs.annotations, dismissed=dismissed)
+        seen = (visible_region(self.viewer, *image) for image in images)
+        views = [_part(region, learnt) for region, learnt in zip(seen, self._learnt, strict=True)]
         shown = next(((index, region) for index, region in enumerate(views) if region is not None), None)
         if shown is not None:
             self._preview.open(*shown)
-        self.run(self._inputs, "Getting ready …")
-        self._tracker.watch(images)
+
+    def _look_at(self, image: int, region: Region | None) -> None:
+        self.runner.look_at(image, _part(region, self._learnt[image]))
 
     def on_event(self, event: JobEvent) -> None:
         """Show previews and say how a training ended."""
@@ -229,18 +337,26 @@ class TrainWidget(JobWidget):
         elif isinstance(event, Result):
             self.panel.say(f"Trained: choose {self.name.text()!r} in Predict, or paint more and press Continue.")
 
-    def on_end(self, state: RunState) -> None:  # noqa: ARG002  one way to end is as good as another
-        """Remove scratch files and stop following the view."""
+    def on_end(self, state: RunState) -> None:
+        """Remove scratch files and stop following the view; show what was doubted."""
         if self._open:
             self._tracker.watch([])
-        if self._inputs is not None:
-            self._inputs.clean()
-            self._inputs = None
+            if self._preview is not None and not self._preview.shown:
+                self._drop_preview()  # it has shown nothing
+        inputs, self._inputs = self._inputs, None
+        if inputs is not None:
+            inputs.clean()
+            if self._open and state is RunState.FAILED and inputs.doubt is not None:
+                self.finding.show_doubt(inputs.doubt)
 
     def on_close(self) -> None:
         """Let go of the viewer."""
+        self._counter.stop()
+        self.correcting.let_go()
         self._tracker.disconnect_viewer()
         self.pairs.disconnect_viewer()
+        self._drop_preview()
+        self._follow(None)
 
     def _drop_preview(self) -> None:
         if self._preview is not None:
@@ -252,3 +368,12 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         layout.addWidget(widget)
     return layout
+
+
+def _part(region: Region | None, learnt: tuple[tuple[int, ...], tuple[int, ...]]) -> Region | None:
+    """Return what of `region` is learnt from, counted from where that begins; `learnt` is its start and its shape."""
+    if region is None:
+        return None
+    sides = zip(region, *learnt, strict=True)
+    part = tuple((max(first - start, 0), min(stop - start, n)) for (first, stop), start, n in sides)
+    return part if all(first < stop for first, stop in part) else None

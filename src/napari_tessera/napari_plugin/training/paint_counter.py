@@ -1,0 +1,107 @@
+"""How many pixels of each number are painted, counted in a thread while the person paints on."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_tessera.core.errors import JobCancelledError
+from napari_tessera.core.jobs import CancelToken
+from napari_tessera.napari_plugin.jobs.inputs import count_numbers
+from napari_tessera.napari_plugin.layers import full_resolution
+
+DEBOUNCE_MS = 250
+"""So long after the last stroke they are counted anew."""
+_EVENTS = ("paint", "data", "set_data")
+
+
+class PaintCounter(QObject):
+    """Counts the numbers in some Labels layers, over all their planes, and again after each change.
+
+    Signals
+    -------
+    counted()
+        There are new `counts`.
+
+    Attributes
+    ----------
+    counts
+        Pixels per number in all layers together, 0 included; None until they have been counted for the first time.
+    """
+
+    counted = Signal()
+    _done = Signal(object, object)
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layers: list[Labels] = []
+        self._cancel = CancelToken()
+        self._place: Any = None
+        self.counts: dict[int, int] | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DEBOUNCE_MS)
+        self._timer.timeout.connect(self.count)
+        self._done.connect(self._take)
+
+    def watch(self, layers: Sequence[Labels]) -> None:
+        """Count what is painted in `layers` from now on; each once."""
+        layers = list(dict.fromkeys(layers))
+        if layers == self._layers:
+            return
+        self._connect(connected=False)
+        self._layers, self.counts = layers, None
+        self._connect(connected=True)
+        self.count()
+
+    def stop(self) -> None:
+        """Let go of all layers; may be called when Qt has deleted the timer already."""
+        self._cancel.cancel()
+        self._connect(connected=False)
+        self._layers = []
+
+    def count(self) -> None:
+        """Begin to count anew."""
+        self._cancel.cancel()
+        self._cancel = cancel = CancelToken()
+        self._place = self._shown_place()
+        arrays = [full_resolution(layer) for layer in self._layers]
+        threading.Thread(target=self._run, args=(arrays, cancel), daemon=True, name="tessera-paint-counter").start()
+
+    def _run(self, arrays: list[Any], cancel: CancelToken) -> None:
+        total: dict[int, int] = {}
+        try:
+            for array in arrays:
+                for number, count in count_numbers(array, cancel).items():
+                    total[number] = total.get(number, 0) + count
+            self._done.emit(cancel, total)
+        except (JobCancelledError, RuntimeError):  # another count has begun, or Qt has deleted this one
+            return
+        except (OSError, ValueError):  # of a file that has gone or is damaged; a training says so in words
+            return
+
+    def _take(self, cancel: CancelToken, counts: dict[int, int]) -> None:
+        if cancel is self._cancel:
+            self.counts = counts
+            self.counted.emit()
+
+    def _connect(self, *, connected: bool) -> None:
+        for layer in self._layers:
+            for name in _EVENTS:
+                emitter = layer.events[name]
+                (emitter.connect if connected else emitter.disconnect)(self._changed)
+
+    def _changed(self, event: Any = None) -> None:
+        """Count in a moment; not for a slice that is merely shown."""
+        if event is not None and event.type == "set_data" and self._place != self._shown_place():
+            self._place = self._shown_place()
+            return
+        self._timer.start()
+
+    def _shown_place(self) -> Any:
+        dims = self._viewer.dims
+        return tuple(dims.point), tuple(dims.order), dims.ndisplay
