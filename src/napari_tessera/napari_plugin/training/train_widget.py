@@ -7,6 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
@@ -47,9 +48,6 @@ SETTINGS = (
     ("precision", "Precision"),
     ("seed", "Seed"),
 )
-
-CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
-"""The file in a model folder that training goes on from (DESIGN: on disk)."""
 
 
 class TrainWidget(JobWidget):
