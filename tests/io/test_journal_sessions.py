@@ -330,7 +330,7 @@ def test_a_session_on_a_read_only_disk_can_be_read_but_not_opened(tmp_path: Path
     monkeypatch.setattr(Path, "open", refuse)
     (summary,) = find_sessions(tmp_path)
     assert recover(summary.layers[0].folder).load().max() == 7
-    with pytest.raises(StorageError, match=r"Read-only file system.*copy the session elsewhere"):
+    with pytest.raises(StorageError, match=r"Read-only file system.*copy it elsewhere"):
         SessionFolder.open(session.path)
 
 

@@ -59,11 +59,13 @@ def picture_of_labels(session: SessionSummary) -> NDArray[np.uint8] | None:
     ndarray
         Axes ``yxc``, three channels; the plane of a stack that has the most labels.
     """
-    if not session.layers or len(session.layers[0].shape) < 2 or _is_large(session.layers[0]):
+    if not session.layers or len(session.layers[0].shape) < 2 or 0 in session.layers[0].shape:
         return None
     try:
+        if _is_large(session.layers[0]):
+            return None
         labels = recover(session.layers[0].folder).load()
-    except (TesseraError, MemoryError):
+    except (TesseraError, OSError, MemoryError):
         return None
     stack = labels.reshape(-1, *labels.shape[-2:])
     step = max(1, -(-max(stack.shape[-2:]) // EDGE))
