@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels
@@ -14,9 +15,12 @@ from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
+from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.layers import layer_classes, placement
+from napari_tessera.napari_plugin.models.listing import read_entry
+from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
 from napari_tessera.napari_plugin.training.annotating import new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
@@ -91,6 +95,16 @@ class TrainWidget(JobWidget):
         self.continue_button = QPushButton("Continue")
         self.continue_button.clicked.connect(lambda: self._start(resume=True))
         self.settings = SettingsForm(TrainingConfig, SETTINGS)
+        self.models = ModelPanel(self.session.models)
+        self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
+        self.models.listed.connect(self.refresh)
+        self._guard = LeaveGuard(self, self._question_on_leaving)
+
+    def _question_on_leaving(self) -> str:
+        if not self._running:
+            return ""
+        name = self._folder().name
+        return f"{name!r} is being trained. Stop it? What it has learnt is kept: Continue goes on with it later."
 
     def _arrange(self) -> QWidget:
         content = QWidget()
@@ -107,6 +121,7 @@ class TrainWidget(JobWidget):
         naming.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         naming.addRow("Model name", self.name)
         layout.addLayout(naming)
+        layout.addWidget(FoldedSection("Models", self.models, "Go on with another model; name, copy or delete it."))
         layout.addLayout(_row(self.train_button, self.continue_button, self.cancel_button))
         layout.addWidget(self.panel)
         layout.addWidget(FoldedSection("Advanced", self.settings, "Settings that are rarely needed."))
@@ -131,6 +146,7 @@ class TrainWidget(JobWidget):
         """Enable what applies and say why the rest does not."""
         super().refresh()
         why_not = self.why_not
+        self.models.choose(self._folder())
         trained = (self._folder() / CHECKPOINT_FILE).is_file()
         self.train_button.setEnabled(not why_not)
         self.train_button.setToolTip(
@@ -203,7 +219,7 @@ class TrainWidget(JobWidget):
                 pairs,
                 self.annotation,
                 classes,
-                self.settings.changes(),
+                {**self.settings.changes(), **(_kept(self._folder()) if resume else {})},
                 self._folder(),
                 self.session,
                 resume=resume,
@@ -220,6 +236,7 @@ class TrainWidget(JobWidget):
         if shown is not None:
             self._preview.open(*shown)
         self.run(self._inputs, "Getting ready …")
+        self._guard.watch()
         self._tracker.watch(images)
 
     def on_event(self, event: JobEvent) -> None:
@@ -233,6 +250,7 @@ class TrainWidget(JobWidget):
         """Remove scratch files and stop following the view."""
         if self._open:
             self._tracker.watch([])
+            self.models.update_models(self._folder())
         if self._inputs is not None:
             self._inputs.clean()
             self._inputs = None
@@ -245,6 +263,15 @@ class TrainWidget(JobWidget):
     def _drop_preview(self) -> None:
         if self._preview is not None:
             self._preview.remove()
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    """Return the settings that cannot change when the training in `folder` goes on, whatever the form says."""
+    entry = read_entry(folder)
+    if entry is None or entry.spec is None:
+        return {}
+    training = entry.spec.training
+    return {name: getattr(training, name).model_dump(mode="json") for name in ("network", "intensity")}
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:
