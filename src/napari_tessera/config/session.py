@@ -1,6 +1,7 @@
 """What the files of a session folder say: ``session.yaml``, and ``layer.yaml`` beside each journalled annotation."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Self
@@ -77,6 +78,15 @@ class LayerHeader(Config):
             if len(getattr(self, what)) not in (0, len(self.shape)):
                 raise ValueError(f"{what} {getattr(self, what)!r} needs one entry per dimension of {self.shape}")
         return self
+
+
+REMOVED = "removed"
+"""What is set in `LayerHeader.extra` while a layer is out of the viewer because a person took it out."""
+
+
+def is_removed(extra: Any) -> bool:
+    """Return whether `extra` says that a person took the layer out of the viewer."""
+    return isinstance(extra, Mapping) and extra.get(REMOVED) is True
 
 
 class LayerSpec(FileConfig):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerSpec, SessionList, SessionSpec
+from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerSpec, SessionList, SessionSpec, is_removed
 from napari_tessera.core.errors import MissingInputError, TesseraError
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.disk import Disk
@@ -46,6 +46,8 @@ class LayerSummary:
     replaced
         When it got another array that was not written as a whole: what there was before it is what there is. None if
         nothing of that kind happened.
+    removed
+        Whether a person took it out of the viewer on purpose.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class LayerSummary:
     shape: tuple[int, ...]
     time: float
     replaced: float | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,12 @@ class SessionSummary:
     @property
     def unsaved(self) -> bool:
         """Whether a crash left annotation here that is to be offered to the person."""
-        return not self.closed and self.open_elsewhere is None and self.readable and bool(self.layers)
+        return not self.closed and self.open_elsewhere is None and self.readable and bool(self.kept)
+
+    @property
+    def kept(self) -> tuple[LayerSummary, ...]:
+        """The layers that were in the viewer in the end: not those that a person had removed."""
+        return tuple(layer for layer in self.layers if not layer.removed)
 
 
 def find_sessions(home: Path) -> list[SessionSummary]:
@@ -174,7 +182,8 @@ def _summarize_layer(folder: Path) -> LayerSummary:
     log = glance(folder, spec.folded)
     image, layer = (str(log.changes.get(name, getattr(spec.header, name))) for name in ("image_name", "layer_name"))
     time = min(max(spec.changed, log.time), LAST_MOMENT)
-    return LayerSummary(folder, image, layer, spec.header.shape, time, log.replaced)
+    removed = is_removed(log.changes.get("extra", spec.header.extra))
+    return LayerSummary(folder, image, layer, spec.header.shape, time, log.replaced, removed)
 
 
 def remember_session(home: Path, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Asks once before a dock or the window is closed while a job runs that a person would be sorry for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt
@@ -31,9 +32,7 @@ class LeaveGuard(QObject):
 
     def watch(self) -> None:
         """Begin; to be called when a job begins, wherever the widget is by then."""
-        for watched in self._watched:
-            watched.removeEventFilter(self)
-        self._agreed = ""
+        self.release()
         dock = self._widget.parent()
         while dock is not None and not isinstance(dock, QDockWidget):
             dock = dock.parent()
@@ -42,6 +41,14 @@ class LeaveGuard(QObject):
         self._watched = [each for each in (button, window if isinstance(window, QMainWindow) else None) if each]
         for watched in self._watched:
             watched.installEventFilter(self)
+
+    def release(self) -> None:
+        """Watch no more, and keep nothing of the window alive."""
+        for watched in self._watched:
+            with suppress(RuntimeError):  # Qt has deleted it already
+                watched.removeEventFilter(self)
+        self._watched = []
+        self._agreed = ""
 
     def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt calls it by this name
         """Hold a closing up, if the person says so."""

@@ -15,7 +15,9 @@ from napari_tessera.config.session import LayerHeader
 from napari_tessera.core.errors import MissingInputError, TesseraError
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
+from napari_tessera.io.journal.sessions import summarize
 from napari_tessera.napari_plugin.journal.describing import PLACE, layer_from
+from napari_tessera.napari_plugin.journal.images import open_images
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.telling import missing_words
 
@@ -62,6 +64,8 @@ class ReadSession:
 def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSession:
     """Open the session at `path` and read its layers; may take long, so it is best done in a thread.
 
+    Layers that a person had taken out of the viewer stay where they are, unless there are no others.
+
     Raises
     ------
     MissingInputError, InvalidInputError
@@ -71,12 +75,16 @@ def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSe
     StorageError
         If the folder cannot be written.
     """
+    known = summarize(path)
+    left_out = {layer.folder for layer in known.layers if layer.removed} if known.kept else set()
     session = SessionFolder.open(path)
     layers, problems = [], []
     try:
         for folder in session.layers():
             if stop():
                 break
+            if folder in left_out:
+                continue
             try:
                 layers.append(_read_layer(folder))
             except TesseraError as error:
@@ -113,6 +121,7 @@ def _read_layer(folder: Path) -> ReadLayer:
 
 def show_session(viewer: ViewerModel, journal: Journal, read: ReadSession) -> list[Labels]:
     """Add the layers of a session to the viewer and go on with their journals."""
+    open_images(viewer, [entry.header for entry in read.layers])
     writer = journal.adopt(read.session)
     layers = []
     for entry in read.layers:

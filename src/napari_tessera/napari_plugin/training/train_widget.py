@@ -248,6 +248,7 @@ class TrainWidget(JobWidget):
 
     def on_end(self, state: RunState) -> None:  # noqa: ARG002  one way to end is as good as another
         """Remove scratch files and stop following the view."""
+        self._guard.release()
         if self._open:
             self._tracker.watch([])
             self.models.update_models(self._folder())
@@ -257,6 +258,7 @@ class TrainWidget(JobWidget):
 
     def on_close(self) -> None:
         """Let go of the viewer."""
+        self._guard.release()
         self._tracker.disconnect_viewer()
         self.pairs.disconnect_viewer()
 
