@@ -271,18 +271,19 @@ def test_a_dock_without_a_training_closes_unasked(train, qtbot, monkeypatch):
 @pytest.mark.gui
 def test_closing_the_window_by_hand_asks(train, viewer, monkeypatch):
     asked: list[str] = []
-    monkeypatch.setattr(leaving, "sure_to_leave", lambda _, question: asked.append(question) is not None)
+    monkeypatch.setattr(leaving, "sure_to_leave", lambda _, question: bool(asked.append(question)))
     train.run(fake_job("slow"), "Getting ready …")
     train._guard.watch()
     window = train.window()
     event = QCloseEvent()
     assert not train._guard.eventFilter(window, event)  # by a program: nobody is asked
-    monkeypatch.setattr(window, "_quit_app", True)
-    assert train._guard.eventFilter(window, event)
-    assert not event.isAccepted()
-    assert len(asked) == 1
-    monkeypatch.setattr(leaving, "sure_to_leave", lambda *_: True)
-    assert not train._guard.eventFilter(window, event)
+    with monkeypatch.context() as quitting:
+        quitting.setattr(window, "_quit_app", True)
+        assert train._guard.eventFilter(window, event)
+        assert not event.isAccepted()
+        assert len(asked) == 1
+        quitting.setattr(leaving, "sure_to_leave", lambda *_: True)
+        assert not train._guard.eventFilter(window, event)
 
 
 @pytest.mark.gui
