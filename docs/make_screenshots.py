@@ -207,6 +207,7 @@ def picture_sessions() -> None:
     window = viewer.window._qt_window  # noqa: SLF001  the bar is nobody's attribute
     wait_until(lambda: bool(window.findChildren(OfferBar)))
     (bar,) = window.findChildren(OfferBar)
+    bar.show_button.click()
     wait(1)
     viewer.reset_view()
     take(viewer, "session_offer")

@@ -154,7 +154,7 @@ def test_unknown_suffix_is_refused(call, model, pair, tmp_path):
 
 @pytest.mark.parametrize("harm", ["truncated", "newer", "foreign"])
 def test_damaged_models(call, model, pair, tmp_path, harm):
-    weights, header = model / "weights.safetensors", model / "model.yaml"
+    (weights,), header = model.glob("weights-*.safetensors"), model / "model.yaml"
     if harm == "truncated":
         weights.write_bytes(weights.read_bytes()[:-100])
     else:

@@ -63,6 +63,21 @@ def test_files_of_schema_version_1_keep_their_meaning(name: str, kind: type[File
     _assert_contains(kind.load(path).model_dump(mode="json"), written)
 
 
+def test_a_model_of_schema_version_2_names_its_weights_as_they_were_called() -> None:
+    path = GOLDEN / "model-v2.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert (written.pop("kind"), written.pop("schema_version")) == ("tessera-model", 2)
+    found = ModelSpec.load(path)
+    _assert_contains(found.model_dump(mode="json"), written)
+    assert (found.schema_version, found.weights, found.cancelled) == (3, "weights.safetensors", False)
+
+
+@pytest.mark.parametrize("name", ["../weights.safetensors", "weights-0123.safetensors", "a/weights.safetensors", ""])
+def test_a_header_never_names_weights_outside_its_folder(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="weights"):
+        ModelSpec.parse({**_model().model_dump(mode="json"), "weights": name})
+
+
 def _assert_contains(loaded: dict[str, Any], written: dict[str, Any]) -> None:
     """Every value in the file is in the settings; fields that came later have their defaults."""
     for name, value in written.items():

@@ -16,7 +16,8 @@ import pytest
 
 from napari_tessera.config.session import LayerHeader, SessionSpec
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutputExistsError, StorageError
-from napari_tessera.io.journal import segments, session_folder, session_lock
+from napari_tessera.io import folder_lock
+from napari_tessera.io.journal import segments, session_folder
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.naming import file_name, free_name
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord
@@ -251,7 +252,7 @@ def test_the_lock_of_a_dead_program_is_free(tmp_path: Path) -> None:
     assert run_elsewhere(die, tmp_path).returncode != 0
     (summary,) = find_sessions(tmp_path)
     assert summary.open_elsewhere is None
-    assert (summary.path / session_lock.LOCK_FILE).exists()
+    assert (summary.path / folder_lock.LOCK_FILE).exists()
     assert not summary.closed
     SessionFolder.open(summary.path).close()
 
@@ -275,18 +276,18 @@ def test_where_there_are_no_locks_the_process_that_is_noted_decides(tmp_path: Pa
     def no_locks(_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(session_lock, "_lock_file", no_locks)
+    monkeypatch.setattr(folder_lock, "_lock_file", no_locks)
     lock = SessionLock(tmp_path)
     assert find_holder(tmp_path) is not None
     with pytest.raises(SessionTakenError, match="this napari"):
         SessionLock(tmp_path)
     lock.release()
     dead = Holder(pid=os.getpid(), host=platform.node(), started=1.0, since="2026-01-01")  # the number was used again
-    (tmp_path / session_lock.LOCK_FILE).write_text(json.dumps(vars(dead)))
+    (tmp_path / folder_lock.LOCK_FILE).write_text(json.dumps(vars(dead)))
     assert find_holder(tmp_path) is None
     SessionLock(tmp_path).release()
     away = Holder(pid=1, host="another computer", started=1.0, since="2026-01-01")
-    (tmp_path / session_lock.LOCK_FILE).write_text(json.dumps(vars(away)))
+    (tmp_path / folder_lock.LOCK_FILE).write_text(json.dumps(vars(away)))
     with pytest.raises(SessionTakenError, match="process 1 on another computer"):
         SessionLock(tmp_path)
 
@@ -329,7 +330,7 @@ def test_a_session_on_a_read_only_disk_can_be_read_but_not_opened(tmp_path: Path
     monkeypatch.setattr(Path, "open", refuse)
     (summary,) = find_sessions(tmp_path)
     assert recover(summary.layers[0].folder).load().max() == 7
-    with pytest.raises(StorageError, match=r"Read-only file system.*copy the session elsewhere"):
+    with pytest.raises(StorageError, match=r"Read-only file system.*copy it elsewhere"):
         SessionFolder.open(session.path)
 
 

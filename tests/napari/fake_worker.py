@@ -59,6 +59,15 @@ class FakeBackend:
             yield Preview(0, ((0, 2), (0, 2)), str(path))
             time.sleep(0.01)
 
+    def saves(self, cancel: CancelToken, seconds: float) -> Job:
+        """Write a file, with some delay, once it is cancelled, as a training does."""
+        yield Progress(0, 1)
+        while not cancel.cancelled:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        Path(os.environ["FAKE_WORKER_SAVES"]).write_text("saved")
+        cancel.raise_if_cancelled()
+
     def deaf(self, cancel: CancelToken, seconds: float) -> Job:
         yield Progress(0, None)
         time.sleep(60)
@@ -89,4 +98,4 @@ class FakeBackend:
 
 
 if __name__ == "__main__":
-    serve(FakeBackend())
+    serve(FakeBackend(), grace=0.5)

@@ -13,7 +13,7 @@ computer gave them no core (Linux counts that), or the disk took longer than a t
 rest, such as a thread that waits for the interpreter, or a writer that is late, is the program's own.
 
 A life may have a *target*: once it has painted for a while, it does that next (in the GUI thread or in the writer's),
-and then asks a process of its own for SIGKILL, which comes a random moment later.
+and gets SIGKILL inside it, after a random number of calls; so it is certain where it is killed.
 
 Lines of standard input: ``SEED HOME TRACE TARGET [SESSION]``; SESSION is gone on with.
 """
@@ -23,7 +23,6 @@ import itertools
 import os
 import random
 import signal
-import struct
 import sys
 import tempfile
 import threading
@@ -52,11 +51,11 @@ from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import restore_session
 
 SHAPES = ((150, 220), (700, 900), (3, 90, 120), (1300, 1100))
-TARGETS = {
-    "stroke": 0.15, "undo": 0.002, "redo": 0.002, "replace": 0.01, "resize": 0.01, "click": 0.003,
-    "compact": 0.01, "copy_base": 0.005, "end_base": 0.008, "sync": 0.002,
-}  # fmt: skip
-"""What a life may be killed in, and within how many seconds of its beginning."""
+TARGETS = ("stroke", "undo", "redo", "replace", "resize", "click", "compact", "copy_base", "end_base", "sync")
+"""What a life may be killed in."""
+
+MOST_CALLS = 10**3.5
+"""After at most so many calls, of Python or of C; most of the actions make fewer, and are then killed at their end."""
 
 OF_THE_WRITER = ("compact", "copy_base", "end_base", "sync")
 REPLACING = ("replace", "resize")
@@ -102,26 +101,32 @@ class Clock:
 
 
 class Executioner:
-    """A process that sends SIGKILL to this one, a while after it was asked to."""
+    """Kills this process inside the next thing that its thread does: after some number of calls, or at its end."""
 
     def __init__(self, trace: int) -> None:
-        reading, self._pipe = os.pipe()
-        victim = os.getpid()
-        if os.fork() == 0:
-            os.close(self._pipe)
-            asked = os.read(reading, 8)
-            if asked:  # otherwise the other process is gone already
-                end = time.monotonic() + struct.unpack("d", asked)[0]
-                time.sleep(max(0.0, end - time.monotonic() - 0.001))
-                while time.monotonic() < end:
-                    pass
-                os.write(trace, f"{time.time():.6f} 0 kill\n".encode())
-                os.kill(victim, signal.SIGKILL)
-            os._exit(0)
-        os.close(reading)
+        self._trace = trace
+        self._calls_left: int | None = None
 
-    def kill_in(self, seconds: float) -> None:
-        os.write(self._pipe, struct.pack("d", seconds))
+    def kill_after(self, calls: int) -> None:
+        """Kill within what the calling thread does from now on, before it calls `end`."""
+        self._calls_left = calls
+        sys.setprofile(self._count)
+
+    def end(self) -> None:
+        """Kill now, if what has just been done was to be killed in and made fewer calls."""
+        if self._calls_left is not None:
+            self._kill()
+
+    def _count(self, _frame, _event, _argument) -> None:
+        assert self._calls_left is not None
+        self._calls_left -= 1
+        if self._calls_left <= 0:
+            self._kill()
+
+    def _kill(self) -> None:
+        os.write(self._trace, f"{time.time():.6f} 0 kill\n".encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)  # until it comes
 
 
 class Life:
@@ -133,6 +138,7 @@ class Life:
         self.executioner = Executioner(self.trace)
         self.target = target
         self.armed_at = float("inf")
+        self.aimed_at = ""
         self.clock = Clock()
         self.clock.follow()
         if target in ("copy_base", "end_base") or self.random.random() < 0.4:
@@ -192,6 +198,7 @@ class Life:
             try:
                 return method(journal, *args)
             finally:
+                self.done_with(name)
                 self.say(f"< {name}")
 
         return call
@@ -199,7 +206,12 @@ class Life:
     def aim_at(self, name: str) -> None:
         if name == self.target and time.monotonic() > self.armed_at:
             self.armed_at = float("inf")
-            self.executioner.kill_in(self.random.uniform(0.0, TARGETS[name]))
+            self.aimed_at = name
+            self.executioner.kill_after(int(MOST_CALLS ** self.random.random()))
+
+    def done_with(self, name: str) -> None:
+        if name == self.aimed_at:
+            self.executioner.end()
 
     def say(self, text: str) -> None:
         os.write(self.trace, f"{time.time():.6f} {self.clock.held_up():.6f} {text}\n".encode())
@@ -217,6 +229,7 @@ class Life:
             self.say(f"begin {action.__name__}")
             self.aim_at(action.__name__)
             action()
+            self.done_with(action.__name__)
             self.state()
             self.say(f"end {action.__name__}")
             self.rest(self.random.choice((0.0, 0.0, 0.01, 0.03, 0.1, 0.4)))

@@ -191,7 +191,7 @@ def test_what_cannot_be_predicted_is_refused_with_a_reason(viewer, runner, qtbot
     assert "trained on images with 1 channel, this one has 3" in predict.predict_button.toolTip()
     predict.image.layer = viewer.layers["grey"]
     assert predict.predict_button.isEnabled()
-    weights = session_folder / "models" / "model" / "weights.safetensors"
+    (weights,) = (session_folder / "models" / "model").glob("weights-*.safetensors")
     weights.write_bytes(weights.read_bytes()[:100])
     qtbot.mouseClick(predict.predict_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not runner.state.busy, timeout=PATIENCE)

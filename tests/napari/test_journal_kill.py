@@ -1,8 +1,9 @@
-"""A napari that paints is killed at random moments: what is found afterwards is what was painted, to at most 1 s.
+"""A napari that paints is killed: what is found afterwards is what was painted, to at most 1 s.
 
 The lives are those of `journal_child.py`: two in three are killed within a stroke, an undo, a redo, the replacement of
-an array, or while the log is written or folded; the others at any time. Seconds are those of a clock that stands still
-while the computer keeps the process from running. For more of them set ``NAPARI_TESSERA_KILLS=500``.
+an array, or while the log is written or folded, wherever they are in it; the others at any time. Seconds are those of a
+clock that stands still while the computer keeps the process from running. For more of them set
+``NAPARI_TESSERA_KILLS=500``.
 """
 
 import os
@@ -34,6 +35,8 @@ CHILD = Path(__file__).with_name("journal_child.py")
 KILLS = int(os.environ.get("NAPARI_TESSERA_KILLS", "54"))
 AT_ONCE = 4
 LONGEST_LIFE = 2.8
+LONGEST_WAIT = 300
+"""Seconds that a life may take to come to its target, on however slow a computer."""
 MOST_LOST_SECONDS = 1.0
 """Half of what is promised: lives are short, and it mostly is a tenth of that."""
 AIMED = (*TARGETS, *TARGETS, "-", "-", "-", "-", "-", "-", "-")
@@ -66,7 +69,7 @@ class Life:
     held_up: float = 0.0
     states: list[tuple[float, str]] = field(default_factory=list)
     doing: str = "nothing"
-    writing: str = "nothing"
+    writing: list[str] = field(default_factory=list)
 
     @property
     def begun(self) -> bool:
@@ -112,7 +115,12 @@ class Life:
                 case "<":
                     writing.pop()
         self.killed -= self.held_up
-        self.doing, self.writing = (doing or ["nothing"])[-1], (writing or ["nothing"])[-1]
+        self.doing, self.writing = (doing or ["nothing"])[-1], writing
+
+    @property
+    def inside(self) -> set[str]:
+        """What it was killed in."""
+        return {name for name in (self.doing, *self.writing) if name != "nothing"}
 
     def lost(self, at: int) -> float:
         """For how many seconds something newer than the state `at` had been there in the end."""
@@ -142,7 +150,7 @@ def begin(
     server.stdin.write("\t".join(parts) + "\n")
     server.stdin.flush()
     pid = int(server.stdout.readline())
-    seconds = random.Random(seed).uniform(0.3, LONGEST_LIFE) if target == "-" else LONGEST_LIFE
+    seconds = random.Random(seed).uniform(0.3, LONGEST_LIFE) if target == "-" else LONGEST_WAIT
     return Life(home, trace, pid, target, time.monotonic() + seconds, seconds, gone_on_with=found)
 
 
@@ -150,6 +158,7 @@ def check(life: Life) -> tuple[Path | None, str | None, float]:
     """Compare what is found with what was painted; return the session, what was found in it, and the seconds lost."""
     life.read_trace()
     where = f"{life.trace}, killed in {life.doing}, {life.writing}"
+    assert life.target == "-" or life.target in life.inside, f"not killed in {life.target}; {where}"
     if life.gone_on_with is not None and life.states:
         assert life.states[0][1] == life.gone_on_with, f"going on began with something else than was found; {where}"
     sessions = [session for session in find_sessions(life.home) if session.layers]
@@ -209,7 +218,7 @@ def test_what_is_killed_has_lost_a_second_at_most(server, tmp_path, capsys):
             session, found, seconds = check(life)
             lost.append(seconds)
             held_up.append(life.held_up)
-            inside.update({name for name in (life.doing, life.writing) if name != "nothing"} or {"nothing"})
+            inside.update(life.inside or {"nothing"})
             number = int(life.trace.name.partition("-")[2])
             if session is not None and number < 3 and begun < KILLS and done % 2:
                 living.append(begin(server, begun, life.home, number + 1, session, found))
@@ -221,14 +230,5 @@ def test_what_is_killed_has_lost_a_second_at_most(server, tmp_path, capsys):
             f"\n{done} kills, {went_on} lives went on with a session; inside {dict(inside)}; lost: median "
             f"{lost[len(lost) // 2]:.2f} s, worst {lost[-1]:.2f} s; held up {max(held_up):.2f} s at most\n"
         )
-    if KILLS >= 50:
-        assert went_on > 5
-        for what in (
-            {"stroke"},
-            {"undo", "hidden"},
-            {"redo"},
-            {"replace", "resize"},
-            {"compact"},
-            {"copy_base", "end_base"},
-        ):
-            assert any(inside[name] for name in what), f"nothing was killed in {what}"
+    if len(AIMED) <= KILLS:
+        assert inside.keys() >= set(TARGETS)

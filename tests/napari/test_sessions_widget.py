@@ -21,7 +21,7 @@ from napari_tessera.io.journal.sessions import find_sessions
 from napari_tessera.io.journal.writer import JournalWriter
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
-from napari_tessera.napari_plugin.journal import api, offering, picturing, protecting, watching
+from napari_tessera.napari_plugin.journal import api, images, offering, picturing, protecting, watching
 from napari_tessera.napari_plugin.journal.exporting import export_session
 from napari_tessera.napari_plugin.journal.offering import OfferBar
 from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
@@ -152,6 +152,10 @@ def test_after_a_crash_any_widget_offers_what_was_found(listed, viewer, layer, j
     qtbot.waitUntil(lambda: bars(viewer) != [])
     (bar,) = bars(viewer)
     (row,) = bar.rows.values()
+    assert bar.line.text() == "1 unsaved session"
+    assert bar.height() < 60
+    assert not row.isVisible()
+    press(qtbot, bar.show_button)
     assert "cells" in row.text.text()
     assert "today" in row.text.text()
     viewer.layers.clear()
@@ -205,6 +209,7 @@ def test_an_array_that_was_not_saved_as_a_whole_is_said_where_it_is_offered(
     told = []
     monkeypatch.setattr(offering.notifications, "show_warning", told.append)
     viewer.layers.clear()
+    press(qtbot, bar.show_button)
     press(qtbot, bar.rows[crashed].restore_button)
     qtbot.waitUntil(lambda: told != [])
     assert "this is what it held before" in told[0]
@@ -298,13 +303,84 @@ def test_later_leaves_it_listed_and_remove_asks(listed, viewer, qtbot, monkeypat
     bar = offering.show_offer(viewer, sessions)
     answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    assert bar.line.text() == "2 unsaved sessions"
+    press(qtbot, bar.show_button)
     press(qtbot, bar.rows[one].later_button)
+    assert bar.line.text() == "1 unsaved session"
     press(qtbot, bar.rows[two].remove_button)
     assert two.exists()
     press(qtbot, bar.rows[two].remove_button)
     qtbot.waitUntil(lambda: not two.exists())
     qtbot.waitUntil(lambda: bars(viewer) == [])
     assert one.exists()
+
+
+def test_what_is_not_to_be_offered_again_stays_listed(listed, viewer, qtbot):
+    home = listed.path.parents[1]
+    crashed = leave_crashed(listed)
+    (bad := leave_crashed(listed, "bad") / "session.yaml").write_text("kind: [")
+    bar = offering.show_offer(viewer, [session for session in find_sessions(home) if session.unsaved], broken=1)
+    assert bar.line.text() == "1 unsaved session · 1 more cannot be read: see Sessions"
+    press(qtbot, bar.never_button)
+    qtbot.waitUntil(lambda: bars(viewer) == [])
+    found = {session.path: session for session in find_sessions(home)}
+    assert found[crashed].closed
+    assert recover(found[crashed].layers[0].folder).load()[20, 30] == 3
+    assert found[bad.parent].layers
+    assert bad.read_text() == "kind: ["
+
+
+def test_a_layer_that_was_removed_on_purpose_is_not_offered(listed, viewer, layer, journal, qtbot):
+    home = listed.path.parents[1]
+    other = viewer.add_labels(np.zeros((64, 80), np.uint8), name="other")
+    journal.protect(other, empty=True)
+    other.paint((5, 5), 1)
+    qtbot.waitUntil(lambda: is_saved(journal, other))
+
+    def kept() -> set[str]:
+        return {each.layer_name for each in find_sessions(home)[0].kept}
+
+    viewer.layers.remove(other)
+    qtbot.waitUntil(lambda: kept() == {layer.name})
+    viewer.add_layer(other)
+    qtbot.waitUntil(lambda: kept() == {layer.name, "other"})
+    viewer.layers.remove(other)
+    qtbot.waitUntil(lambda: kept() == {layer.name})
+    crashed = leave_crashed(find_sessions(home)[0])
+    layer_name = layer.name
+    viewer.layers.clear()
+    assert [each.name for each in restore_session(viewer, journal, crashed)] == [layer_name]
+    gone = leave_crashed(next(session for session in find_sessions(home) if session.path == listed.path), "gone")
+    qtbot.waitUntil(lambda: not next(each for each in find_sessions(home) if each.path == listed.path).kept)
+    gone = leave_crashed(listed, "all gone")
+    assert not next(each for each in find_sessions(home) if each.path == gone).unsaved
+    assert len(restore_session(viewer, journal, gone)) == 2  # asked for by name, they are there
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_image_comes_back_with_its_annotation(viewer, widget, journal, qtbot, tmp_path, there, monkeypatch):
+    told = []
+    monkeypatch.setattr(images.notifications, "show_warning", told.append)
+    path = tmp_path / "nuclei.tif"
+    tifffile.imwrite(path, np.arange(64 * 80, dtype=np.uint16).reshape(64, 80))
+    (image,) = viewer.open(path, plugin="napari")
+    image.scale = (0.5, 0.5)
+    annotation = viewer.add_labels(np.zeros((64, 80), np.uint8), name="nuclei · annotation", scale=(0.5, 0.5))
+    journal.protect(annotation, image, empty=True)
+    annotation.paint((5, 5), 1)
+    qtbot.waitUntil(lambda: is_saved(journal, annotation))
+    crashed = leave_crashed(find_sessions(journal.writers()[0].home)[0])
+    viewer.layers.clear()
+    if not there:
+        path.unlink()
+    restore_session(viewer, journal, crashed)
+    names = [each.name for each in viewer.layers]
+    assert names == (["nuclei", "nuclei · annotation"] if there else ["nuclei · annotation"])
+    if there:
+        np.testing.assert_array_equal(viewer.layers[0].scale, (0.5, 0.5))
+        assert told == []
+    else:
+        assert "could not be opened again" in told[0]
 
 
 def test_sessions_are_named_and_moved_while_they_are_written(

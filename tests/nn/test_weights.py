@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_tessera.config.model import HEADER_FILE, ClassSpec, ModelSpec
+from napari_tessera.config.model import HEADER_FILE, OLD_WEIGHTS_FILE, ClassSpec, ModelSpec, load_model_spec
 from napari_tessera.config.network import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, ModelError
-from napari_tessera.nn.model import WEIGHTS_FILE, Model, load_model, save_model
+from napari_tessera.nn.model import Model, load_model, save_model
 from napari_tessera.nn.networks import build_network
 
 NETWORK = UNetConfig(depth=1, base_width=2)
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 def _store(folder: Path, tensors: dict[str, Tensor], **fields: Any) -> None:
     """Write weights that fit their hash, under a header with other `fields`."""
     weights = save(tensors)
-    (folder / WEIGHTS_FILE).write_bytes(weights)
+    (folder / OLD_WEIGHTS_FILE).write_bytes(weights)
     _spec(weights_sha256=sha256(weights).hexdigest(), **fields).save(folder / HEADER_FILE)
 
 
@@ -129,3 +129,69 @@ def test_headers_that_ask_for_the_impossible_are_refused() -> None:
             _spec(**fields)
     with pytest.raises(InvalidInputError, match="at most 18446744073709551615"):
         ClassSpec(id=2**64, name="cell", color="#ff0000")
+
+
+class _Killed(BaseException):
+    """In place of SIGKILL: nothing catches it."""
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_kill_at_any_step_leaves_the_old_model_or_the_new_one(
+    folder: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps are the renames and removals in the order in which they happen."""
+    done: list[str] = []
+
+    def dying(name: str) -> None:
+        method = getattr(Path, name)
+
+        def call(self: Path, *args: Any, **keywords: Any) -> Any:
+            hidden = name == "unlink" and self.name.startswith(".")  # a temporary file that has its name by now
+            if len(done) >= step and not (hidden and len(done) == step):
+                done.append("killed")
+                raise _Killed
+            if not hidden:
+                done.append(name)
+            return method(self, *args, **keywords)
+
+        monkeypatch.setattr(Path, name, call)
+
+    old = load_model_spec(folder)
+    _age(folder, old)
+    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, classes=2, seed=7))
+    dying("replace")
+    dying("unlink")
+    try:
+        save_model(folder, new)
+        killed = False
+    except _Killed:
+        killed = True
+    monkeypatch.undo()
+    assert killed == (step < 3)  # two renames, one removal
+    assert load_model(folder).spec.name == ("m" if step < 2 else "new")
+    save_model(folder, new)  # the next one tidies up
+    assert sorted(path.name for path in folder.iterdir()) == ["model.yaml", load_model_spec(folder).weights]
+
+
+def _age(folder: Path, spec: ModelSpec) -> None:
+    """Make the model one of schema 2, as the versions before wrote it."""
+    (folder / spec.weights).rename(folder / OLD_WEIGHTS_FILE)
+    text = (folder / HEADER_FILE).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith(("weights:", "cancelled:"))]
+    old = "\n".join(lines).replace("schema_version: 3", "schema_version: 2", 1)
+    (folder / HEADER_FILE).write_text(old + "\n", encoding="utf-8")
+
+
+def test_a_model_that_is_saved_anew_while_it_is_read_is_read_as_the_new_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, classes=2, seed=7))
+    read = Path.read_bytes
+
+    def late(path: Path) -> bytes:
+        monkeypatch.undo()
+        save_model(folder, new)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", late)
+    assert load_model(folder).spec.name == "new"

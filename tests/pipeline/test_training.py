@@ -1,6 +1,8 @@
 """The training job, from arrays and files to a model folder."""
 
 import errno
+import json
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from napari_tessera.core.errors import (
     StorageError,
 )
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result, Warning, drain
+from napari_tessera.io.model_lock import LOCK_FILE, ModelTakenError
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import load_model
 from napari_tessera.pipeline import dataset as dataset_module
@@ -196,12 +199,46 @@ def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_existing_model_is_kept_unless_told(tmp_path: Path) -> None:
     drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
-    before = (tmp_path / "m" / "weights.safetensors").read_bytes()
+    before = load_model_spec(tmp_path / "m")
     with pytest.raises(OutputExistsError, match="--overwrite"):
         drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
-    assert (tmp_path / "m" / "weights.safetensors").read_bytes() == before
+    assert load_model_spec(tmp_path / "m") == before
+    assert load_model(tmp_path / "m")
     drain(train_pairs([pair(*squares(seed=1))], CONFIG, tmp_path / "m", overwrite=True))
-    assert (tmp_path / "m" / "weights.safetensors").read_bytes() != before
+    assert load_model_spec(tmp_path / "m").weights_sha256 != before.weights_sha256
+    assert len(list((tmp_path / "m").glob("*.safetensors"))) == 1  # the weights of before have gone
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_second_training_into_a_folder_is_told(tmp_path: Path, resume: bool) -> None:
+    job = train_pairs([pair(*squares())], CONFIG, tmp_path / "m")
+    next(job)
+    with pytest.raises(ModelTakenError, match="is being trained by another run"):
+        drain(train_pairs([pair(*squares(seed=1))], CONFIG, tmp_path / "m", resume=resume))
+    first = drain(job)
+    assert load_model(tmp_path / "m").spec.metrics == first["metrics"]
+    drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))  # it has let go
+
+
+def test_the_lock_of_a_dead_training_is_none(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    holder = {"pid": 1, "host": platform.node(), "started": 1.0, "since": ""}
+    (tmp_path / "m" / LOCK_FILE).write_text(json.dumps(holder))
+    drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m"))
+    assert sorted(path.name for path in (tmp_path / "m").iterdir())[:2] == ["checkpoint", "model.yaml"]
+
+
+def test_what_was_ended_on_purpose_is_noted_as_such(tmp_path: Path) -> None:
+    cancel = CancelToken()
+    with pytest.raises(JobCancelledError):
+        for event in train_pairs([pair(*squares())], CONFIG, tmp_path / "m", cancel=cancel):
+            if isinstance(event, Progress) and event.done:
+                cancel.cancel()
+    spec = load_model(tmp_path / "m").spec
+    assert (spec.finished, spec.cancelled) == (False, True)
+    drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))
+    spec = load_model_spec(tmp_path / "m")
+    assert (spec.finished, spec.cancelled) == (True, False)
 
 
 def test_foreign_folder_is_never_touched(tmp_path: Path) -> None:
@@ -241,11 +278,11 @@ def test_full_disk_is_one_sentence_and_nothing_looks_complete(tmp_path: Path, mo
 def test_damaged_models_are_told_apart(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "m"
     drain(train_pairs([pair(*squares())], CONFIG, folder))
-    header, weights = folder / "model.yaml", folder / "weights.safetensors"
+    header, weights = folder / "model.yaml", folder / load_model_spec(folder).weights
     changes = {
         "header": lambda: write_atomically(header, header.read_bytes()[:200]),
         "weights": lambda: write_atomically(weights, weights.read_bytes()[:-10]),
-        "newer": lambda: header.write_text(header.read_text().replace("schema_version: 2", "schema_version: 9", 1)),
+        "newer": lambda: header.write_text(header.read_text().replace("schema_version: 3", "schema_version: 9", 1)),
         "foreign": lambda: header.write_text("kind: something else\n"),
         "missing": weights.unlink,
     }

@@ -9,7 +9,7 @@ from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.config.base import apply_overrides, parse_assignments
-from napari_tessera.config.model import HEADER_FILE
+from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.jobs import drain
@@ -89,7 +89,9 @@ def command(
 def describe_cancelled(out: Path) -> str:
     """Return what a person reads who has cancelled a training: where it lies, and how it goes on."""
     if not (out / HEADER_FILE).exists():
-        return f"Cancelled before there was a model to keep in {out}."
+        begun = (out / CHECKPOINT_FILE).exists()
+        next_step = "the same command with --resume begins with it, with --overwrite anew." if begun else ""
+        return f"Cancelled before there was a model to keep in {out}{': ' if begun else '.'}{next_step}"
     return f"Cancelled; the model so far lies in {out}: the same command with --resume goes on with it."
 
 

@@ -2,7 +2,9 @@
 
 import os
 import stat
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -111,8 +113,16 @@ def _read_text(path: Path, *, piped: bool) -> str:
         return file.read(MOST_CHARACTERS + 1).decode("utf-8-sig")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, family: Path | None = None) -> None:
     """Write `content` beside `path`, sync it, and move it into place.
+
+    Parameters
+    ----------
+    path, content
+        Where to, and what.
+    family
+        What unfinished files are named after, for a `path` whose name is another each time: what a killed program left
+        of any of them is then removed. None takes `path`.
 
     Raises
     ------
@@ -122,16 +132,29 @@ def write_atomically(path: Path, content: bytes) -> None:
     # Not the `tempfile` module: its files may be read by their owner only, and models are shared.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Hidden(path)
+        temporary = Hidden(family or path)
         try:
             with temporary.path.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.path.replace(path)
+            _sync_names(path.parent)
         finally:
             temporary.release()
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written ({error.strerror}): free space or choose another folder."
         ) from error
+
+
+def _sync_names(folder: Path) -> None:
+    """Return when the names in `folder` are on the disk, in the order in which they were given."""
+    if sys.platform == "win32":  # where a folder cannot be opened, and the system sees to it
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network folders cannot do that; what is written is there all the same
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

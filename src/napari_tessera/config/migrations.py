@@ -17,6 +17,7 @@ def _before_priors(training: Any) -> Any:
 
 STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {
     ("annotation", 1): lambda fields: fields,  # the chunks' own description says what is new
+    ("tessera-model", 2): lambda fields: {**fields, "weights": "weights.safetensors"},  # the only name there was
     ("tessera-model", 1): lambda fields: {**fields, "training": _before_priors(fields.get("training"))},
 }
 """``(kind, version)`` → the function that turns fields of that version into fields of the next."""

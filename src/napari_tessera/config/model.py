@@ -15,6 +15,14 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Mod
 
 HEADER_FILE = "model.yaml"
 
+CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
+"""What a training goes on from, inside the model folder."""
+
+OLD_WEIGHTS_FILE = "weights.safetensors"
+"""Name of the weights in folders of schemas 1 and 2, which do not name them."""
+
+_WEIGHTS_NAME = r"^weights(-[0-9a-f]{8,64})?\.safetensors$"
+
 LARGEST_CLASS = 2**64 - 1
 """Largest number of a class: what labels of 64 bits hold."""
 
@@ -53,8 +61,8 @@ class ModelSpec(FileConfig):
     """The header of a model folder."""
 
     kind: ClassVar[str] = "tessera-model"
-    current_version: ClassVar[int] = 2
-    schema_version: int = 2
+    current_version: ClassVar[int] = 3
+    schema_version: int = 3
 
     name: str
     package_version: str
@@ -75,7 +83,12 @@ class ModelSpec(FileConfig):
     held_out: HeldOut | None = None
     """What `metrics` were measured on; none if they are those of the annotation that was learnt from."""
     finished: bool
-    """False if the training was cancelled or cut off; the weights until then are there all the same."""
+    """False if the training has not come to its end; the weights until then are there all the same."""
+    cancelled: bool = False
+    """Whether a person ended the training before its end, on purpose; otherwise it was cut off, or still goes on."""
+    weights: str = Field(default=OLD_WEIGHTS_FILE, pattern=_WEIGHTS_NAME)
+    """Name of the file in the folder that holds the weights: another one for other weights, so that this header is
+    never beside those of another training."""
     weights_sha256: str
 
     @model_validator(mode="after")

@@ -1,5 +1,7 @@
 """What the files of a session folder say: ``session.yaml``, and ``layer.yaml`` beside each journalled annotation."""
 
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Self
@@ -12,6 +14,9 @@ from napari_tessera.config.files import FileConfig
 
 SESSION_FILE = "session.yaml"
 LAYER_FILE = "layer.yaml"
+
+MOST_BYTES = 2**48
+"""Of labels: a description that says more is damaged."""
 
 
 def now() -> str:
@@ -41,7 +46,7 @@ class LayerHeader(Config):
     image_name: str
     """Of the image that is annotated, as a person knows it."""
     layer_name: str
-    shape: tuple[int, ...] = Field(min_length=1)
+    shape: tuple[int, ...] = Field(min_length=1, max_length=32)
     dtype: str
     axes: str = ""
     """One letter of ``tczyx`` per dimension; empty where they are not known."""
@@ -62,15 +67,26 @@ class LayerHeader(Config):
         if min(self.shape) < 0:
             raise ValueError(f"shape {self.shape} has a negative length")
         try:
-            kind = np.dtype(self.dtype).kind
-        except TypeError as error:
+            dtype = np.dtype(self.dtype)
+        except (TypeError, ValueError, SyntaxError) as error:
             raise ValueError(f"there is no type of numbers {self.dtype!r}") from error
-        if kind not in "biu":
+        if dtype.kind not in "biu":
             raise ValueError(f"labels are integers, not {self.dtype}")
+        if math.prod(self.shape) * dtype.itemsize > MOST_BYTES:
+            raise ValueError(f"no computer holds labels of shape {self.shape}")
         for what in ("axes", "scale", "translate", "units"):
             if len(getattr(self, what)) not in (0, len(self.shape)):
                 raise ValueError(f"{what} {getattr(self, what)!r} needs one entry per dimension of {self.shape}")
         return self
+
+
+REMOVED = "removed"
+"""What is set in `LayerHeader.extra` while a layer is out of the viewer because a person took it out."""
+
+
+def is_removed(extra: Any) -> bool:
+    """Return whether `extra` says that a person took the layer out of the viewer."""
+    return isinstance(extra, Mapping) and extra.get(REMOVED) is True
 
 
 class LayerSpec(FileConfig):
@@ -84,7 +100,7 @@ class LayerSpec(FileConfig):
 
     generation: int = Field(ge=1)
     """Which ``labels-<generation>.zarr`` the chunks lie in."""
-    folded: int = Field(ge=0)
+    folded: int = Field(ge=0, le=2**62)
     """Sequence number of the last record that the chunks and the header hold."""
     complete: bool
     """False while the array that the layer began with has not been written as a whole."""

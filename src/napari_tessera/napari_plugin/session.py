@@ -10,9 +10,12 @@ from pathlib import Path
 import platformdirs
 import psutil
 
+from napari_tessera.config.model import HEADER_FILE
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.naming import file_name, free_name
 from napari_tessera.io.journal.session_folder import SESSIONS
+from napari_tessera.napari_plugin.models.listing import changed
+from napari_tessera.napari_plugin.models.managing import next_name
 from napari_tessera.napari_plugin.preferences import preferred
 
 __all__ = ["HOME_VARIABLE", "Session", "current_session", "file_name", "partial_path", "worker_log"]
@@ -54,13 +57,13 @@ class Session:
         return self.folder / "log.txt"
 
     def model_folders(self) -> list[Path]:
-        """Return the folders that hold a model, the newest first."""
-        headers = self.models.glob("*/model.yaml")
-        return [header.parent for header in sorted(headers, key=lambda path: path.stat().st_mtime, reverse=True)]
+        """Return the folders that hold a model that can predict, the last changed first."""
+        headers = [(header, changed(header)) for header in self.models.glob(f"[!.]*/{HEADER_FILE}")]
+        return [header.parent for header, _ in sorted(headers, key=lambda entry: entry[1], reverse=True)]
 
     def free_model_name(self, name: str) -> str:
-        """Return `name`, or if there is such a model the first of ``name 2``, ``name 3``, … that is free."""
-        return free_name(name, lambda candidate: (self.models / candidate).exists())
+        """Return `name`, or the next free of ``name 2``, ``name 3``, … if there is such a model."""
+        return next_name(name, lambda candidate: (self.models / candidate).exists())
 
     def prediction_path(self, name: str, suffix: str) -> Path:
         """Return a path in `predictions` that is not taken, for a result called `name`."""

@@ -12,11 +12,11 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from napari_tessera.config.files import write_atomically
+from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.core.errors import ModelError
 from napari_tessera.nn.trainer import TrainingState
 from napari_tessera.nn.validation import Score
 
-CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
 FORMAT = "tessera-checkpoint-2"
 READABLE = ("tessera-checkpoint-1", FORMAT)
 """Version 1 also held the network that had validated best, and its score: both are passed over."""

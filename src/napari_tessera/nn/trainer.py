@@ -34,7 +34,7 @@ PREVIEW_SHARE = 0.2
 
 @dataclass
 class TrainingState:
-    """All that changes during a training, and all that a checkpoint holds but `offsets`.
+    """All that changes during a training, and all that a checkpoint holds but `offsets` and `cancelled`.
 
     What is validated, previewed and saved is always `averaged`: the average of the recent past. Which of several
     averages would be best cannot be told from the few pixels that are held out: their loss rises with confidence while
@@ -65,6 +65,8 @@ class TrainingState:
     offsets
         What prediction has to add to the score of each class; found anew when a training goes on, since an offset that
         was stored could be applied twice.
+    cancelled
+        Whether the run was ended on purpose before a stop condition was met.
     """
 
     network: UNet
@@ -83,6 +85,7 @@ class TrainingState:
     finished: bool = False
     score: Score | None = None
     offsets: Offsets = ()
+    cancelled: bool = False
 
 
 def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
@@ -172,6 +175,7 @@ def train_network(
     try:
         yield from _train(state, task, sampler, config, cancel, save, preview)
     except JobCancelledError:
+        state.cancelled = True
         save(state)
         raise
 

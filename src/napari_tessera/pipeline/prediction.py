@@ -149,7 +149,8 @@ def predict_into(
 
 def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:
     if not spec.finished:
-        yield Warning(f"The training of {spec.name!r} was cut off: continue it if the result is poor.")
+        ending = "was ended early" if spec.cancelled else "has not come to its end"
+        yield Warning(f"The training of {spec.name!r} {ending}: continue it if the result is poor.")
     if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:
         yield Warning(
             f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "

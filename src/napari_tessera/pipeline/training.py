@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from napari_tessera import __version__
-from napari_tessera.config.model import HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
+from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
+from napari_tessera.io.model_lock import LOCK_FILE, check_not_trained, holding_model
 from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart
-from napari_tessera.nn.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from napari_tessera.nn.model import WEIGHTS_FILE, Model, save_model
+from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
+from napari_tessera.nn.model import Model, save_model, weight_files
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
 from napari_tessera.nn.samples import Split
@@ -90,11 +91,22 @@ def train_pairs(
     Raises
     ------
     TesseraError
-        For annotation that nothing can be learnt from, images that cannot be used, an output that exists, a full disk.
+        For annotation that nothing can be learnt from, images that cannot be used, an output that exists or that
+        another training writes into, a full disk.
     """
     cancel = cancel or CancelToken()
     check_apart(out, [source for pair in pairs for source in pair])
+    check_not_trained(out)
     check_model_folder(out, resume=resume, overwrite=overwrite)
+    with holding_model(out):
+        check_model_folder(out, resume=resume, overwrite=overwrite)  # another training may have ended just now
+        yield from _train_pairs(pairs, config, out, resume, cancel, viewport or Viewport())
+
+
+def _train_pairs(
+    pairs: Sequence[Pair], config: TrainingConfig, out: Path, resume: bool, cancel: CancelToken, viewport: Viewport
+) -> Job:
+    """Train, with `out` held against other trainings."""
     yield Progress(0, config.max_steps, "step", "Reading images and annotation")
     pairs, notes = _alike(pairs, out if resume else None, cancel)
     dataset = load_dataset(pairs, config)
@@ -108,7 +120,7 @@ def train_pairs(
         yield Warning(text)
     remove_previews(out / PREVIEWS)
     save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
-    preview = Previewer(pairs, dataset, classes, viewport or Viewport(), out / PREVIEWS, cancel.raise_if_cancelled)
+    preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, cancel.raise_if_cancelled)
     with _explained_memory():
         for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
             yield save.explain(event)
@@ -211,9 +223,9 @@ def check_model_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if folder.is_file():
         raise StorageError(f"{folder} is a file: choose a folder for the model.")
-    if resume or not folder.exists() or not any(folder.iterdir()):
+    if resume or not folder.exists() or {path.name for path in folder.iterdir()} <= {LOCK_FILE}:
         return
-    ours = any((folder / name).exists() for name in (HEADER_FILE, WEIGHTS_FILE, CHECKPOINT_FILE))
+    ours = any((folder / name).exists() for name in (HEADER_FILE, CHECKPOINT_FILE)) or any(weight_files(folder))
     if not ours:
         raise OutputExistsError(f"{folder} holds other files: choose a new or empty folder for the model.")
     if not overwrite:
@@ -284,6 +296,7 @@ class _Saver:
             "held_out": held_out,
             "score_offsets": state.offsets,
             "finished": state.finished,
+            "cancelled": state.cancelled,
         }
         save_model(self.folder, Model(self.header.model_copy(update=facts), state.averaged.network))
 

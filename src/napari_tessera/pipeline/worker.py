@@ -11,7 +11,8 @@ It talks in JSON lines. Commands come in on standard input, replies leave on wha
          {"run": 3, "state": "done" | "failed" | "cancelled", "message": "..."}
 
 One thread reads commands, so that a cancel or the end of the input is noticed while a job computes; jobs run one after
-another in the main thread. When the input ends, the parent has gone and the process exits at once.
+another in the main thread. When the input ends, the parent has gone: what runs is cancelled, so that a training saves
+what it has learnt, and the process exits as soon as that is done, or after `GRACE_SECONDS`.
 """
 
 import importlib
@@ -33,6 +34,9 @@ from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.viewport import View, Viewport
 
 _log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 15.0
+"""How long a job may take to save what it has, once nobody waits for it any more."""
 
 
 class Backend(Protocol):
@@ -84,22 +88,31 @@ class Server:
         Where jobs come from.
     replies
         Binary stream that takes one JSON object per line.
+    grace
+        Seconds that a job may take to end once the commands have.
     """
 
-    def __init__(self, backend: Backend, replies: IO[bytes]) -> None:
+    def __init__(self, backend: Backend, replies: IO[bytes], grace: float = GRACE_SECONDS) -> None:
         self.backend = backend
+        self.grace = grace
+        self._idle = threading.Event()
+        self._idle.set()
+        self._alone = False
         self._replies = replies
         self._starts: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._tokens: dict[int, CancelToken] = {}
 
     def listen(self, commands: IO[bytes]) -> None:
-        """Obey `commands` until they end, then leave the process: nobody is left to work for."""
+        """Obey `commands` until they end, then leave the process once the job has saved what it has."""
         for line in commands:
             try:
                 self._obey(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 _log.exception("Not a command: %r", line)
-        os._exit(0)  # at once, whatever the main thread computes
+        for token in list(self._tokens.values()):
+            token.cancel()
+        self._idle.wait(self.grace)
+        os._exit(0)  # whatever the main thread computes
 
     def run_jobs(self) -> None:
         """Announce that the process is ready, then run every job asked for; never returns."""
@@ -113,6 +126,7 @@ class Server:
         match command["command"]:
             case "start":
                 self._tokens[run] = CancelToken()
+                self._idle.clear()
                 self.backend.look_at(0, None)  # what was in view belongs to an earlier run
                 self._starts.put(command)
             case "cancel":
@@ -143,13 +157,17 @@ class Server:
             state, message = "failed", describe_error(error)
         del self._tokens[run]
         self._reply({"run": run, "state": state, "message": message})
+        if not self._tokens:
+            self._idle.set()
 
     def _reply(self, fields: Mapping[str, Any]) -> None:
+        if self._alone:
+            return
         try:
             self._replies.write(json.dumps(fields, default=str).encode() + b"\n")
             self._replies.flush()
         except BrokenPipeError:
-            os._exit(0)  # the parent has gone
+            self._alone = True  # the parent has gone: what ends the commands ends the job
 
 
 def lower_priority() -> None:
@@ -170,15 +188,15 @@ def lower_priority() -> None:
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
-def serve(backend: Backend) -> None:
-    """Take over standard input and output and run the jobs of `backend` until the input ends."""
+def serve(backend: Backend, grace: float = GRACE_SECONDS) -> None:
+    """Take over standard input and output and run the jobs of `backend` until the input ends; see `Server`."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is meant for napari, which ends this process if it ends
     lower_priority()
     commands = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get between the replies
-    server = Server(backend, replies)
+    server = Server(backend, replies, grace)
     threading.Thread(target=server.listen, args=(commands,), daemon=True, name="tessera-commands").start()
     server.run_jobs()
 

@@ -6,6 +6,7 @@ before the log that made it may go.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -16,10 +17,12 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.errors import StorageError
 from napari_tessera.core.image import Region
 from napari_tessera.io.arrays import reading
 from napari_tessera.io.journal.disk import TEMPORARY, DamageError, Disk
-from napari_tessera.io.journal.frames import compress, decompress
+from napari_tessera.io.journal.frames import blosc_bytes, compress, decompress
+from napari_tessera.io.journal.plain_files import read_plain
 
 CHUNK_EDGE = 1024
 """Pixels along y and x: what takes time is to sync each file, so there are few."""
@@ -28,6 +31,9 @@ DESCRIPTION = "zarr.json"
 """Name of the file that says what an array is."""
 
 _SUM_BYTES = 4
+_MOST_TEXT = 2**20
+_MOST_CHUNK = 2**28
+"""Bytes of a chunk that are read; those that are written here are a thirtieth of it."""
 
 Index = tuple[int, ...]
 
@@ -80,19 +86,25 @@ class ChunkStore:
         return store
 
     @classmethod
-    def open(cls, path: Path, disk: Disk) -> "ChunkStore":
-        """Open an array that `create` made.
+    def open(cls, path: Path, shape: Index, dtype: Any, disk: Disk) -> "ChunkStore":
+        """Open an array that `create` made, of a shape and dtype that are known.
 
         Raises
         ------
         StorageError
-            If its description is damaged or missing.
+            If its description is damaged or missing, or is that of another array.
         """
+        dtype = np.dtype(dtype).newbyteorder("=")
         with reading(path / DESCRIPTION):
-            fields = json.loads((path / DESCRIPTION).read_bytes())
+            fields = json.loads(read_plain(path / DESCRIPTION, _MOST_TEXT))
             chunks = tuple(fields["chunk_grid"]["configuration"]["chunk_shape"])
             summed = fields["codecs"][-1]["name"] == "crc32c"
-            return cls(path, tuple(fields["shape"]), np.dtype(fields["data_type"]), chunks, disk, summed=summed)
+            found = tuple(fields["shape"]), fields["data_type"]
+            lengths = len(chunks) == len(shape) and all(type(length) is int and length > 0 for length in chunks)
+            fits = found == (shape, dtype.name) and lengths and math.prod(chunks) * dtype.itemsize <= _MOST_CHUNK
+        if not fits:
+            raise StorageError(f"{path / DESCRIPTION} is damaged: it does not describe the labels of its layer.")
+        return cls(path, shape, dtype, chunks, disk, summed=summed)
 
     def region(self, index: Index) -> Region:
         """Return what a chunk covers, cut at the array's border."""
@@ -119,8 +131,10 @@ class ChunkStore:
         """Yield the chunks that are there."""
         for path in (self.path / "c").glob("/".join("*" * len(self.shape))):
             parts = path.relative_to(self.path / "c").parts
-            if all(part.isdigit() for part in parts):
-                yield tuple(map(int, parts))
+            if all(part.isascii() and part.isdigit() for part in parts):
+                index = tuple(map(int, parts))
+                if all(at * chunk < length for at, chunk, length in zip(index, self.chunks, self.shape, strict=True)):
+                    yield index
 
     def read(self, index: Index) -> NDArray[Any] | None:
         """Return the pixels of a chunk, cut at the array's border; None if they are all zero.
@@ -136,7 +150,7 @@ class ChunkStore:
         region = self.region(index)
         with reading(path):
             try:
-                content = path.read_bytes()
+                content = read_plain(path, _MOST_CHUNK)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -148,6 +162,8 @@ class ChunkStore:
             if google_crc32c.value(content).to_bytes(_SUM_BYTES, "little") != total:
                 raise DamagedChunkError(path, region, "its checksum is another")
         try:
+            if blosc_bytes(content) != math.prod(self.chunks) * self.dtype.itemsize:
+                raise DamagedChunkError(path, region, "it holds another number of pixels")
             pixels = decompress(content, self.dtype.newbyteorder("<")).reshape(self.chunks)
         except (ValueError, RuntimeError) as error:  # what the decoder raises is a RuntimeError
             raise DamagedChunkError(path, region, str(error)) from error

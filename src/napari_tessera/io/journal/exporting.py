@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_tessera.config.session import LayerHeader
 from napari_tessera.core.axes import guess_axes
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.creating import create_image
@@ -53,6 +54,11 @@ def _export(folder: Path, out: Path, *, overwrite: bool) -> Recovered:
     if recovered.header.image_path is not None:
         check_apart(out, [recovered.header.image_path])
     classes = [entry.model_dump(mode="json") for entry in recovered.header.classes]
+    if 0 in recovered.shape:
+        raise InvalidInputError(
+            f"The layer {recovered.header.layer_name!r} has no pixels (its shape is {recovered.shape}): there is "
+            "nothing to export."
+        )
     spec = labels_spec(recovered.header)
     chunks = tuple(min(length, edge) for length, edge in zip(spec.shape, recovered.chunks, strict=True))
     sink = create_image(out, spec, overwrite=overwrite, chunks=chunks, metadata={METADATA_CLASSES: classes})

@@ -15,7 +15,8 @@ import numpy as np
 from napari_tessera.config.session import LAYER_FILE, LayerHeader, LayerSpec
 from napari_tessera.io.journal.chunks import ChunkStore, Index
 from napari_tessera.io.journal.disk import Disk
-from napari_tessera.io.journal.frames import Frame, apply_frame
+from napari_tessera.io.journal.frame_pixels import apply_frame
+from napari_tessera.io.journal.frames import Frame
 from napari_tessera.io.journal.segments import segment_paths
 from napari_tessera.io.journal.state import LayerState, chunks_path, generations, save_spec
 

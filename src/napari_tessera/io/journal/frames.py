@@ -42,8 +42,17 @@ FRAME_BYTES = 2**22
 """Most bytes of values in one frame, before compression."""
 
 MOST_POINTS = 2**19
+
+MOST_VALUE_BYTES, MOST_POINTS_READ = FRAME_BYTES, MOST_POINTS
+"""The same for reading: more has never been written, so it is damage."""
+
+_DTYPES = frozenset({b"|b1", b"|i1", b"|u1", b"<i2", b"<u2", b"<i4", b"<u4", b"<i8", b"<u8"})
 MOST_PAYLOAD = 4 * FRAME_BYTES + 4096
 """No frame is longer: a length above it is damage."""
+
+
+class NonsenseError(ValueError):
+    """A record whose checksum fits, and whose content makes no sense; its message says what of it, for a bracket."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +107,16 @@ def read_frame(file: BinaryIO, path: Path) -> tuple[Frame, bytes] | None:
     payload = file.read(length)
     if len(payload) < length or zlib.crc32(payload, zlib.crc32(head[_SUMMED:])) != checksum:
         return None
-    box = _Place.unpack(payload)[0].box if kind in OF_PIXELS else None
+    box = _box_of(payload) if kind in OF_PIXELS else None
     return Frame(kind, bool(flags & LAST), number, time, path, offset, length, box), payload
+
+
+def _box_of(payload: bytes) -> Region | None:
+    """Return the bounds of what a payload of pixels changes; None if it makes no sense, which is found out later."""
+    try:
+        return Place.unpack(payload)[0].box
+    except NonsenseError:
+        return None
 
 
 def frame_heads(file: BinaryIO, path: Path) -> Iterator[Frame]:
@@ -112,7 +129,7 @@ def frame_heads(file: BinaryIO, path: Path) -> Iterator[Frame]:
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """The beginning of a payload of pixels: dtype of the values, and the box that they lie in."""
 
     dtype: np.dtype[Any]
@@ -121,20 +138,42 @@ class _Place:
 
     @property
     def box(self) -> Region:
+        """The box as one slice per dimension."""
         return tuple(slice(at, at + length) for at, length in zip(self.start, self.shape, strict=True))
 
+    @property
+    def volume(self) -> int:
+        """Number of pixels in the box."""
+        return math.prod(self.shape)
+
     def pack(self) -> bytes:
+        """Return it as bytes."""
         name = self.dtype.newbyteorder("<").str.encode()
         lengths = (*self.start, *self.shape)
         return struct.pack(f"<BB{len(name)}s{len(lengths)}q", len(self.start), len(name), name, *lengths)
 
     @classmethod
     def unpack(cls, payload: bytes) -> tuple[Self, int]:
-        """Return the place, and where the values begin."""
-        ndim, width = payload[0], payload[1]
-        dtype = np.dtype(payload[2 : 2 + width].decode())
+        """Return the place, and where the values begin.
+
+        Raises
+        ------
+        NonsenseError
+            If it is none.
+        """
+        ndim, width = (payload[0], payload[1]) if len(payload) > 1 else (0, 0)
+        name = payload[2 : 2 + width]
+        if len(payload) < 2 + width + 16 * ndim:
+            raise NonsenseError("pixels without a place")
+        if not ndim:
+            raise NonsenseError("pixels without dimensions")
+        if name not in _DTYPES:
+            raise NonsenseError("values that are no labels")
         lengths = struct.unpack_from(f"<{2 * ndim}q", payload, 2 + width)
-        return cls(dtype, lengths[:ndim], lengths[ndim:]), 2 + width + 16 * ndim
+        start, shape = lengths[:ndim], lengths[ndim:]
+        if min(start) < 0 or min(shape) < 1:
+            raise NonsenseError("pixels at a place that there is not")
+        return cls(np.dtype(name.decode()), start, shape), 2 + width + 16 * ndim
 
 
 def encode_box(start: tuple[int, ...], after: NDArray[Any]) -> Iterator[bytes]:
@@ -142,7 +181,7 @@ def encode_box(start: tuple[int, ...], after: NDArray[Any]) -> Iterator[bytes]:
     if after.size == 0:
         return
     if after.nbytes <= FRAME_BYTES:
-        yield _Place(after.dtype, start, after.shape).pack() + compress(after)
+        yield Place(after.dtype, start, after.shape).pack() + compress(after)
         return
     axis = next(axis for axis, length in enumerate(after.shape) if length > 1)
     step = max(1, FRAME_BYTES * after.shape[axis] // after.nbytes)
@@ -167,7 +206,7 @@ def encode_masked(start: tuple[int, ...], mask: NDArray[np.bool_], values: NDArr
         return
     if mask.size * values.itemsize <= FRAME_BYTES:
         bits = compress(np.packbits(mask.ravel()))
-        place = _Place(values.dtype, start, mask.shape).pack()
+        place = Place(values.dtype, start, mask.shape).pack()
         yield place + struct.pack("<Q", len(bits)) + bits + compress(values)
         return
     axis = next(axis for axis, length in enumerate(mask.shape) if length > 1)
@@ -191,7 +230,7 @@ def encode_points(indices: list[NDArray[Any]], values: NDArray[Any]) -> Iterator
         offsets = compress(local.astype(np.uint32 if math.prod(shape) < 2**32 else np.uint64))
         wide = math.prod(shape) >= 2**32
         own = values if values.size == 1 else values[first : first + MOST_POINTS]
-        place = _Place(values.dtype, start, shape).pack()
+        place = Place(values.dtype, start, shape).pack()
         yield place + struct.pack("<BQ", wide, len(offsets)) + offsets + compress(own)
 
 
@@ -201,73 +240,14 @@ def encode_fields(fields: Mapping[str, Any]) -> bytes:
 
 
 def decode_fields(payload: bytes) -> dict[str, Any]:
-    """Return the plain values of a payload."""
-    fields: dict[str, Any] = json.loads(payload)
+    """Return the plain values of a payload; raises NonsenseError if it holds none."""
+    try:
+        fields = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise NonsenseError("text that makes no sense") from error
+    if not isinstance(fields, dict):
+        raise NonsenseError("values without names")
     return fields
-
-
-def apply_frame(frame: Frame, payload: bytes, target: NDArray[Any], origin: tuple[int, ...]) -> None:
-    """Write what a frame of pixels changes into `target`, a part of the layer that begins at `origin`."""
-    place, at = _Place.unpack(payload)
-    if frame.kind == BOX:
-        _apply_box(place, decompress(payload[at:], place.dtype).reshape(place.shape), None, target, origin)
-    elif frame.kind == MASKED:
-        mask, values = _masked_of(place, payload, at)
-        _apply_box(place, values, mask, target, origin)
-    else:
-        offsets, values = points_of(payload)
-        apply_points(place, offsets, values, target, origin)
-
-
-def _masked_of(place: _Place, payload: bytes, at: int) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    """Return mask and values of a masked box, both of the shape of the box."""
-    (length,) = struct.unpack_from("<Q", payload, at)
-    at += 8
-    bits = decompress(payload[at : at + length], np.dtype(np.uint8))
-    mask = np.unpackbits(bits, count=math.prod(place.shape)).astype(bool).reshape(place.shape)
-    values = np.zeros(place.shape, place.dtype)
-    values[mask] = decompress(payload[at + length :], place.dtype)
-    return mask, values
-
-
-def _apply_box(
-    place: _Place, after: NDArray[Any], mask: NDArray[np.bool_] | None, target: NDArray[Any], origin: tuple[int, ...]
-) -> None:
-    into, out_of = [], []
-    for at, length, begin, size in zip(place.start, place.shape, origin, target.shape, strict=True):
-        first, stop = max(at, begin), min(at + length, begin + size)
-        if first >= stop:
-            return
-        into.append(slice(first - begin, stop - begin))
-        out_of.append(slice(first - at, stop - at))
-    if mask is None:
-        target[tuple(into)] = after[tuple(out_of)]
-    else:
-        np.copyto(target[tuple(into)], after[tuple(out_of)], where=mask[tuple(out_of)])
-
-
-def points_of(payload: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the flat offsets within the box of a frame of points, and the values (or one for all)."""
-    place, at = _Place.unpack(payload)
-    wide, length = struct.unpack_from("<BQ", payload, at)
-    at += 9
-    offsets = decompress(payload[at : at + length], np.dtype("<u8" if wide else "<u4"))
-    return offsets, decompress(payload[at + length :], place.dtype)
-
-
-def apply_points(
-    place: _Place, offsets: NDArray[Any], values: NDArray[Any], target: NDArray[Any], origin: tuple[int, ...]
-) -> None:
-    """Write the points that lie in `target`; where one is named more than once, the last value stays."""
-    inside = np.ones(offsets.shape, bool)
-    indices = []
-    for index, at, begin, size in zip(
-        np.unravel_index(offsets.astype(np.int64), place.shape), place.start, origin, target.shape, strict=True
-    ):
-        local = index + (at - begin)
-        inside &= (local >= 0) & (local < size)
-        indices.append(local)
-    target[tuple(index[inside] for index in indices)] = values[0] if values.size == 1 else values[inside]
 
 
 def compress(values: NDArray[Any]) -> bytes:
@@ -286,14 +266,26 @@ def compress(values: NDArray[Any]) -> bytes:
     )
 
 
+def blosc_bytes(content: bytes) -> int:
+    """Return how many bytes a Blosc frame decodes to, as its head says.
+
+    Raises
+    ------
+    NonsenseError
+        If part of the frame is missing: the decoder itself would read on behind its end.
+    """
+    if len(content) < _BLOSC_HEAD or int.from_bytes(content[12:16], "little") != len(content):
+        raise NonsenseError("compressed values are cut off")
+    return int.from_bytes(content[4:8], "little")
+
+
 def decompress(content: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the values of a Blosc frame as a flat array.
 
     Raises
     ------
-    ValueError
-        If part of the frame is missing: the decoder itself would read on behind its end.
+    ValueError, RuntimeError
+        If it is damaged.
     """
-    if len(content) < _BLOSC_HEAD or int.from_bytes(content[12:16], "little") != len(content):
-        raise ValueError("compressed values are cut off")
+    blosc_bytes(content)
     return np.frombuffer(imagecodecs.blosc_decode(content, numthreads=1), dtype)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.session import LAYER_FILE, LayerHeader, LayerSpec
-from napari_tessera.core.errors import StorageError
+from napari_tessera.core.errors import OutOfMemoryError, StorageError
 from napari_tessera.core.image import Region
 from napari_tessera.io.arrays import check_region
 from napari_tessera.io.journal.chunks import DESCRIPTION
 from napari_tessera.io.journal.disk import Disk, keeping
-from napari_tessera.io.journal.frames import Frame, apply_frame
+from napari_tessera.io.journal.frame_pixels import apply_frame
+from napari_tessera.io.journal.frames import Frame
 from napari_tessera.io.journal.state import LayerState, read_state
 
 _HELD_PAYLOADS = 64
@@ -80,10 +81,12 @@ class Recovered:
 
         Raises
         ------
+        OutOfMemoryError
+            If there is not enough memory for it.
         StorageError
             If the log cannot be read. Damaged chunks are reported in `damage`, and hold what the log has of them.
         """
-        labels = np.zeros(self.shape, self.dtype)
+        labels = self._zeros()
         for index in sorted(self._state.store.written()):
             self._read_chunk(index, labels, (0,) * labels.ndim)
         for frame in self._state.frames:
@@ -127,6 +130,15 @@ class Recovered:
             for path in (store / DESCRIPTION, *self.damaged_chunks):
                 (disk or Disk()).keep(path, kept / path.relative_to(store))
         return kept
+
+    def _zeros(self) -> NDArray[Any]:
+        try:
+            return np.zeros(self.shape, self.dtype)
+        except (MemoryError, ValueError) as error:
+            raise OutOfMemoryError(
+                f"The labels {self.header.layer_name!r} of shape {self.shape} do not fit into memory: export them as "
+                "OME-Zarr, or open them on a larger computer."
+            ) from error
 
     def _read_chunk(self, index: tuple[int, ...], labels: NDArray[Any], origin: tuple[int, ...]) -> None:
         store = self._state.store

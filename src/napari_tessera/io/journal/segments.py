@@ -17,18 +17,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from napari_tessera.config.session import LayerHeader
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.journal.disk import Disk, keeping
+from napari_tessera.io.journal.frame_checks import Checks
 from napari_tessera.io.journal.frames import (
     HEAD_BYTES,
     MAGIC,
     METADATA,
     REPLACE,
     Frame,
+    NonsenseError,
     decode_fields,
     frame_heads,
     read_frame,
 )
+from napari_tessera.io.journal.plain_files import open_plain
 
 _SEGMENT = re.compile(r"log-(\d{12})(?:-(\d+))?\.bin")
 _FILE_MAGIC = b"TSRAJNL\n"
@@ -40,6 +44,8 @@ SEGMENT_BYTES = 2**25
 """A segment that is longer gets no more frames."""
 
 _WRITE_BYTES = 2**20
+_MOST_SEARCHED = 2**30
+"""Bytes behind a damaged place that are searched for what is lost there; it takes a second."""
 
 
 def segments_before(folder: Path, number: int) -> list[Path]:
@@ -78,7 +84,7 @@ def glance(folder: Path, folded: int) -> Glance:
     heads: list[Frame] = []
     for path in segment_paths(folder):
         try:
-            file = path.open("rb")
+            file = open_plain(path)
         except FileNotFoundError:
             continue  # its writer has folded it meanwhile
         except OSError as error:
@@ -103,12 +109,12 @@ def glance(folder: Path, folded: int) -> Glance:
 def _fields_of(head: Frame) -> dict[str, Any]:
     """Return the fields of a frame, none if it is damaged or gone."""
     try:
-        with head.path.open("rb") as file:
+        with open_plain(head.path) as file:
             file.seek(head.offset - HEAD_BYTES)
             found = read_frame(file, head.path)
-    except OSError:
+        return decode_fields(found[1]) if found is not None else {}
+    except (OSError, NonsenseError):
         return {}
-    return decode_fields(found[1]) if found is not None else {}
 
 
 @dataclass
@@ -146,8 +152,8 @@ def first_number(path: Path) -> int:
     return int(match[1])
 
 
-def read_log(folder: Path, folded: int) -> Log:
-    """Read and check all frames after number `folded`.
+def read_log(folder: Path, folded: int, header: LayerHeader) -> Log:
+    """Read and check all frames after number `folded`, at which the layer was as `header` says.
 
     Raises
     ------
@@ -156,7 +162,7 @@ def read_log(folder: Path, folded: int) -> Log:
     StorageError
         If a segment cannot be read.
     """
-    log = Log()
+    log, checks = Log(), Checks(folded, header)
     expected: int | None = None
     paths = segment_paths(folder)
     for at, path in enumerate(paths):
@@ -169,14 +175,29 @@ def read_log(folder: Path, folded: int) -> Log:
             break
         while log.frames and log.frames[-1].number >= first:
             log.frames.pop()
+        checks.go_back_to(first)
         expected = first
         with _opened(path) as file:
-            for frame in _frames(file, path, first):
+            for frame, payload in _frames(file, path, first):
+                if not checks.makes_sense(frame, payload):
+                    break
                 log.frames.append(frame)
                 expected = frame.number + 1
+    _tell_nonsense(log, checks, paths)
     _finish(log, folder, folded if expected is None else expected - 1)
     log.frames = [frame for frame in log.frames if frame.number > folded]
     return log
+
+
+def _tell_nonsense(log: Log, checks: Checks, paths: list[Path]) -> None:
+    """Add a sentence about the first frame that makes no sense, unless there is one about what lies before it."""
+    if checks.nonsense is None or log.damage:
+        return
+    frame, why = checks.nonsense
+    log.damaged = paths[paths.index(frame.path) :]
+    log.damage.append(
+        f"{frame.path} is damaged at record {frame.number} ({why}): it and the records behind it are not used."
+    )
 
 
 def _finish(log: Log, folder: Path, reached: int) -> None:
@@ -192,7 +213,7 @@ def _finish(log: Log, folder: Path, reached: int) -> None:
     path = paths[-1]
     with _opened(path) as file:
         end = _FILE_HEAD.size
-        for frame in _frames(file, path, first_number(path)):
+        for frame, _ in _frames(file, path, first_number(path)):
             end = frame.offset + frame.length
         if end < path.stat().st_size:
             log.torn = True
@@ -204,7 +225,7 @@ def _finish(log: Log, folder: Path, reached: int) -> None:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_plain(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -213,11 +234,11 @@ def _unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path} cannot be read ({error.strerror}): check its permissions.")
 
 
-def _frames(file: BinaryIO, path: Path, first: int) -> Iterator[Frame]:
+def _frames(file: BinaryIO, path: Path, first: int) -> Iterator[tuple[Frame, bytes]]:
     _check_version(file.read(_FILE_HEAD.size), path)
     number = first
     while (found := read_frame(file, path)) is not None and found[0].number == number:
-        yield found[0]
+        yield found
         number += 1
 
 
@@ -232,17 +253,23 @@ def _check_version(head: bytes, path: Path) -> None:
 
 def _later_frames(file: BinaryIO, path: Path, start: int, reached: int) -> bool:
     """Whether a whole frame with a number above `reached` lies somewhere behind `start`."""
-    window, position = b"", start
+    position, looked_at = start, 0
     while True:
         file.seek(position)
         window = file.read(_WRITE_BYTES)
+        looked_at += len(window)
         at = window.find(MAGIC)
         while at >= 0:
             file.seek(position + at)
             found = read_frame(file, path)
             if found is not None and found[0].number > reached:
                 return True
+            looked_at += file.tell() - position - at
+            if looked_at > _MOST_SEARCHED:
+                return True  # no write that was cut off leaves so much
             at = window.find(MAGIC, at + 1)
+        if looked_at > _MOST_SEARCHED:
+            return True
         if len(window) < _WRITE_BYTES:
             return False
         position += _WRITE_BYTES - len(MAGIC) + 1

@@ -1,12 +1,16 @@
 """The sessions that there are, with what a person needs to know them again."""
 
+import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerSpec, SessionList, SessionSpec
-from napari_tessera.core.errors import InvalidInputError, MissingInputError, TesseraError
+from napari_tessera.config.session import LAYER_FILE, SESSION_FILE, LayerSpec, SessionList, SessionSpec, is_removed
+from napari_tessera.core.errors import MissingInputError, TesseraError
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.segments import glance
@@ -14,6 +18,13 @@ from napari_tessera.io.journal.session_folder import SESSIONS, THUMBNAIL_FILE, l
 from napari_tessera.io.journal.session_lock import Holder, SessionLock, find_holder
 from napari_tessera.io.journal.state import save_spec
 from napari_tessera.io.writing import writing
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+LAST_MOMENT = 253_370_764_800.0
+"""Beginning of the year 9999, in seconds since 1970: no calendar goes further."""
 
 _ELSEWHERE = "sessions.yaml"
 _REMOVED = ".removed"
@@ -35,6 +46,8 @@ class LayerSummary:
     replaced
         When it got another array that was not written as a whole: what there was before it is what there is. None if
         nothing of that kind happened.
+    removed
+        Whether a person took it out of the viewer on purpose.
     """
 
     folder: Path
@@ -43,6 +56,7 @@ class LayerSummary:
     shape: tuple[int, ...]
     time: float
     replaced: float | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,11 @@ class SessionSummary:
     closed
         False if the program that wrote it ended before it could close it.
     problem
-        Why it cannot be opened, as a sentence; None if it can.
+        What cannot be read of it, as a sentence; None if all can.
+    damaged
+        Number of layers that cannot be read; the others can be opened all the same.
+    readable
+        Whether it can be opened: what is known of the session itself is not damaged.
     """
 
     path: Path
@@ -77,6 +95,8 @@ class SessionSummary:
     open_elsewhere: Holder | None
     closed: bool
     problem: str | None
+    damaged: int = 0
+    readable: bool = True
 
     @property
     def image_names(self) -> tuple[str, ...]:
@@ -86,7 +106,12 @@ class SessionSummary:
     @property
     def unsaved(self) -> bool:
         """Whether a crash left annotation here that is to be offered to the person."""
-        return not self.closed and self.open_elsewhere is None and self.problem is None and bool(self.layers)
+        return not self.closed and self.open_elsewhere is None and self.readable and bool(self.kept)
+
+    @property
+    def kept(self) -> tuple[LayerSummary, ...]:
+        """The layers that were in the viewer in the end: not those that a person had removed."""
+        return tuple(layer for layer in self.layers if not layer.removed)
 
 
 def find_sessions(home: Path) -> list[SessionSummary]:
@@ -97,27 +122,27 @@ def find_sessions(home: Path) -> list[SessionSummary]:
     paths = sorted((home / SESSIONS).glob(f"[!.]*/{SESSION_FILE}"))  # a dot: half moved, or half removed
     known = {path.parent.resolve(): path.parent for path in paths}
     for path in _elsewhere(home):
-        if (path / SESSION_FILE).is_file():
+        if _is_session(path):
             known.setdefault(path.resolve(), path)
     return sorted((summarize(path) for path in known.values()), key=lambda session: session.time, reverse=True)
 
 
 def summarize(path: Path) -> SessionSummary:
-    """Return what there is to say about the session at `path`, without changing it."""
-    problem: str | None = None
-    try:
-        spec = SessionSpec.load(path / SESSION_FILE)
-        begun = datetime.fromisoformat(spec.created).timestamp()
-    except TesseraError as error:
-        spec, problem, begun = SessionSpec(created="", package_version=""), str(error), 0.0
-    except ValueError:
-        begun = 0.0
-    layers = []
+    """Return what there is to say about the session at `path`, without changing it.
+
+    Whatever its folder holds becomes a problem of this session, or of one layer in it.
+    """
+    spec, problem = _judged(path, lambda: SessionSpec.load(path / SESSION_FILE))
+    readable = spec is not None
+    spec = spec or SessionSpec(created="", package_version="")
+    layers, damaged = [], 0
     for folder in layer_folders(path):
-        try:
-            layers.append(_summarize_layer(folder))
-        except TesseraError as error:
-            problem = problem or str(error)
+        layer, why = _judged(folder, partial(_summarize_layer, folder))
+        if layer is not None:
+            layers.append(layer)
+        else:
+            problem, damaged = problem or why, damaged + 1
+    begun = _seconds(spec.created)
     thumbnail = path / THUMBNAIL_FILE
     return SessionSummary(
         path=path,
@@ -128,20 +153,43 @@ def summarize(path: Path) -> SessionSummary:
         open_elsewhere=find_holder(path),
         closed=spec.closed,
         problem=problem,
+        damaged=damaged,
+        readable=readable,
     )
+
+
+def _judged(path: Path, read: Callable[[], T]) -> tuple[T | None, str | None]:
+    """Return what was read, or a sentence about why it could not be."""
+    try:
+        return read(), None
+    except TesseraError as error:
+        return None, str(error)
+    except Exception:  # noqa: BLE001  the outermost boundary: one session must never hide the others
+        _log.exception("%s cannot be read", path)
+        return None, f"{path} is not as napari-tessera wrote it: move it elsewhere, or restore it from a backup."
+
+
+def _seconds(moment: str) -> float:
+    """Return a time of ISO 8601 in seconds since 1970; 0 if it is none."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def _summarize_layer(folder: Path) -> LayerSummary:
     spec = LayerSpec.load(folder / LAYER_FILE)
     log = glance(folder, spec.folded)
     image, layer = (str(log.changes.get(name, getattr(spec.header, name))) for name in ("image_name", "layer_name"))
-    return LayerSummary(folder, image, layer, spec.header.shape, max(spec.changed, log.time), log.replaced)
+    time = min(max(spec.changed, log.time), LAST_MOMENT)
+    removed = is_removed(log.changes.get("extra", spec.header.extra))
+    return LayerSummary(folder, image, layer, spec.header.shape, time, log.replaced, removed)
 
 
 def remember_session(home: Path, path: Path) -> None:
     """List the session at `path`, which lies elsewhere, among those of `home`; sessions that are gone are left out."""
     path = expand_home(path).absolute()
-    known = [entry for entry in _elsewhere(home) if (entry / SESSION_FILE).is_file() and entry != path]
+    known = [entry for entry in _elsewhere(home) if _is_session(entry) and entry != path]
     if path.parent != home / SESSIONS:
         known.append(path)
     disk = Disk()
@@ -162,7 +210,7 @@ def remove_session(path: Path) -> None:
     StorageError
         If it cannot be removed.
     """
-    if not (path / SESSION_FILE).is_file():
+    if not (path / SESSION_FILE).exists():
         raise MissingInputError(f"There is no session {path}: it may have been moved or removed already.")
     SessionLock(path).release()
     with writing(path):
@@ -183,6 +231,14 @@ def remove_leftovers(home: Path) -> None:
             shutil.rmtree(gone, ignore_errors=True)
 
 
+def _is_session(path: Path) -> bool:
+    """Whether there is a session at `path`; one that may not be looked into counts, so that it is listed with why."""
+    try:
+        return (path / SESSION_FILE).is_file()
+    except OSError:
+        return True
+
+
 def _removed(path: Path) -> Path:
     return path.with_name(f".{path.name}{_REMOVED}")
 
@@ -190,5 +246,5 @@ def _removed(path: Path) -> Path:
 def _elsewhere(home: Path) -> list[Path]:
     try:
         return [Path(path) for path in SessionList.load(home / _ELSEWHERE).paths]
-    except (MissingInputError, InvalidInputError):
+    except TesseraError:
         return []

@@ -14,6 +14,7 @@ from napari_tessera.config.yaml_text import dump_yaml
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.journal.chunks import ChunkStore
 from napari_tessera.io.journal.disk import Disk
+from napari_tessera.io.journal.frame_checks import changed_header
 from napari_tessera.io.journal.frames import KINDS, METADATA, OF_PIXELS, REPLACE, WIDEN, Frame, decode_fields
 from napari_tessera.io.journal.segments import Log, read_log
 from napari_tessera.io.writing import writing
@@ -75,8 +76,8 @@ def read_state(folder: Path, disk: Disk) -> LayerState:
     while True:
         spec = LayerSpec.load(folder / LAYER_FILE)
         try:
-            store = ChunkStore.open(chunks_path(folder, spec.generation), disk)
-            log = read_log(folder, spec.folded)
+            store = ChunkStore.open(chunks_path(folder, spec.generation), spec.header.shape, spec.header.dtype, disk)
+            log = read_log(folder, spec.folded, spec.header)
         except StorageError:
             if LayerSpec.load(folder / LAYER_FILE) == spec:
                 raise
@@ -117,11 +118,6 @@ def replay_header(header: LayerHeader, frames: list[Frame]) -> LayerHeader:
             with frame.path.open("rb") as file:
                 header = changed_header(header, decode_fields(frame.payload(file)))
     return header
-
-
-def changed_header(header: LayerHeader, changes: dict[str, Any]) -> LayerHeader:
-    """Return `header` with `changes`, checked."""
-    return LayerHeader.parse({**header.model_dump(mode="json"), **changes})
 
 
 def chunks_path(folder: Path, generation: int) -> Path:

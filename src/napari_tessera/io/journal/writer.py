@@ -15,6 +15,7 @@ from napari_tessera.io.journal.base_copy import BaseCopy
 from napari_tessera.io.journal.chunks import ChunkStore
 from napari_tessera.io.journal.disk import DamageError, Disk, keeping
 from napari_tessera.io.journal.folding import Folded, finish, fold
+from napari_tessera.io.journal.frame_checks import changed_header
 from napari_tessera.io.journal.frames import (
     BOX,
     MASKED,
@@ -39,7 +40,7 @@ from napari_tessera.io.journal.records import (
     checked_points,
 )
 from napari_tessera.io.journal.segments import LogWriter, first_number, segment_paths, segments_before
-from napari_tessera.io.journal.state import changed_header, chunks_path, generations, read_state, save_spec
+from napari_tessera.io.journal.state import chunks_path, generations, read_state, save_spec
 from napari_tessera.io.writing import writing
 
 Payloads = list[tuple[int, bytes]]

@@ -37,6 +37,9 @@ CANCEL_SECONDS = 0.8
 DRAIN_SECONDS = 3.0
 """How much longer it may then take to end on its own, before its process is killed."""
 
+SAVING = frozenset({"Train"})
+"""Owners of jobs that save what they have when they are told to stop: their process is left to it, not killed."""
+
 Prepare = Callable[[CancelToken], Config]
 """Writes what the job needs to disk and returns its request; runs in a thread."""
 
@@ -119,6 +122,7 @@ class JobRunner(QObject):
         self._users: set[str] = set()
         self._run: _Run | None = None
         self._kill_at: float | None = None
+        self._draining = ""
         self._view: tuple[int, tuple[tuple[int, int], ...] | None] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(IDLE_POLL_MS)
@@ -191,7 +195,11 @@ class JobRunner(QObject):
             self.close()
 
     def close(self, timeout: float = 1.0) -> None:
-        """Cancel what runs and end the worker, by force after `timeout` seconds. The runner can be used again."""
+        """Cancel what runs and end the worker, by force after `timeout` seconds; the runner can be used again.
+
+        A worker that is still saving what a training has learnt is left to end by itself.
+        """
+        saving = self.owner in SAVING and (self._run is not None or self._kill_at is not None)
         worker, self._worker = self._worker, None
         self._kill_at = None
         if self._run is not None:
@@ -200,7 +208,7 @@ class JobRunner(QObject):
                 worker.send({"run": self._run.number, "command": "cancel"})
             self._finish(RunState.CANCELLED, "Cancelled.")
         if worker is not None:
-            worker.stop(timeout)
+            worker.stop(timeout, leave=saving)
         stop_timers(self._timer)
 
     def _launch(self) -> WorkerProcess:
@@ -211,9 +219,12 @@ class JobRunner(QObject):
         return self._worker
 
     def _discard_draining_worker(self) -> None:
-        """Kill a worker that is still busy with a job given up earlier: the next job must not wait behind it."""
+        """Give up a worker that is still busy with a job given up earlier: the next job must not wait behind it."""
         if self._kill_at is not None and self._worker is not None:
-            self._worker.kill()
+            if self._draining in SAVING:
+                self._worker.leave()
+            else:
+                self._worker.kill()
             self._worker = None
             self._kill_at = None
 
@@ -298,7 +309,7 @@ class JobRunner(QObject):
         now = time.monotonic()
         if self._run is not None and self._run.cancelled_at is not None:
             if now - self._run.cancelled_at > CANCEL_SECONDS:
-                self._kill_at = now + DRAIN_SECONDS if self._run.sent else None
+                self._kill_at, self._draining = now + DRAIN_SECONDS if self._run.sent else None, self._run.owner
                 self._finish(RunState.CANCELLED, "Cancelled.")
         elif self._kill_at is not None and now > self._kill_at:
             self._discard_draining_worker()

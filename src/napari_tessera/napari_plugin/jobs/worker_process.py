@@ -126,18 +126,31 @@ class WorkerProcess:
         """End the process at once."""
         self._process.kill()
 
-    def stop(self, timeout: float) -> None:
-        """End the process: closing its input makes it exit; if it does not within `timeout` seconds, it is killed."""
+    def leave(self) -> None:
+        """Let the process save what it has, and end by itself: what it is told last is that nobody waits for it."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
         except OSError:
             self._process.kill()
+
+    def stop(self, timeout: float, *, leave: bool = False) -> None:
+        """End the process: closing its input makes it exit.
+
+        Parameters
+        ----------
+        timeout
+            Seconds that are waited for that.
+        leave
+            Whether it may then take longer to save what it has; otherwise it is killed.
+        """
+        self.leave()
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            if not leave:
+                self._process.kill()
+                self._process.wait()
 
     def _collect(self) -> None:
         assert self._process.stdout is not None

@@ -1,5 +1,6 @@
-"""Offers what a crash has left behind: a bar above the image that can wait."""
+"""Offers what a crash has left behind: one line above the image that can wait, and unfolds."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import napari
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import QGridLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QImage, QImageReader, QPixmap
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
+from napari_tessera.core.errors import TesseraError
+from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import (
     SessionSummary,
     find_sessions,
@@ -31,6 +34,7 @@ PICTURE_EDGE = 56
 LOOK_MS = 2000
 """How often names and states in the bar are brought up to date."""
 _MOST_ROWS = 3
+_MOST_PICTURE = 2048
 _LOOKS_TAKEN = 3
 """A session that somebody has open at so many looks in a row is not offered any more."""
 
@@ -50,8 +54,9 @@ def offer(viewer: ViewerModel) -> None:
     def found(sessions: list[SessionSummary]) -> None:
         current = napari.current_viewer()  # what a widget is given is a stand-in for it, or it may be closed by now
         left = [session for session in sessions if session.unsaved]
+        broken = sum(not session.readable for session in sessions)
         if current is not None and left:
-            show_offer(current, left)
+            show_offer(current, left, broken)
 
     def look() -> list[SessionSummary]:
         remove_leftovers(home)
@@ -60,9 +65,9 @@ def offer(viewer: ViewerModel) -> None:
     in_thread(shared_journal(), look, found, lambda _why: None)
 
 
-def show_offer(viewer: Any, sessions: list[SessionSummary]) -> "OfferBar":
-    """Show the bar with these sessions."""
-    bar = OfferBar(viewer, sessions)
+def show_offer(viewer: Any, sessions: list[SessionSummary], broken: int = 0) -> "OfferBar":
+    """Show the bar with these sessions; `broken` others cannot be read."""
+    bar = OfferBar(viewer, sessions, broken)
     dock = viewer.window.add_dock_widget(bar, name=TITLE, area="top", tabify=False)
 
     def remove() -> None:
@@ -75,7 +80,7 @@ def show_offer(viewer: Any, sessions: list[SessionSummary]) -> "OfferBar":
 
 
 class OfferBar(QWidget):
-    """One row per session: picture, name, time; restore it, leave it for later, or remove it.
+    """One line that says how many sessions there are; unfolded, one row for each: restore it, or remove it.
 
     Attributes
     ----------
@@ -83,21 +88,27 @@ class OfferBar(QWidget):
         Called when nothing is left to decide.
     """
 
-    def __init__(self, viewer: ViewerModel, sessions: list[SessionSummary]) -> None:
+    def __init__(self, viewer: ViewerModel, sessions: list[SessionSummary], broken: int = 0) -> None:
         super().__init__()
         self.viewer = viewer
+        self._sessions, self._broken = [session.path for session in sessions], broken
         self.rows: dict[Path, _Row] = {}
         self.emptied: Any = lambda: None
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 4, 8, 4)
-        text = QLabel("napari ended unexpectedly. What was painted is here:")
-        layout.addWidget(text)
+        layout.setContentsMargins(8, 2, 8, 2)
+        layout.setSpacing(2)
+        layout.addLayout(self._make_line())
+        self.content = QWidget()
+        self.content.hide()
+        rows = QVBoxLayout(self.content)
+        rows.setContentsMargins(0, 0, 0, 0)
         for session in sessions[:_MOST_ROWS]:
             row = _Row(session, self)
             self.rows[session.path] = row
-            layout.addWidget(row)
+            rows.addWidget(row)
         if len(sessions) > _MOST_ROWS:
-            layout.addWidget(QLabel(f"… and {len(sessions) - _MOST_ROWS} more: see Plugins ▸ Tessera ▸ Sessions."))
+            rows.addWidget(QLabel(f"… and {len(sessions) - _MOST_ROWS} more: see Plugins ▸ Tessera ▸ Sessions."))
+        layout.addWidget(self.content)
         self.status = PlainLabel()
         self.status.setWordWrap(True)
         self.status.hide()
@@ -109,6 +120,38 @@ class OfferBar(QWidget):
         self._timer.timeout.connect(self._read_again)
         self._timer.start()
         self._read_again()
+
+    def _make_line(self) -> QHBoxLayout:
+        self.line = QLabel()
+        self.line.setTextFormat(Qt.TextFormat.PlainText)
+        self.line.setToolTip("napari ended before it could close them. What was painted in them is saved.")
+        self.show_button = QPushButton("Show")
+        self.show_button.setCheckable(True)
+        self.show_button.setToolTip("Show what is in them, and restore it.")
+        self.show_button.toggled.connect(self._unfold)
+        self.never_button = QPushButton("Not again")
+        self.never_button.setToolTip("Do not offer these again; they stay listed in Plugins ▸ Tessera ▸ Sessions.")
+        self.never_button.clicked.connect(self.dismiss)
+        line = QHBoxLayout()
+        line.addWidget(self.line)
+        line.addWidget(self.show_button)
+        line.addWidget(self.never_button)
+        line.addStretch(1)
+        self._count()
+        return line
+
+    def _unfold(self, unfolded: bool) -> None:
+        self.content.setVisible(unfolded)
+        self.show_button.setText("Hide" if unfolded else "Show")
+
+    def _count(self) -> None:
+        self.line.setText(offer_words(len(self._sessions), self._broken))
+
+    def dismiss(self) -> None:
+        """Offer none of these again: they count as looked at."""
+        self.setEnabled(False)
+        paths = list(self._sessions)
+        in_thread(self, lambda: _look_at(paths), lambda _: self.emptied(), lambda _why: self.emptied())
 
     def restore(self, session: SessionSummary) -> None:
         """Read the session in a thread and add its layers."""
@@ -144,6 +187,8 @@ class OfferBar(QWidget):
             return
         row.hide()
         row.deleteLater()
+        self._sessions.remove(path)
+        self._count()
         if not self.rows:
             self.emptied()
 
@@ -227,15 +272,30 @@ class _Row(QWidget):
         """Show what there is to say about the session, and `picture` (axes ``yxc``) where it has none of its own."""
         self.session = session
         self.picture.setPixmap(picture_of_session(session, PICTURE_EDGE, picture))
-        lines = [listed([layer.layer_name for layer in session.layers])]
-        lines += [replaced_words(layer.layer_name, layer.replaced) for layer in session.layers if layer.replaced]
+        lines = [listed([layer.layer_name for layer in session.kept])]
+        lines += [replaced_words(layer.layer_name, layer.replaced) for layer in session.kept if layer.replaced]
+        if session.damaged:
+            lines.append(f"{session.damaged} more cannot be read: {session.problem}")
         title = f"<b>{_escaped(shown_name(session_title(session)))}</b> · {moment(session.time)}"
         self.text.setText("<br>".join([title, *map(_escaped, lines)]))
 
 
+def offer_words(count: int, broken: int) -> str:
+    """Return ``2 unsaved sessions``, and how many others cannot be read."""
+    words = f"{count} unsaved {'session' if count == 1 else 'sessions'}"
+    return f"{words} · {broken} more cannot be read: see Sessions" if broken else words
+
+
+def _look_at(paths: list[Path]) -> None:
+    """Note that a person knows of these sessions; one that cannot be written is offered again."""
+    for path in paths:
+        with suppress(TesseraError):
+            SessionFolder.open(path).close()
+
+
 def _with_picture(path: Path) -> tuple[SessionSummary, NDArray[Any] | None]:
     session = summarize(path)
-    return session, shared_picture(session) if session.unsaved and session.thumbnail is None else None
+    return session, shared_picture(session) if session.unsaved and not has_picture(session) else None
 
 
 def sure_to_remove(parent: QWidget, session: SessionSummary) -> bool:
@@ -250,8 +310,8 @@ def sure_to_remove(parent: QWidget, session: SessionSummary) -> bool:
 
 def picture_of_session(session: SessionSummary, edge: int, instead: NDArray[Any] | None = None) -> QPixmap:
     """Return the picture of a session, `edge` pixels wide and high; where it has none, `instead` or an empty one."""
-    found = QPixmap(str(session.thumbnail)) if session.thumbnail is not None else QPixmap()
-    if found.isNull() and instead is not None:
+    found = _picture_in(session.thumbnail) if session.thumbnail is not None and instead is None else QPixmap()
+    if instead is not None:
         height, width, _ = instead.shape
         found = QPixmap.fromImage(QImage(instead.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888))
     if found.isNull():
@@ -259,6 +319,23 @@ def picture_of_session(session: SessionSummary, edge: int, instead: NDArray[Any]
         found.fill(Qt.GlobalColor.transparent)
         return found
     return found.scaled(edge, edge, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
+
+
+def has_picture(session: SessionSummary) -> bool:
+    """Whether the session has a picture of its own that shows what was there in the end."""
+    try:
+        return session.thumbnail is not None and session.thumbnail.stat().st_mtime >= session.time
+    except OSError:
+        return False
+
+
+def _picture_in(path: Path) -> QPixmap:
+    """Return a picture in a file; an empty one if it is none, or one that would take much memory."""
+    reader = QImageReader(str(path))
+    size = reader.size()
+    if not (0 < size.width() <= _MOST_PICTURE and 0 < size.height() <= _MOST_PICTURE):
+        return QPixmap()
+    return QPixmap.fromImage(reader.read())
 
 
 def _escaped(text: str) -> str:

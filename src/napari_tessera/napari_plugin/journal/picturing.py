@@ -50,7 +50,7 @@ def picture_of(viewer: ViewerModel, labels: Labels, image: Image | None) -> NDAr
 
 
 def picture_of_labels(session: SessionSummary) -> NDArray[np.uint8] | None:
-    """Return a picture of the labels in a session's first layer, for one that ended before it had one of its own.
+    """Return a picture of what was painted in last in a session, for one that ended before it had one of its own.
 
     It reads the journal, so call it in a thread. None if that cannot be done soon or there is nothing to see.
 
@@ -59,11 +59,15 @@ def picture_of_labels(session: SessionSummary) -> NDArray[np.uint8] | None:
     ndarray
         Axes ``yxc``, three channels; the plane of a stack that has the most labels.
     """
-    if not session.layers or len(session.layers[0].shape) < 2 or _is_large(session.layers[0]):
+    shown = [layer for layer in session.kept or session.layers if len(layer.shape) >= 2 and 0 not in layer.shape]
+    if not shown:
         return None
+    layer = max(shown, key=lambda layer: layer.time)
     try:
-        labels = recover(session.layers[0].folder).load()
-    except (TesseraError, MemoryError):
+        if _is_large(layer):
+            return None
+        labels = recover(layer.folder).load()
+    except (TesseraError, OSError, MemoryError):
         return None
     stack = labels.reshape(-1, *labels.shape[-2:])
     step = max(1, -(-max(stack.shape[-2:]) // EDGE))

@@ -3,6 +3,7 @@
 import atexit
 import itertools
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,8 @@ from napari_tessera.napari_plugin.session import current_session
 
 TICK_MS = 200
 """How often a stroke that goes on is passed to the writer, and the state is looked at."""
-PICTURE_SECONDS = 30.0
+PICTURE_SECONDS = 5.0
+"""How often a session that is painted in gets a new picture; it costs a few milliseconds."""
 LAST_BARRIER = 2**62
 
 _keys = itertools.count(1)
@@ -54,6 +56,7 @@ class Journal(QObject):
         self._current: SessionWriter | None = None
         self._told: dict[Key, str] = {}
         self._pictured = 0.0
+        self._followed: list[weakref.ref[Any]] = []
         self._shown: Any = None
         self.barrier_wanted.connect(self._answer)  # both are queued, for they are emitted in the writer's thread
         self.answered.connect(_pass_on)
@@ -99,6 +102,7 @@ class Journal(QObject):
         path = image.source.path if image is not None else None
         watch = LayerWatch(layer, key, writer.put, image.name if image is not None else "", str(path) if path else None)
         watch.put_at(_place_of(layer))
+        self._follow(_viewer_of(layer))
         message = watch.protect(empty=empty, at_once=at_once, folder=folder)
         if message.facts.odd_classes:
             show_warning(
@@ -206,6 +210,7 @@ class Journal(QObject):
             writer.seen = time.monotonic()
         for watch in self.watches():
             watch.put_at(_place_of(watch.layer))
+            self._follow(_viewer_of(watch.layer))
         self.flush()
         self._drop_the_gone()
         self._tell_problems()
@@ -216,6 +221,25 @@ class Journal(QObject):
             self.changed.emit()
         if not self._watches:
             self._timer.stop()
+
+    def _follow(self, viewer: Any) -> None:
+        """Notice from now on what a person takes out of `viewer`, or puts back."""
+        layers = viewer.layers if viewer is not None else None
+        if layers is None or any(known() is layers for known in self._followed):
+            return
+        self._followed = [known for known in self._followed if known() is not None] + [weakref.ref(layers)]
+        layers.events.removed.connect(self._taken_out)
+        layers.events.inserted.connect(self._put_back)
+
+    def _taken_out(self, event: Any) -> None:
+        watch = self.watch_of(event.value)
+        if watch is not None:
+            watch.put_out(removed=True)
+
+    def _put_back(self, event: Any) -> None:
+        watch = self.watch_of(event.value)
+        if watch is not None:
+            watch.put_out(removed=False)
 
     def _drop_the_gone(self) -> None:
         """Forget layers that are gone once their writers have done with them, and end sessions without layers."""

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_tessera.io.journal.sessions import SessionSummary, find_sessions
 from napari_tessera.napari_plugin.forms.plain_text import clean, set_tooltip, shown_name
-from napari_tessera.napari_plugin.journal.offering import picture_of_session
+from napari_tessera.napari_plugin.journal.offering import has_picture, picture_of_session
 from napari_tessera.napari_plugin.journal.picturing import shared_picture
 from napari_tessera.napari_plugin.journal.telling import session_title, session_words
 
@@ -61,7 +61,7 @@ class SessionList(QListWidget):
         """Return the sessions there are, with pictures of those that have none of their own at hand; for a thread."""
         sessions = find_sessions(home)
         for session in sessions:
-            if session.thumbnail is None and session.open_elsewhere is None:
+            if not has_picture(session) and session.open_elsewhere is None:
                 self._drawn[session.path] = shared_picture(session)
         return sessions
 

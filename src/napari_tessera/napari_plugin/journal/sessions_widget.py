@@ -130,8 +130,9 @@ class SessionsWidget(PanelShell):
         taken = ""
         if session is not None and not here and session.open_elsewhere is not None:
             taken = f"It is open in {session.open_elsewhere.describe()}: close it there first."
-        broken = (session.problem or "") if session is not None else ""
-        empty = "There are no labels in it." if session is not None and not session.layers else ""
+        problem = (session.problem or "") if session is not None else ""
+        broken = problem if session is not None and not session.readable else ""
+        empty = (problem or "There are no labels in it.") if session is not None and not session.layers else ""
         self._enable(
             self.open_button,
             none or ("It is open here already." if here else taken or broken or empty),
@@ -139,7 +140,7 @@ class SessionsWidget(PanelShell):
         )
         self._enable(self.name_button, none or taken or broken, "Give it a name to find it by.")
         self._enable(self.move_button, none or taken or broken, "Move its folder elsewhere; it stays listed here.")
-        self._enable(self.export_button, none or broken or empty, "Write its labels as OME-Zarr or TIFF.")
+        self._enable(self.export_button, none or empty, "Write its labels as OME-Zarr or TIFF.")
         self._enable(
             self.remove_button,
             none or ("It is open here: delete its layers from the viewer first." if here else taken),

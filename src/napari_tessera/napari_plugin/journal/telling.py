@@ -23,7 +23,10 @@ def ago(seconds: float) -> str:
 
 def moment(when: float, now: float | None = None) -> str:
     """Return a time as a person says it: ``today 14:05``, ``yesterday 9:30``, ``3 March 2026 14:05``."""
-    then = datetime.fromtimestamp(when).astimezone()
+    try:
+        then = datetime.fromtimestamp(when).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return "at an unknown time"
     today = datetime.fromtimestamp(time.time() if now is None else now).astimezone()
     days = (today.date() - then.date()).days
     clock = then.strftime("%H:%M")
@@ -45,11 +48,17 @@ def state_words(state: LayerState, now: float | None = None) -> str:
 
 def replaced_words(name: str, when: float) -> str:
     """Return a sentence about an array that the end of napari came before."""
-    clock = datetime.fromtimestamp(when).astimezone().strftime("%H:%M:%S")
     return (
-        f"{name!r} got another array at {clock}, which had not been saved as a whole when napari ended: this is what "
+        f"{name!r} got another array {_clock(when)}which had not been saved as a whole when napari ended: this is what "
         "it held before."
     )
+
+
+def _clock(when: float) -> str:
+    try:
+        return f"at {datetime.fromtimestamp(when).astimezone():%H:%M:%S}, "
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def missing_words(recovered: Recovered, *, open_here: bool = False) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_tessera.config.session import REMOVED
 from napari_tessera.napari_plugin.journal.describing import PLACE, LayerFacts, facts_of
 from napari_tessera.napari_plugin.journal.history_reading import Edits, HistoryReader
 from napari_tessera.napari_plugin.journal.messages import (
@@ -100,6 +101,7 @@ class LayerWatch:
         self._history = HistoryReader(layer)
         self._redescribe = self._suspects = False
         self._place: int | None = None
+        self._removed = False
         self._looked = self._hinted = time.monotonic()
         self._classes = _class_entries(layer)
         layer.events.paint.connect(self._on_paint)
@@ -119,12 +121,22 @@ class LayerWatch:
         layer = self._layer()
         assert layer is not None
         facts = facts_of(layer, self.image_name, self.image_path)
-        return facts if self._place is None else replace(facts, plain={**facts.plain, PLACE: self._place})
+        known = {} if self._place is None else {PLACE: self._place}
+        known |= {REMOVED: True} if self._removed else {}
+        return replace(facts, plain={**facts.plain, **known}) if known else facts
 
     def put_at(self, place: int | None) -> None:
         """Note at which place of the viewer's list the layer is; None if it is not in it."""
         if place is not None and place != self._place:
             self._place, self._redescribe = place, True
+
+    def put_out(self, *, removed: bool) -> None:
+        """Note that a person has taken the layer out of the viewer, or put it back; what was painted is told first."""
+        if removed == self._removed or self._layer() is None or self.why_stopped:
+            return
+        self.collect()
+        self._removed = removed
+        self._send(Described(self.key, self.facts()))
 
     def protect(self, **how: Any) -> Protect:
         """Return the message that begins it; `how` are fields of `Protect`."""

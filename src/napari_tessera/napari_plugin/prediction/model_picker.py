@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWi
 from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.forms.plain_text import shown_name
+from napari_tessera.napari_plugin.models.model_panel import model_changes
 from napari_tessera.napari_plugin.session import Session
 
 
@@ -42,6 +43,7 @@ class ModelPicker(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, 1)
         layout.addWidget(self.browse_button)
+        model_changes().changed.connect(self.update_models)
         self.update_models()
 
     @property

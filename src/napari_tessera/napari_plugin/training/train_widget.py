@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
@@ -14,9 +16,12 @@ from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
+from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.layers import displaced, layer_classes, placement
+from napari_tessera.napari_plugin.models.listing import read_entry
+from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
 from napari_tessera.napari_plugin.training.annotating import choose_class, new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
@@ -59,9 +64,6 @@ SETTINGS = (
     ("precision", "Precision"),
     ("seed", "Seed"),
 )
-
-CHECKPOINT_FILE = Path("checkpoint") / "state.safetensors"
-"""The file in a model folder that training goes on from (DESIGN: on disk)."""
 
 
 class TrainWidget(JobWidget):
@@ -122,6 +124,16 @@ class TrainWidget(JobWidget):
         self.continue_button = QPushButton("Continue")
         self.continue_button.clicked.connect(lambda: self._start(resume=True))
         self.settings = SettingsForm(TrainingConfig, SETTINGS)
+        self.models = ModelPanel(self.session.models)
+        self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
+        self.models.listed.connect(self.refresh)
+        self._guard = LeaveGuard(self, self._question_on_leaving)
+
+    def _question_on_leaving(self) -> str:
+        if not self._running:
+            return ""
+        name = self._folder().name
+        return f"{name!r} is being trained. Stop it? What it has learnt is kept: Continue goes on with it later."
 
     def _arrange(self) -> QWidget:
         content = QWidget()
@@ -140,6 +152,7 @@ class TrainWidget(JobWidget):
         naming.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         naming.addRow("Model name", self.name)
         layout.addLayout(naming)
+        layout.addWidget(FoldedSection("Models", self.models, "Go on with another model; name, copy or delete it."))
         layout.addWidget(FoldedSection("Advanced", self.settings, "Settings that are rarely needed."))
         layout.addStretch(1)
         return content
@@ -162,6 +175,7 @@ class TrainWidget(JobWidget):
         """Enable what applies and say why the rest does not."""
         super().refresh()
         why_not = self.why_not
+        self.models.choose(self._folder())
         trained = (self._folder() / CHECKPOINT_FILE).is_file()
         self.train_button.setEnabled(not why_not)
         set_tooltip(
@@ -297,7 +311,7 @@ class TrainWidget(JobWidget):
                 pairs,
                 self.annotation,
                 classes,
-                self.settings.changes(),
+                {**self.settings.changes(), **(_kept(self._folder()) if resume else {})},
                 self._folder(),
                 self.session,
                 resume=resume,
@@ -309,6 +323,7 @@ class TrainWidget(JobWidget):
         images = list({pair.image: pair.axes for pair in pairs}.items())
         self._open_preview(images, inputs, keep_away=resume)
         self.run(inputs, "Getting ready …")
+        self._guard.watch()
         self._tracker.watch(images)
 
     def _open_preview(self, images: list[tuple[Layer, str]], inputs: TrainingInputs, *, keep_away: bool) -> None:
@@ -339,8 +354,10 @@ class TrainWidget(JobWidget):
 
     def on_end(self, state: RunState) -> None:
         """Remove scratch files and stop following the view; show what was doubted."""
+        self._guard.release()
         if self._open:
             self._tracker.watch([])
+            self.models.update_models(self._folder())
             if self._preview is not None and not self._preview.shown:
                 self._drop_preview()  # it has shown nothing
         inputs, self._inputs = self._inputs, None
@@ -351,6 +368,7 @@ class TrainWidget(JobWidget):
 
     def on_close(self) -> None:
         """Let go of the viewer."""
+        self._guard.release()
         self._counter.stop()
         self.correcting.let_go()
         self._tracker.disconnect_viewer()
@@ -361,6 +379,15 @@ class TrainWidget(JobWidget):
     def _drop_preview(self) -> None:
         if self._preview is not None:
             self._preview.remove()
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    """Return the settings that cannot change when the training in `folder` goes on, whatever the form says."""
+    entry = read_entry(folder)
+    if entry is None or entry.spec is None:
+        return {}
+    training = entry.spec.training
+    return {name: getattr(training, name).model_dump(mode="json") for name in ("network", "intensity")}
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

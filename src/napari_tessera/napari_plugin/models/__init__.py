@@ -1,0 +1,1 @@
+"""The models that were trained here: what there is, and what can be done with them."""
