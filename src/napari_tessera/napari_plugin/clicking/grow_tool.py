@@ -200,7 +200,7 @@ class GrowTool(QObject):
             elif not self._ahead.holds(click.key):
                 layers = [layer for layer in (click.target.image, click.target.labels) if layer is not None]
                 tolerance = click.target.options.tolerance
-                self._ahead.begin(click.key, layers, click.engine(), click.pixel[None], tolerance)
+                self._ahead.begin(click.key, layers, click.engine, click.pixel[None], tolerance)
         except TesseraError:
             self._ahead.forget()  # the press will say so
 
@@ -215,12 +215,12 @@ class GrowTool(QObject):
 
         Pixels may have to be loaded, loops to be compiled, or the image to be smoothed, which cannot be cut in slices.
         """
-        source, rule = click.source, click.rule
+        source, rule = click.source, click.settled_rule
         if not self._readiness.ready(len(source.frame.shape), source.dtype, source.channels, rule):
             return "Getting ready (a few seconds, once) …"
         if source.lazy:
             return "Loading the image …"
-        return "Growing …" if rule.smoothing > 0 or rule.criterion == "edge_stopped" else None
+        return "Growing …" if rule.smoothing or rule.criterion == "edge_stopped" else None
 
     def _begin(self, click: Click, mouse: Mouse) -> None:
         target, waits = click.target, self._what_waits(click)
@@ -234,7 +234,7 @@ class GrowTool(QObject):
             return
         if waits is not None:
             self.said.emit(waits)
-        engine, threaded = click.engine(), waits is not None
+        engine, threaded = click.engine, waits is not None
         self.growth.begin(engine, click.pixel[None], target.options.tolerance, threaded=threaded)
 
     def _retune(self, pending: Pending) -> None:
@@ -307,7 +307,9 @@ class GrowTool(QObject):
 
 
 def _describe(pending: Pending, grown: Grown) -> str:
-    size = f"{pixels_words(pending.source.frame, grown.region.size)}, tolerance {grown.tolerance:.3g}."
+    smoothed = f", smoothed by {grown.smoothing:g} px" if grown.smoothing else ""
+    why = " as it is noisy here" if smoothed and pending.target.options.smoothing is None else ""
+    size = f"{pixels_words(pending.source.frame, grown.region.size)}, tolerance {grown.tolerance:.3g}{smoothed}{why}."
     grows = "" if grown.done else " Still growing."
     end = _ENDS.get(grown.region.ended or "", "")
     if pending.background:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,8 +53,18 @@ class Click:
             (tuple(self.pixel.tolist()), options, self.intent.label, locked_labels(frame.layer)),
         )
 
+    @property
+    def settled_rule(self) -> "ClickRule":
+        """The same with the smoothing that the click gets, which takes a look at the pixels: not if they are lazy."""
+        rule = self.rule
+        if rule.smoothing is not None or self.source.lazy:
+            return rule
+        self.engine.settle(self.pixel)
+        return replace(rule, smoothing=self.engine.smoothing)
+
+    @cached_property
     def engine(self) -> "ClickFrame":
-        """Return what the region grows in, without anything in it."""
+        """What the region grows in."""
         from napari_tessera.operations.growing.clicking import ClickFrame
 
         source, frame = self.source, self.source.frame
