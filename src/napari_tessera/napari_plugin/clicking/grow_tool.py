@@ -1,8 +1,7 @@
 """Press, drag, release: a region that grows from the clicked pixel and becomes an object."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.napari_plugin.clicking.click_source import Box, ClickSource, LabelsFrame
+from napari_tessera.napari_plugin.clicking.click_source import LabelsFrame
 from napari_tessera.napari_plugin.clicking.committing import pixels_words, replacing, write_region
 from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner
 from napari_tessera.napari_plugin.clicking.growing_ahead import REST_MS, GrowingAhead
@@ -18,86 +17,16 @@ from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
 from napari_tessera.napari_plugin.clicking.live_growth import Grown, LiveGrowth
 from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.outline import Outline
+from napari_tessera.napari_plugin.clicking.pending_region import Click, Pending, blocked_reader
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in
 from napari_tessera.napari_plugin.forms.plain_text import show_info
 from napari_tessera.napari_plugin.layers import full_resolution
 
-if TYPE_CHECKING:
-    from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule
-
-PER_PIXEL = 1.012
-"""By how much the tolerance grows with each pixel of the canvas that the mouse is dragged: twofold with 58."""
-PER_NOTCH = 1.12
-"""By how much it grows with each notch of the wheel."""
-DEAD_PIXELS = 3
-"""A mouse that moves less is not meant to be dragged."""
-
 _ENDS = {
     "size": " It stopped at the size limit.",
     "loaded": " It stopped here: one click may not load more of the image. Click again where it ended.",
 }
-
-
-@dataclass(frozen=True)
-class _Click:
-    """Where a region begins, and what becomes of it."""
-
-    target: Target
-    source: ClickSource
-    pixel: NDArray[np.int64]
-    intent: Intent
-
-    @property
-    def rule(self) -> "ClickRule":
-        return self.target.options.rule(len(self.source.frame.shape))
-
-    @property
-    def key(self) -> Hashable:
-        """All that the region depends on but the pixels, which are told apart by their arrays alone."""
-        source, frame, options = self.source, self.source.frame, self.target.options
-        return (
-            (id(frame.layer.data), frame.dims, frame.start, frame.shape, frame.spacing),
-            (id(source.array), source.places, source.order, source.shift, source.chosen),
-            (tuple(self.pixel.tolist()), options, self.intent.label, locked_labels(frame.layer)),
-        )
-
-    def engine(self) -> "ClickFrame":
-        from napari_tessera.operations.growing.clicking import ClickFrame
-
-        source, frame = self.source, self.source.frame
-        blocked = blocked_reader(frame, self.intent.label, enter_others=self.target.options.enter_others)
-        return ClickFrame(
-            source.read, frame.shape, source.dtype, frame.spacing, source.channels, rule=self.rule, blocked=blocked
-        )
-
-
-@dataclass
-class _Pending:
-    """A region that is being made."""
-
-    target: Target
-    source: ClickSource
-    intent: Intent
-    pressed_at: float
-    base: float | None = None
-    dragged: float = 0.0
-    notches: float = 0.0
-    released: bool = False
-    latest: Grown | None = None
-
-    @property
-    def wanted(self) -> float | None:
-        """The tolerance that mouse and wheel ask for; None as long as the first one is not known."""
-        if self.base is None:
-            return None
-        beyond = np.sign(self.dragged) * max(0.0, abs(self.dragged) - DEAD_PIXELS)
-        return float(self.base * PER_PIXEL**beyond * PER_NOTCH**self.notches)
-
-    @property
-    def settled(self) -> bool:
-        """Whether what has grown last is what is asked for."""
-        return self.latest is not None and self.latest.done and self.latest.tolerance == self.wanted
 
 
 class GrowTool(QObject):
@@ -135,7 +64,7 @@ class GrowTool(QObject):
         super().__init__(parent)
         self._target = target
         self._readiness = readiness
-        self._pending: _Pending | None = None
+        self._pending: Pending | None = None
         self._outline: Outline | None = None
         self._outlined: Any = None
         self.growth = LiveGrowth(self)
@@ -271,31 +200,31 @@ class GrowTool(QObject):
             elif not self._ahead.holds(click.key):
                 layers = [layer for layer in (click.target.image, click.target.labels) if layer is not None]
                 tolerance = click.target.options.tolerance
-                self._ahead.begin(click.key, layers, click.engine(), click.pixel[None], tolerance)
+                self._ahead.begin(click.key, layers, click.engine, click.pixel[None], tolerance)
         except TesseraError:
             self._ahead.forget()  # the press will say so
 
-    def _click(self, mouse: Mouse) -> _Click:
+    def _click(self, mouse: Mouse) -> Click:
         target = self._target()
         source = target.source()
         pixel = pixel_in(source.frame, mouse)
-        return _Click(target, source, pixel, self.intent(target, source.frame, pixel, mouse))
+        return Click(target, source, pixel, self.intent(target, source.frame, pixel, mouse))
 
-    def _what_waits(self, click: _Click) -> str | None:
+    def _what_waits(self, click: Click) -> str | None:
         """Return what has to be said if a region cannot begin in the GUI thread; None if it can.
 
         Pixels may have to be loaded, loops to be compiled, or the image to be smoothed, which cannot be cut in slices.
         """
-        source, rule = click.source, click.rule
+        source, rule = click.source, click.settled_rule
         if not self._readiness.ready(len(source.frame.shape), source.dtype, source.channels, rule):
             return "Getting ready (a few seconds, once) …"
         if source.lazy:
             return "Loading the image …"
-        return "Growing …" if rule.smoothing > 0 or rule.criterion == "edge_stopped" else None
+        return "Growing …" if rule.smoothing or rule.criterion == "edge_stopped" else None
 
-    def _begin(self, click: _Click, mouse: Mouse) -> None:
+    def _begin(self, click: Click, mouse: Mouse) -> None:
         target, waits = click.target, self._what_waits(click)
-        self._pending = _Pending(target, click.source, click.intent, mouse.canvas[0])
+        self._pending = Pending(target, click.source, click.intent, mouse.canvas[0])
         if self._outlined is not target.labels:
             if self._outline is not None:
                 self._outline.close()
@@ -305,10 +234,10 @@ class GrowTool(QObject):
             return
         if waits is not None:
             self.said.emit(waits)
-        engine, threaded = click.engine(), waits is not None
+        engine, threaded = click.engine, waits is not None
         self.growth.begin(engine, click.pixel[None], target.options.tolerance, threaded=threaded)
 
-    def _retune(self, pending: _Pending) -> None:
+    def _retune(self, pending: Pending) -> None:
         wanted = pending.wanted
         if wanted is not None and (pending.latest is None or pending.latest.tolerance != wanted):
             self.growth.retune(wanted)
@@ -323,7 +252,7 @@ class GrowTool(QObject):
             self._retune(pending)
         assert self._outline is not None
         self._outline.show(*pending.source.frame.in_layer(grown.region.origin, grown.region.mask))
-        if pending.released and pending.settled:
+        if pending.released and (pending.settled or pending.background):
             self._commit(pending)
         elif pending.released:
             size = pixels_words(pending.source.frame, grown.region.size)
@@ -331,7 +260,7 @@ class GrowTool(QObject):
         else:
             self.said.emit(_describe(pending, grown))
 
-    def _commit(self, pending: _Pending) -> None:
+    def _commit(self, pending: Pending) -> None:
         assert pending.latest is not None
         region, labels, frame, intent = (
             pending.latest.region,
@@ -340,6 +269,12 @@ class GrowTool(QObject):
             pending.intent,
         )
         self.drop()
+        if pending.background:
+            self.refused.emit(
+                f"The region fills {pending.background} Click an object; "
+                "to keep it all the same, drag to the right while you press."
+            )
+            return
         if not frame.valid:
             self._fail("The labels were replaced while the region grew: click again.")
             return
@@ -371,22 +306,13 @@ class GrowTool(QObject):
         self.refused.emit(text)
 
 
-def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Callable[[Box], NDArray[np.bool_]]:
-    """Return what tells where a region may not grow: in objects but `own`, or if it may enter those, in locked ones."""
-    locked = np.array(sorted(locked_labels(frame.layer) - {own}), np.int64)
-
-    def read(box: Box) -> NDArray[np.bool_]:
-        labels = frame.read(box)
-        if enter_others:
-            return np.isin(labels, locked) if locked.size else np.zeros(labels.shape, bool)
-        return (labels != 0) & (labels != own) if own else labels != 0
-
-    return read
-
-
-def _describe(pending: _Pending, grown: Grown) -> str:
-    size = f"{pixels_words(pending.source.frame, grown.region.size)}, tolerance {grown.tolerance:.3g}."
+def _describe(pending: Pending, grown: Grown) -> str:
+    smoothed = f", smoothed by {grown.smoothing:g} px" if grown.smoothing else ""
+    why = " as it is noisy here" if smoothed and pending.target.options.smoothing is None else ""
+    size = f"{pixels_words(pending.source.frame, grown.region.size)}, tolerance {grown.tolerance:.3g}{smoothed}{why}."
     grows = "" if grown.done else " Still growing."
     end = _ENDS.get(grown.region.ended or "", "")
+    if pending.background:
+        return f"The region fills {pending.background} Left: less. Drag to the right to keep it all the same."
     keys = "Right: more, left: less. Release: keep it, right-click: drop it."
     return f"{pending.intent.title}: {size}{grows}{end} {keys}"

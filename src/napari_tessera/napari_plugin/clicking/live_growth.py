@@ -42,11 +42,14 @@ class Grown:
         Origin and mask in the frame, and how it ended.
     done
         Whether it has grown to its end.
+    smoothing
+        Sigma of the Gaussian that the image was smoothed with, in pixels; 0: none.
     """
 
     tolerance: float
     region: "ClickRegion"
     done: bool
+    smoothing: float = 0.0
 
 
 @dataclass
@@ -250,10 +253,10 @@ def _growing(wish: _Wish) -> Iterator[Grown | None]:
         now = time.perf_counter()
         if now - shown > PARTIAL_SECONDS:
             shown = now
-            yield Grown(tolerance, frame.region, done=False)
+            yield Grown(tolerance, frame.region, done=False, smoothing=frame.smoothing)
         else:
             yield None
-    yield Grown(tolerance, frame.region, done=True)
+    yield Grown(tolerance, frame.region, done=True, smoothing=frame.smoothing)
 
 
 def _emit(signal: Any, *values: Any) -> None:

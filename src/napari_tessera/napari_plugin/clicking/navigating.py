@@ -7,6 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_tessera.napari_plugin.canvas import canvas_size
 from napari_tessera.napari_plugin.view_tracker import camera_of
 
 MARGIN = 1.6
@@ -38,6 +39,6 @@ def show_box(viewer: ViewerModel, layer: Labels, box: tuple[slice, ...], within:
         np.asarray(layer.data_to_world([getattr(part, end) for part in box]), float) for end in ("start", "stop")
     ]
     extent = max(abs(corners[1][dim] - corners[0][dim]) for dim in shown)
-    size = min(viewer.canvas.size) if hasattr(viewer, "canvas") else 400
+    size = min(canvas_size(viewer) or (400,))
     most = size / (MARGIN * extent) if extent else camera.zoom
     camera.zoom = min(camera.zoom, most)

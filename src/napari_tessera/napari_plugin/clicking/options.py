@@ -20,7 +20,7 @@ class ClickOptions:
     tolerance
         In grey levels; None: estimated where the click is.
     smoothing
-        Sigma of a Gaussian before growing, in pixels; 0: none.
+        Sigma of a Gaussian before growing, in pixels; 0: none; None: what the noise where the click is asks for.
     fill_holes, max_size, corners
         Whether holes become part of the region; its most pixels; whether it also grows over corners.
     enter_others
@@ -35,7 +35,7 @@ class ClickOptions:
 
     criterion: Criterion = "running_mean"
     tolerance: float | None = None
-    smoothing: float = 0.0
+    smoothing: float | None = None
     fill_holes: bool = False
     max_size: int | None = None
     corners: bool = False

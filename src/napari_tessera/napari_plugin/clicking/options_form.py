@@ -43,14 +43,15 @@ class OptionsForm(QWidget):
             "0 is automatic: it is estimated from the noise there. Dragging widens or narrows it."
         )
         self.smoothing = QDoubleSpinBox()
-        self.smoothing.setRange(0, 50)
+        self.smoothing.setRange(-0.5, 50)  # below 0: automatic
         self.smoothing.setSingleStep(0.5)
         self.smoothing.setDecimals(1)
         self.smoothing.setSuffix(" px")
-        self.smoothing.setSpecialValueText("none")
+        self.smoothing.setSpecialValueText("automatic")
+        self.smoothing.setValue(self.smoothing.minimum())
         self.smoothing.setToolTip(
             "Sigma of a Gaussian by which the image is smoothed before a region grows in it; the layer stays as it is. "
-            "For noisy images 1 to 2."
+            "Automatic, below 0, smooths where an object hardly stands out from the noise; 0 never does."
         )
         self.max_size = QSpinBox()
         self.max_size.setRange(0, 2**31 - 1)
@@ -102,7 +103,7 @@ class OptionsForm(QWidget):
         return ClickOptions(
             criterion=CRITERIA[self.criterion.currentIndex()][0],
             tolerance=self.tolerance.value() or None,
-            smoothing=self.smoothing.value(),
+            smoothing=self.smoothing.value() if self.smoothing.value() >= 0 else None,
             fill_holes=self.fill_holes.isChecked(),
             max_size=self.max_size.value() or None,
             corners=self.corners.isChecked(),

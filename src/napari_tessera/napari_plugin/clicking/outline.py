@@ -6,9 +6,7 @@ napari's canvas is private; where it is not to be had, as in a viewer without a 
 outline.
 """
 
-# ruff: noqa: SLF001  see above
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,19 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QObject, QPointF, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QPointF
+from qtpy.QtGui import QColor, QImage, QPainter, QPen
 
+from napari_tessera.napari_plugin.canvas import canvas_of
+from napari_tessera.napari_plugin.clicking.canvas_sheet import (
+    Sheet,
+    displayed_dims,
+    flat_matrix,
+    moving_events,
+    slice_shown,
+)
 from napari_tessera.napari_plugin.clicking.outline_image import INNER, OUTER, Picture, outline_picture
 from napari_tessera.napari_plugin.layers import METADATA_KEY, displaced
-from napari_tessera.napari_plugin.view_tracker import camera_of
 
 NAME = "outline"
 
@@ -53,19 +57,12 @@ class Outline:
         self._shown.close()
 
     @property
-    def widget(self) -> "_Sheet | None":
+    def widget(self) -> Sheet | None:
         """The widget that the outline is painted in, on the canvas; None where a layer shows it.
 
         Its signal ``painted`` tells when it has been painted.
         """
         return self._shown.widget if isinstance(self._shown, _OnCanvas) else None
-
-
-def canvas_of(viewer: ViewerModel) -> Any:
-    """Return napari's canvas of a viewer with a window, or None."""
-    canvas: Any = getattr(getattr(getattr(viewer, "window", None), "_qt_viewer", None), "canvas", None)
-    has_all = all(hasattr(canvas, name) for name in ("native", "layer_to_visual"))
-    return canvas if has_all and isinstance(canvas.native, QWidget) else None
 
 
 class _OnCanvas:
@@ -81,8 +78,8 @@ class _OnCanvas:
         self._plane: tuple[Any, NDArray[np.bool_]] = (None, np.zeros((0, 0), bool))
         self._picture: tuple[Any, Picture | None] = (None, None)
         self._turn = 0
-        self.widget = _Sheet(canvas.native, self.paint)
-        for event in self._events():
+        self.widget = Sheet(canvas.native, self.paint)
+        for event in moving_events(self._viewer, self._layer):
             event.connect(self._moved)
 
     def show(self, origin: tuple[int, ...], mask: NDArray[np.bool_]) -> None:
@@ -97,17 +94,11 @@ class _OnCanvas:
             self.widget.update()
 
     def close(self) -> None:
-        for event in self._events():
+        for event in moving_events(self._viewer, self._layer):
             event.disconnect(self._moved)
         self._mask = None
         self.widget.close()
         self.widget.deleteLater()
-
-    def _events(self) -> tuple[Any, ...]:
-        camera, dims, layer = camera_of(self._viewer).events, self._viewer.dims.events, self._layer.events
-        place = layer.scale, layer.translate, layer.rotate, layer.shear, layer.affine, layer.units, layer.visible
-        removed = self._viewer.layers.events.removed
-        return *place, removed, camera.center, camera.zoom, camera.angles, dims.point, dims.order, dims.ndisplay
 
     def _moved(self, _event: object = None) -> None:
         if self._mask is not None:
@@ -119,18 +110,16 @@ class _OnCanvas:
         visual = self._canvas.layer_to_visual.get(layer)
         if self._mask is None or visual is None or not layer.visible:
             return
-        displayed = _displayed(self._viewer, layer)
-        here = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])
-        elsewhere = {axis: round(float(here[axis])) for axis in range(layer.ndim) if axis not in displayed}
+        displayed, elsewhere = displayed_dims(self._viewer, layer), slice_shown(self._viewer, layer)
         if any(not 0 <= at - self._origin[axis] < self._mask.shape[axis] for axis, at in elsewhere.items()):
             return
-        to_canvas = visual.node.get_transform(map_from="visual", map_to="canvas")
         if self._viewer.dims.ndisplay == 3:
+            to_canvas = visual.node.get_transform(map_from="visual", map_to="canvas")
             self._paint_box(painter, to_canvas, displayed)
         elif len(displayed) == 2:
-            self._paint_plane(painter, to_canvas, displayed, elsewhere)
+            self._paint_plane(painter, displayed, elsewhere)
 
-    def _paint_plane(self, painter: QPainter, to_canvas: Any, displayed: list[int], elsewhere: dict[int, int]) -> None:
+    def _paint_plane(self, painter: QPainter, displayed: list[int], elsewhere: dict[int, int]) -> None:
         y, x = displayed
         shown = (self._turn, y, x, *elsewhere.items())
         if self._plane[0] != shown:
@@ -141,7 +130,9 @@ class _OnCanvas:
             )
             plane = self._mask[tuple(parts)]
             self._plane = shown, plane if y < x else plane.T
-        matrix = _flat_matrix(to_canvas) @ self._from_mask(y, x)
+        move = np.eye(3)
+        move[:2, 2] = self._origin[x], self._origin[y]
+        matrix = np.asarray(flat_matrix(self._canvas, self._layer, displayed) @ move)
         size = self.widget.height(), self.widget.width()
         key = (shown, matrix.tobytes(), size)
         if self._picture[0] != key:
@@ -152,13 +143,6 @@ class _OnCanvas:
             pixels: Any = picture.pixels.data
             image = QImage(pixels, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
             painter.drawImage(picture.left, picture.top, image)
-
-    def _from_mask(self, y: int, x: int) -> NDArray[np.float64]:
-        """Return the matrix from pixels of the mask to those of the texture, which is thinned of huge labels."""
-        thinned = np.asarray(self._layer._transforms["tile2data"].scale, float)
-        move = np.eye(3)
-        move[:2, 2] = self._origin[x], self._origin[y]
-        return np.asarray(np.diag([1 / thinned[x], 1 / thinned[y], 1.0]) @ move)
 
     def _paint_box(self, painter: QPainter, to_canvas: Any, displayed: list[int]) -> None:
         """Draw the edges of the box that holds the mask."""
@@ -174,38 +158,6 @@ class _OnCanvas:
             painter.setPen(QPen(QColor(color), thickness))
             for start, stop in edges:
                 painter.drawLine(points[start], points[stop])
-
-
-class _Sheet(QWidget):
-    """A transparent widget as large as the canvas, which the mouse does not notice.
-
-    Signals
-    -------
-    painted()
-        The outline, or nothing, is painted as it is to be seen now.
-    """
-
-    painted = Signal()
-
-    def __init__(self, canvas: QWidget, paint: Callable[[QPainter], None]) -> None:
-        super().__init__(canvas)
-        self._paint_outline = paint
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
-        self.setGeometry(canvas.rect())
-        canvas.installEventFilter(self)
-        self.show()
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  Qt's name
-        if event is not None and event.type() == QEvent.Type.Resize and isinstance(watched, QWidget):
-            self.setGeometry(watched.rect())
-        return False
-
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802  Qt's name
-        painter = QPainter(self)
-        self._paint_outline(painter)
-        painter.end()
-        self.painted.emit()
 
 
 class _AsLayer:
@@ -254,17 +206,3 @@ class _AsLayer:
         self._shown.editable = False
         layers.selection = selected  # the person goes on in the layer they were in
         layers.selection.active = active
-
-
-def _displayed(viewer: ViewerModel, layer: Labels) -> list[int]:
-    """Return the dimensions of the layer that are on screen, the vertical one first."""
-    offset = viewer.dims.ndim - layer.ndim
-    return [axis - offset for axis in viewer.dims.displayed if axis >= offset]
-
-
-def _flat_matrix(to_canvas: Any) -> NDArray[np.float64]:
-    """Return a transform of vispy's, which is affine in 2D, as a matrix (2, 3) for (x, y, 1)."""
-    far = 1024.0
-    mapped = np.asarray(to_canvas.map(np.array([[0, 0, 0, 1], [far, 0, 0, 1], [0, far, 0, 1]], float)), float)
-    points = mapped[:, :2] / mapped[:, 3:]
-    return np.column_stack([(points[1] - points[0]) / far, (points[2] - points[0]) / far, points[0]])

@@ -13,8 +13,8 @@ from napari_tessera.napari_plugin.clicking.click_grid import to_world
 from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame
 from napari_tessera.napari_plugin.clicking.committing import new_label
 from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
-from napari_tessera.napari_plugin.clicking.grow_tool import blocked_reader
 from napari_tessera.napari_plugin.clicking.label_writing import write_box
+from napari_tessera.napari_plugin.clicking.pending_region import blocked_reader
 from napari_tessera.napari_plugin.clicking.target import Target
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ class Readiness(QObject):
 
     def ready(self, ndim: int, dtype: np.dtype[Any], channels: int, rule: "ClickRule") -> bool:
         """Return whether such a click is ready; if not, make it so."""
-        key = (ndim, dtype.str, bool(channels), rule.criterion, rule.smoothing > 0 or rule.fill_holes)
+        key = (ndim, dtype.str, bool(channels), rule.criterion, bool(rule.smoothing) or rule.fill_holes)
         if key in _warm:
             return True
         if key not in self._under_way:

@@ -31,6 +31,8 @@ Criterion = Literal["running_mean", "fixed_range", "edge_stopped"]
 
 MOST_SPREAD = 2**28
 """Pixels of the largest box that points of one growth may span."""
+MOST_SETTLED = 32
+"""At so many points at most the noise is looked at."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class ClickRule:
     connectivity
         1: neighbours share a face; ndim: a corner is enough, where voxels are cubes; see `physical_steps`.
     smoothing
-        Sigma of the Gaussian that the image is smoothed with before, in units of the smallest side of a pixel; 0: none.
+        Sigma of the Gaussian that the image is smoothed with before, in units of the smallest side of a pixel; 0: none;
+        None: what the noise round the first point asks for, which is none in most images.
     fill_holes
         Whether what a region encloses becomes part of it in the end, as far as it may be entered and the size allows.
     max_size
@@ -55,7 +58,7 @@ class ClickRule:
 
     criterion: Criterion = "running_mean"
     connectivity: int = 1
-    smoothing: float = 0.0
+    smoothing: float | None = 0.0
     fill_holes: bool = False
     max_size: int | None = None
     most_loaded: int = 2**26
@@ -65,7 +68,8 @@ class ClickRule:
             raise InvalidInputError(
                 f"Criterion {self.criterion!r} is not known: choose 'running_mean', 'fixed_range' or 'edge_stopped'."
             )
-        if not (math.isfinite(self.smoothing) and 0 <= self.smoothing <= 50):
+        smoothing = self.smoothing or 0.0
+        if not (math.isfinite(smoothing) and 0 <= smoothing <= 50):
             raise InvalidInputError(f"Smoothing {self.smoothing} is not possible: choose 0 to 50 pixels.")
         if self.max_size is not None and self.max_size < 1:
             raise InvalidInputError(f"A region of at most {self.max_size} pixels is none: choose 1 or more.")
@@ -141,11 +145,46 @@ class ClickFrame:
         self.rule = rule
         edges = rule.criterion == "edge_stopped"
         sides = relative_sides(spacing)
-        self._frame = Frame(read, tuple(shape), dtype, sides, channels, rule.smoothing, edges, blocked)
+        self._frame = Frame(read, tuple(shape), dtype, sides, channels, rule.smoothing or 0.0, edges, blocked)
         self._steps = physical_steps(spacing, rule.connectivity)
         self._growth = self.new_growth(many=False)
         self._points: NDArray[np.int64] | None = None
         self._finished: ClickRegion | None = None
+        self._settled: list[list[int]] | None = None
+
+    @property
+    def smoothing(self) -> float:
+        """Sigma of the Gaussian that is grown after; of an automatic one, that of the last points."""
+        return self._frame.sigma
+
+    def settle(self, points: ArrayLike) -> None:
+        """Find out what smoothing the noise round points asks for, if the rule leaves that open.
+
+        `estimate_tolerance` and `start` do so by themselves, for other points than the last ones.
+
+        Parameters
+        ----------
+        points
+            As for `start`; of many, the usual smoothing is taken.
+
+        Raises
+        ------
+        InvalidInputError
+            If one lies outside.
+        """
+        places = self.checked(points)
+        if self.rule.smoothing is not None or self._settled == places.tolist():
+            return
+        from napari_tessera.operations.growing.first_smoothing import first_smoothing
+
+        some = places[:: -(-len(places) // MOST_SETTLED)]
+        sigmas = sorted(first_smoothing(self._frame, place) for place in some)
+        sigma = sigmas[len(sigmas) // 2]
+        if sigma != self._frame.sigma:
+            self._frame = replace(self._frame, sigma=sigma)
+            self._growth = self.new_growth(many=False)
+            self._points = self._finished = None
+        self._settled = places.tolist()
 
     def new_growth(self, *, many: bool) -> Growth:
         """Return an empty growth by the rule: of one region, or of many."""
@@ -153,8 +192,13 @@ class ClickFrame:
         frame = replace(self._frame, real=True) if many else self._frame
         return Growth(frame, self._steps, running, self.rule.max_size or EVER, self.rule.most_loaded, many)
 
-    def estimate_tolerance(self, point: ArrayLike) -> float:
+    def estimate_tolerance(self, point: ArrayLike, *, settled: bool = False) -> float:
         """Return a tolerance with which a first click at `point` mostly gives the object there.
+
+        Parameters
+        ----------
+        settled
+            Whether the smoothing of the last points is kept.
 
         Raises
         ------
@@ -164,6 +208,8 @@ class ClickFrame:
         from napari_tessera.operations.growing.first_tolerance import first_tolerance
 
         place = self.checked(point)
+        if not settled:
+            self.settle(place)
         probe = self.new_growth(many=False)
         probe.open(place, tuple(slice(p, p + 1) for p in place[0].tolist()))
         check_seeds(probe, place)
@@ -188,6 +234,7 @@ class ClickFrame:
         self._points = self._finished = None
         points = self.checked(seeds)
         _check_tolerance(tolerance)
+        self.settle(points)
         self._growth.open(points)
         check_seeds(self._growth, points)
         self._points = points

@@ -74,6 +74,7 @@ def grow_competing(
         If `stop` says so.
     """
     places = frame.checked(points)
+    frame.settle(places)
     limits = _tolerances(frame, places, tolerances)
     growth = frame.new_growth(many=True)
     growth.open(places)
@@ -96,7 +97,7 @@ def grow_competing(
 
 def _tolerances(frame: ClickFrame, places: NDArray[np.int64], given: Any) -> NDArray[np.float64]:
     if given is None:
-        return np.array([frame.estimate_tolerance(place) for place in places], np.float64)
+        return np.array([frame.estimate_tolerance(place, settled=True) for place in places], np.float64)
     limits = np.asarray(given, np.float64)
     if limits.shape not in {(), (len(places),)}:
         raise InvalidInputError(f"{limits.size} tolerances do not fit {len(places)} points: give one, or one for each.")

@@ -55,6 +55,19 @@ def smooth(image: NDArray[Any], sigmas: Sequence[float]) -> NDArray[Any]:
         return np.where(finite, np.where(known == whole, blurred, blurred / known), np.nan).astype(image.dtype)
 
 
+def noise_left(sides: Sequence[float], sigma: float) -> float:
+    """Return what smoothing leaves of the standard deviation of white noise, as a part of it.
+
+    Parameters
+    ----------
+    sides
+        Of a pixel, one per axis.
+    sigma
+        In the unit of `sides`.
+    """
+    return math.sqrt(math.prod(float((_gaussian(sigma / side) ** 2).sum()) for side in sides)) if sigma else 1.0
+
+
 def edge_strength(image: NDArray[Any], sigmas: Sequence[float], sides: Sequence[float]) -> NDArray[Any]:
     """Return the length of the gradient, from derivatives of a Gaussian.
 
@@ -153,6 +166,7 @@ def to_the_ridge(
 
 
 def _gaussian(sigma: float) -> NDArray[np.float64]:
+    """Return the weights of a Gaussian with a sigma in pixels; their sum is 1."""
     at = np.arange(-radius_of(sigma), radius_of(sigma) + 1)
     weights = np.exp(-0.5 * (at / max(sigma, 1e-6)) ** 2)
     return np.asarray(weights / weights.sum(), np.float64)

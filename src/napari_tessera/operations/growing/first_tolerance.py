@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.operations.growing.click_window import Box, Frame
-from napari_tessera.operations.growing.edges import ridge_rounds, smooth
+from napari_tessera.operations.growing.edges import noise_left, ridge_rounds, smooth
 from napari_tessera.operations.growing.star_outlines import Outline, star_outlines
 
 HALF = {2: (64, 128), 3: (24, 32)}
@@ -125,7 +125,8 @@ def first_tolerance(frame: Frame, steps: NDArray[np.int64], point: NDArray[np.in
     faintest = noise = 0.0
     for half in HALF[frame.ndim]:
         place = _look_round(frame, point, half)
-        noise, faintest = place.noise * place.unit, FAINTEST * place.unit * bool(place.pixels.any())
+        noise = place.noise * place.unit * noise_left(frame.sides, frame.sigma)
+        faintest = FAINTEST * place.unit * bool(place.pixels.any())
         guess = _guess(place, half)
         if guess is not None:
             found = _fit(place, guess, steps, running=running and not frame.edges)
@@ -197,7 +198,9 @@ def _guess(place: Place, half: int) -> Guess | None:
     grey = _grey(place)
     cuts = _cuts(place)
     pairs = [_outlines(place, grey, cut, half) for cut in cuts]
-    least = max(LEAST_CONTRAST * place.noise * NOISE_LEFT, FAINTEST)
+    # the differences of what is smoothed fall with the square of sigma: there are fewer of them, and each is flatter
+    left = NOISE_LEFT * (SCALE / max(SCALE, place.frame.sigma)) ** 2
+    least = max(LEAST_CONTRAST * place.noise * left, FAINTEST)
     best, most = None, -math.inf
     for sign, outlines in zip((1, -1), zip(*pairs, strict=True), strict=False):
         n = len(outlines)
