@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ModelSpec, load_model_spec
 from napari_tessera.core.errors import TesseraError
@@ -90,6 +91,15 @@ def read_entry(folder: Path) -> ModelEntry | None:
         except TesseraError as error:
             problem = str(error)
     return ModelEntry(folder, max(times), spec, problem, bool(times[1]), find_holder(folder) is not None)
+
+
+def fixed_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings that cannot change when the training in `folder` goes on, whatever a form says."""
+    entry = read_entry(folder)
+    if entry is None or entry.spec is None:
+        return {}
+    training = entry.spec.training
+    return {name: getattr(training, name).model_dump(mode="json") for name in ("network", "intensity")}
 
 
 def changed(path: Path) -> float:

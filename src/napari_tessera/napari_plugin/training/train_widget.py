@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
@@ -20,7 +19,7 @@ from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.layers import displaced, layer_classes, placement
-from napari_tessera.napari_plugin.models.listing import read_entry
+from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
 from napari_tessera.napari_plugin.training.annotating import choose_class, new_annotation, show_classes
@@ -127,7 +126,7 @@ class TrainWidget(JobWidget):
         self.models = ModelPanel(self.session.models)
         self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
         self.models.listed.connect(self.refresh)
-        self._guard = LeaveGuard(self, self._question_on_leaving)
+        self._leaving = LeaveGuard(self, self._question_on_leaving)
 
     def _question_on_leaving(self) -> str:
         if not self._running:
@@ -311,7 +310,7 @@ class TrainWidget(JobWidget):
                 pairs,
                 self.annotation,
                 classes,
-                {**self.settings.changes(), **(_kept(self._folder()) if resume else {})},
+                {**self.settings.changes(), **(fixed_settings(self._folder()) if resume else {})},
                 self._folder(),
                 self.session,
                 resume=resume,
@@ -323,7 +322,7 @@ class TrainWidget(JobWidget):
         images = list({pair.image: pair.axes for pair in pairs}.items())
         self._open_preview(images, inputs, keep_away=resume)
         self.run(inputs, "Getting ready …")
-        self._guard.watch()
+        self._leaving.watch()
         self._tracker.watch(images)
 
     def _open_preview(self, images: list[tuple[Layer, str]], inputs: TrainingInputs, *, keep_away: bool) -> None:
@@ -354,7 +353,7 @@ class TrainWidget(JobWidget):
 
     def on_end(self, state: RunState) -> None:
         """Remove scratch files and stop following the view; show what was doubted."""
-        self._guard.release()
+        self._leaving.release()
         if self._open:
             self._tracker.watch([])
             self.models.update_models(self._folder())
@@ -368,7 +367,7 @@ class TrainWidget(JobWidget):
 
     def on_close(self) -> None:
         """Let go of the viewer."""
-        self._guard.release()
+        self._leaving.release()
         self._counter.stop()
         self.correcting.let_go()
         self._tracker.disconnect_viewer()
@@ -379,15 +378,6 @@ class TrainWidget(JobWidget):
     def _drop_preview(self) -> None:
         if self._preview is not None:
             self._preview.remove()
-
-
-def _kept(folder: Path) -> dict[str, Any]:
-    """Return the settings that cannot change when the training in `folder` goes on, whatever the form says."""
-    entry = read_entry(folder)
-    if entry is None or entry.spec is None:
-        return {}
-    training = entry.spec.training
-    return {name: getattr(training, name).model_dump(mode="json") for name in ("network", "intensity")}
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:
