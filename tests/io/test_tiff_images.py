@@ -114,6 +114,21 @@ def test_a_set_that_lacks_a_file_is_refused_by_name(tmp_path: Path, compression:
         open_image(path)
 
 
+def test_an_image_that_lies_in_a_missing_file_is_told(tmp_path: Path) -> None:
+    data = '<TiffData IFD="0" PlaneCount="5"><UUID FileName="a.ome.tif">urn:uuid:0</UUID></TiffData>'
+    second = (
+        '</Pixels></Image><Image ID="Image:1"><Pixels ID="Pixels:1" DimensionOrder="XYCZT" Type="uint8" SizeX="8" '
+        'SizeY="6" SizeZ="5" SizeC="1" SizeT="1"><TiffData IFD="0" PlaneCount="5"><UUID FileName="b.ome.tif">'
+        "urn:uuid:1</UUID></TiffData>"
+    )
+    path = _ome(tmp_path / "a.ome.tif", "SizeZ=5", data + second)
+    assert notes_about(open_image(path)) == (
+        "a.ome.tif is one file of a set, and b.ome.tif is not there: what it holds is left out.",
+    )
+    assert open_image(path).scale == (1, 0.5, 0.5)
+    assert np.array_equal(_pixels(path), PLANES)
+
+
 @pytest.mark.parametrize("name", ["../other.ome.tif", "/etc/other.ome.tif", "C:\\data\\other.tif", "sub/../../o.tif"])
 def test_files_outside_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "folder"

@@ -13,6 +13,8 @@ from napari.layers._source import layer_source
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.errors import AnnotationError, InvalidInputError, JobCancelledError
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs import inputs as inputs_module
 from napari_tessera.napari_plugin.jobs.inputs import blocks, numbers_in, source_path, stored_path, write_input
 from napari_tessera.napari_plugin.layers import (
@@ -25,6 +27,7 @@ from napari_tessera.napari_plugin.layers import (
     probability_layers,
 )
 from napari_tessera.napari_plugin.training.rasterize import draw_marks, read_marks
+from napari_tessera.pipeline.identity import identify_image
 
 pytestmark = pytest.mark.gui
 
@@ -261,3 +264,10 @@ def test_marks_that_do_not_fit_are_refused():
         read_marks(Points([[0, 1, 1]], features={"class": ["a"]}), image, "zyx", 2)
     with pytest.raises(AnnotationError, match="use 1 and above"):
         read_marks(Points([[0, 1, 1]], features={"class": [0]}), image, "zyx", 2)
+
+
+def test_colours_with_opacity_are_the_same_image_as_a_layer_and_as_a_file(tmp_path):
+    rgba = ramp((12, 9, 4), np.uint8)
+    tifffile.imwrite(tmp_path / "colours.tif", rgba, photometric="rgb", extrasamples=["UNASSALPHA"])
+    layer = layer_image(Image(tifffile.imread(tmp_path / "colours.tif"), rgb=True, name="colours"))
+    assert identify_image(ArraySource(layer.array, layer.spec)) == identify_image(open_image(tmp_path / "colours.tif"))

@@ -85,7 +85,9 @@ class TiffSink(FileSink):
         ome = spec.dtype.name in _OME_DTYPES
         color = self._stored.endswith("c")
         options: dict[str, Any] = {"resolution": _resolution(spec), "resolutionunit": "CENTIMETER"}
-        fourth = {"extrasamples": ["UNSPECIFIED"]} if color and spec.channels == 4 else {}  # a channel, no opacity
+        fourth: dict[str, Any] = (
+            {"extrasamples": ["UNSPECIFIED"]} if color and spec.channels == 4 else {}
+        )  # a channel, no opacity
         written = tifffile.imwrite(
             temporary,
             shape=shape,

@@ -22,7 +22,7 @@ def pages_alike(tif: TiffFile, series: TiffPageSeries) -> bool:
     if series.dataoffset is None:
         offsets = [page.offset for page in series if page is not None and page.parent is tif and not page.is_virtual]
     else:  # pages of one size after another: only the last can be shorter
-        last = first.index + len(series) - 1 if isinstance(first.index, int) else len(tif.pages)
+        last = first.index + len(series) - 1
         offsets = [tif.pages[last].offset] if last < len(tif.pages) else []
     form = _form(tif, first.offset)
     return all(_form(tif, offset) == form for offset in offsets)

@@ -105,7 +105,8 @@ def _without_extras(encoded: bytes, path: Path, *, numbers: bool) -> tuple[bytes
     bytes, notes
         A file that decodes to the pixels alone, and what a person should know about what is left out.
     """
-    parts, notes, at = [_SIGNATURE], (), len(_SIGNATURE)
+    parts, at = [_SIGNATURE], len(_SIGNATURE)
+    notes: tuple[str, ...] = ()
     while at + 8 <= len(encoded):
         length, name = struct.unpack(">I4s", encoded[at : at + 8])
         chunk = encoded[at : at + length + 12]

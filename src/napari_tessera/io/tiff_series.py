@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
 
-from tifffile import TiffFile, TiffFileError, TiffPageSeries
+from tifffile import TiffFile, TiffFileError, TiffPage, TiffPageSeries
 
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
 from napari_tessera.core.image import short_name
@@ -33,6 +35,8 @@ PAGES = "pages"
 _DESCRIBED = ("ome", "imagej", "shaped")
 _CHECKED = (*_DESCRIBED, "generic", "uniform")
 """Kinds of series whose pages are one plane each; formats of instruments have rules of their own."""
+_LISTED = ("ome", "mmstack")
+"""Kinds of series that name each page; those that are missing are None, or lie nowhere."""
 _UNTOLD = (*_DESCRIBED, "mmstack", "ndtiff", "lsm", "stk", "fluoview", "sis", "uniform")
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEAD = 8
@@ -110,7 +114,7 @@ def choose_series(path: Path, part: str = "") -> Chosen:
 
 def open_file(path: Path, *, described: bool = True) -> TiffFile:
     """Open a TIFF file, or say that it is none; `described`: whether what it says about itself is to be used."""
-    flags: dict[str, bool] = {} if described else {f"is_{kind}": False for kind in _UNTOLD}
+    flags: dict[str, Any] = {} if described else {f"is_{kind}": False for kind in _UNTOLD}
     try:
         return TiffFile(path, **flags)
     except TiffFileError as error:
@@ -212,7 +216,7 @@ def _are_frames(series: Sequence[TiffPageSeries]) -> bool:
 def _unusable(path: Path, why: str) -> str:
     return (
         f"The description of {path.name} {why}, so its pages are read as they lie, without its axes, pixel size and "
-        "channel names: name these (--axes, --pixel-size), or export the file again."
+        "channel names: name these where they matter (--axes, --pixel-size), or export the file again."
     )
 
 
@@ -282,34 +286,40 @@ def check_planes(chosen: Chosen, path: Path) -> None:
         If planes are missing in the file itself.
     """
     series, tif = chosen.series, chosen.tif
-    if series.kind not in _CHECKED or series.dataoffset is not None:
+    if series.kind not in (*_CHECKED, *_LISTED) or series.dataoffset is not None:
         return
     planes = max(1, math.prod(series.get_shape(squeeze=False)) // max(1, series.keyframe.size))
     if series.kind == "shaped" and tif.shaped_metadata:
         said = math.prod(tif.shaped_metadata[chosen.index]["shape"]) // max(1, series.keyframe.size)
         planes = max(planes, said)
     lost: Sequence[int] = range(_pages_there(tif, series), planes)
-    if series.kind == "ome":
-        lost = [index for index, page in enumerate(series) if page is None]
+    if series.kind in _LISTED:
+        lost = [index for index, page in enumerate(series) if page is None or page.dataoffsets == (0,)]
     if not lost:
         return
     root = ome_root(tif) if series.kind == "ome" else None
-    gone = [name for name in other_files(root, path) if not (path.parent / name).is_file()] if root is not None else []
+    gone = _missing_files(root, path) if root is not None else []
     if not gone:
         raise _missing(path, planes, planes - len(lost), lost)
-    names = ", ".join(short_name(name) for name in gone[:_MOST_NAMED])
-    names += f" and {len(gone) - _MOST_NAMED} more" if len(gone) > _MOST_NAMED else ""
     raise MissingInputError(
-        f"{path} is one file of a set, and {names} is not there, which holds {_listed(lost)} of its {planes} planes: "
-        f"put it into the same folder, or read what is there as {path.name}/{PAGES}."
+        f"{path} is one file of a set, and {_names(gone)} is not there, which holds {_listed(lost)} of its {planes} "
+        f"planes: put it into the same folder, or read what is there as {path.name}/{PAGES}."
     )
+
+
+def _missing_files(root: Element, path: Path) -> list[str]:
+    return [name for name in other_files(root, path) if not (path.parent / name).is_file()]
+
+
+def _names(files: Sequence[str]) -> str:
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    return ", ".join(map(short_name, files[:_MOST_NAMED])) + more
 
 
 def _pages_there(tif: TiffFile, series: TiffPageSeries) -> int:
     """Return how many pages of a series there are; one that is given by its first page counts those that it names."""
-    start = series.keyframe.index
-    if series.kind in ("shaped", "imagej") and isinstance(start, int):
-        return min(len(series), len(tif.pages) - start)
+    if series.kind in ("shaped", "imagej"):
+        return min(len(series), len(tif.pages) - series.keyframe.index)
     return len(series)
 
 
@@ -335,8 +345,11 @@ def _listed(planes: Sequence[int]) -> str:
 
 
 def _extra_pages(tif: TiffFile, series: Sequence[TiffPageSeries], path: Path) -> list[str]:
-    """Return a note about pages that the description leaves out, as those that were added later."""
-    kind = series[0].kind
+    """Return notes about files of a set that are not there, and about pages that the description leaves out."""
+    kind, root = series[0].kind, ome_root(tif)
+    gone = _missing_files(root, path) if root is not None else []
+    apart = [f"{path.name} is one file of a set, and {_names(gone)} is not there: what it holds is left out."]
+    notes = apart if gone else []
     if kind == "ome":
         named = {page.index for one in series for page in one if page is not None and page.parent is tif}
         extra = [index for index in range(len(tif.pages)) if index not in named]
@@ -344,16 +357,18 @@ def _extra_pages(tif: TiffFile, series: Sequence[TiffPageSeries], path: Path) ->
         planes = math.prod(series[0].get_shape(squeeze=False)) // max(1, series[0].keyframe.size)
         extra = list(range(max(1, planes), len(tif.pages)))
     else:
-        return []
+        return notes
     if not extra or all(_is_reduced(tif, index) for index in extra[:_MOST_LOOKED_AT]):
-        return []
+        return notes
     return [
+        *notes,
         f"{path.name} holds {len(tif.pages)} pages, {len(extra)} more than its description names, and these are left "
-        f"out: {path.name}/{PAGES} reads all as a stack."
+        f"out: {path.name}/{PAGES} reads all as a stack.",
     ]
 
 
 def _is_reduced(tif: TiffFile, index: int) -> bool:
     with suppress(*DAMAGE):  # a page that cannot be read is no picture either
-        return bool(tif.pages.get(index, aspage=True).is_reduced)
+        page = tif.pages.get(index)
+        return isinstance(page, TiffPage) and page.is_reduced
     return True
