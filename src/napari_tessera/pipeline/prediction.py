@@ -17,7 +17,7 @@ from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
-from napari_tessera.io.creating import check_output, create_image
+from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.zarr_sink import ZarrSink
@@ -56,6 +56,7 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
     spec = load_model_spec(request.model)
     image = request.image.open()
     check_image(spec, image.spec)
+    check_fits(request.out, image.spec.without("c").with_dtype(np.uint8))  # no result has less to a pixel
     model = load_model(request.model)
     open_sink = file_sink(model.spec, request.out, request.config, overwrite=request.overwrite)
     with closing(predict_into(model, image, open_sink, request.config, cancel)) as events:
