@@ -28,7 +28,7 @@ from napari_tessera.nn.predictor import Output, Pending, Predictor
 from napari_tessera.nn.regions import extents_of
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
-from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
+from napari_tessera.pipeline.planning import PredictionPlan, check_image, output_spec, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.sinks import finishing, what_is_kept
 from napari_tessera.pipeline.streaming import stream
@@ -56,7 +56,7 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
     spec = load_model_spec(request.model)
     image = request.image.open()
     check_image(spec, image.spec)
-    check_fits(request.out, image.spec.without("c").with_dtype(np.uint8))  # no result has less to a pixel
+    check_fits(request.out, output_spec(spec, image.spec, request.config))
     model = load_model(request.model)
     open_sink = file_sink(model.spec, request.out, request.config, overwrite=request.overwrite)
     with closing(predict_into(model, image, open_sink, request.config, cancel)) as events:
