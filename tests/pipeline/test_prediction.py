@@ -29,13 +29,14 @@ from napari_tessera.core.errors import (
 )
 from napari_tessera.core.image import ImageSource, ImageSpec, Region
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning, drain
-from napari_tessera.io import levels, zarr_sink
+from napari_tessera.io import levels, room, zarr_sink
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.needs import TileNeeds
 from napari_tessera.nn.networks import build_network, fold_network
 from napari_tessera.nn.predictor import encode
+from napari_tessera.pipeline import prediction
 from napari_tessera.pipeline.api import predict
 from napari_tessera.pipeline.intensity import fit_intensity
 from napari_tessera.pipeline.planning import PredictionPlan, output_spec, plan_prediction, plan_request
@@ -353,6 +354,18 @@ def test_wrong_channels_name_both_numbers(folder: Path, tmp_path: Path) -> None:
         drain(prediction_job(request, CancelToken()))
     with pytest.raises(ModelError, match="3 channels"):
         plan_request(request)
+    assert not request.out.exists()
+
+
+def test_a_result_that_the_disk_has_no_room_for_is_refused_before_any_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = InputFile(path=write_image(tmp_path / "image.npy", random_image(60, 60)).path)
+    monkeypatch.setattr(room, "free_space", lambda _path: 60 * 60 - 1)
+    monkeypatch.setattr(prediction, "load_model", lambda _folder: pytest.fail("the model was loaded"))
+    request = PredictRequest(model=folder, image=image, out=tmp_path / "out.tif")
+    with pytest.raises(StorageError, match="does not fit on the disk: 60 × 60 pixels"):
+        drain(prediction_job(request, CancelToken()))
     assert not request.out.exists()
 
 

@@ -69,7 +69,7 @@ def _color(value: Any) -> str:
 def _limits(window: Any) -> tuple[float, float] | None:
     if not isinstance(window, Mapping):
         return None
-    ends = [window.get("start"), window.get("end")]
+    ends: list[Any] = [window.get("start"), window.get("end")]
     if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
         return None
     try:

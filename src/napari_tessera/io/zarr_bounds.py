@@ -70,7 +70,7 @@ def decode_bounded(name: str, data: Any, size: int) -> bytes | None:
     if name == "zstd":
         announced = _zstd_size(content)
         if announced is None:
-            return bytes(imagecodecs.zstd_decode(content, out=limit))
+            return bytes(imagecodecs.zstd_decode(bytes(content), out=limit))
         _check(announced, limit)
     if name == "blosc" and len(content) >= 16:
         _check(struct.unpack_from("<I", content, 4)[0], limit)
@@ -136,7 +136,7 @@ def _bounded_codec(codec: Any) -> Any:
         inner = copy.copy(codec)
         object.__setattr__(inner, "codecs", tuple(_bounded_codec(one) for one in codec.codecs))
         return inner
-    kind = _LIMITED.get(type(codec))
+    kind: Any = _LIMITED.get(type(codec))
     if kind is None:
         return codec
     limited = kind.__new__(kind)

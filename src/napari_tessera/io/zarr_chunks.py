@@ -71,7 +71,7 @@ def find_chunks(array: zarr.Array[Any], path: Path) -> tuple[zarr.Array[Any], tu
             f"{path} holds no chunk by the names that its metadata give, but {strange!r:.60}, so its pixels cannot be "
             "read: copy or export it again."
         )
-    value = array.metadata.fill_value
+    value: Any = array.metadata.fill_value
     return array, (
         f"{path} holds not a single chunk, so that all of its pixels are {value if value is not None else 0}: copy or "
         "export it again if there should be an image.",

@@ -22,7 +22,8 @@ class _Pixels:
 
     def __getitem__(self, region: Any) -> Any:
         parts = region if isinstance(region, tuple) else (region,)
-        read, within = [], []
+        read: list[slice] = []
+        within: list[Any] = []
         for part, length in zip((*parts, *[slice(None)] * (self.ndim - len(parts))), self.shape, strict=True):
             if isinstance(part, slice) and (part.step or 1) > 0:
                 start, stop, step = part.indices(length)

@@ -17,7 +17,7 @@ from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.image import ImageSink, ImageSource, Region
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.tiles import Tile
-from napari_tessera.io.creating import check_output, create_image
+from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed, notes_about
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.zarr_sink import ZarrSink
@@ -29,7 +29,7 @@ from napari_tessera.nn.regions import extents_of
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
 from napari_tessera.pipeline.likeness import by_name, other_pixels
-from napari_tessera.pipeline.planning import PredictionPlan, check_image, plan_prediction
+from napari_tessera.pipeline.planning import PredictionPlan, check_image, output_spec, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.sinks import finishing, what_is_kept
 from napari_tessera.pipeline.streaming import stream
@@ -57,6 +57,7 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
     spec = load_model_spec(request.model)
     image = request.image.open()
     check_image(spec, image.spec)
+    check_fits(request.out, output_spec(spec, image.spec, request.config))
     model = load_model(request.model)
     open_sink = file_sink(model.spec, request.out, request.config, overwrite=request.overwrite)
     with closing(predict_into(model, image, open_sink, request.config, cancel)) as events:
