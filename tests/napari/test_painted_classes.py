@@ -135,7 +135,7 @@ def test_an_annotation_that_lies_elsewhere_is_told_and_can_be_laid_on(train, vie
     assert "nothing is learnt from the part of 'cells' beside it" in train.finding.line.text()
 
 
-def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, tmp_path):
+def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, qtbot, tmp_path):
     image, other = (viewer.add_image(np.zeros((30, 20)), name=name) for name in ("cells", "other"))
     painted = viewer.add_labels(np.zeros((30, 20), np.uint8))
 
@@ -157,7 +157,15 @@ def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, tmp_pa
     viewer.layers.remove(other)
     assert preview.layer in viewer.layers
     viewer.layers.remove(image)
-    assert [layer.name for layer in viewer.layers] == [painted.name]
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == [painted.name], timeout=5000)
     show(preview)
     assert [layer.name for layer in viewer.layers] == [painted.name]
+    preview.remove()
+
+    image = viewer.add_image(np.zeros((30, 20)), name="cells")
+    preview = PreviewLayer(viewer, [image], [placement(image, "yx")], {1: "#ff0000"}, [painted])
+    show(preview)
+    viewer.layers.selection = set(viewer.layers)
+    viewer.layers.remove_selected()
+    assert list(viewer.layers) == []
     preview.remove()
