@@ -1,5 +1,6 @@
 """The Train widget shows what is painted, doubts what looks like something else, and proposes what to do."""
 
+import dask.array
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -9,6 +10,7 @@ from napari_tessera.config.training import Annotation
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.layers import placement
+from napari_tessera.napari_plugin.training import paint_counter
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
@@ -169,3 +171,15 @@ def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, qtbot,
     viewer.layers.remove_selected()
     assert list(viewer.layers) == []
     preview.remove()
+
+
+def test_points_and_large_files_are_counted_when_a_training_begins(train, viewer, qtbot, monkeypatch):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_points([[1, 1]])
+    assert train.finding.line.text() == ""
+    assert train.finding.doubt is None
+    monkeypatch.setattr(paint_counter, "MOST_LAZY", 100)
+    train.pairs.rows[0].annotation.layer = viewer.add_labels(dask.array.zeros((30, 20), np.uint8))
+    assert train._counter.counts is None
+    train.pairs.rows[0].annotation.layer = viewer.add_labels(np.zeros((30, 20), np.uint8))
+    qtbot.waitUntil(lambda: train.finding.line.text() == "Nothing is painted yet.", timeout=20000)
