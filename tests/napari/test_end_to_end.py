@@ -163,24 +163,6 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
     assert predict.models.list.currentText() == "squares 2"
 
 
-def test_a_complete_mask_of_a_part_teaches_that_part_alone(viewer, runner, qtbot):
-    """The mask has pixels of twice the size and begins in the midst of the image; previews lie where it lies."""
-    image, _, truth = squares()
-    viewer.add_image(image, name="cells", scale=(2, 2))
-    part = truth[20:52:2, 24:64:2].astype(np.uint8)
-    viewer.add_labels(part, name="mask", scale=(4, 4), translate=(20 * 2 + 1, 24 * 2 + 1))
-    train, _ = dock(viewer, runner, steps=20)
-    train.kind.setCurrentText("complete masks")
-    previews = []
-    runner.event_received.connect(lambda event: previews.append(event) if isinstance(event, Preview) else None)
-    press(qtbot, train, train.train_button)
-    shown = viewer.layers["cells · preview"]
-    assert previews[-1].region == ((0, 32), (0, 40))
-    assert shown.data.shape == (32, 40)
-    np.testing.assert_allclose(shown.translate, (20 * 2, 24 * 2))
-    np.testing.assert_array_equal(shown.scale, (2, 2))
-
-
 def test_large_results_are_read_piece_by_piece(viewer, runner, qtbot, monkeypatch):
     monkeypatch.setattr(prediction_inputs, "LARGE", 1000)
     image, scribbles, _ = squares()

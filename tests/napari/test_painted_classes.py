@@ -13,6 +13,7 @@ from napari_tessera.napari_plugin.layers import placement
 from napari_tessera.napari_plugin.training import paint_counter
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
+from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
 
 pytestmark = pytest.mark.gui
@@ -183,3 +184,25 @@ def test_points_and_large_files_are_counted_when_a_training_begins(train, viewer
     assert train._counter.counts is None
     train.pairs.rows[0].annotation.layer = viewer.add_labels(np.zeros((30, 20), np.uint8))
     qtbot.waitUntil(lambda: train.finding.line.text() == "Nothing is painted yet.", timeout=20000)
+
+
+def test_previews_of_a_mask_of_a_part_lie_where_it_lies(train, viewer, tmp_path):
+    """The mask has pixels of twice the size and begins in the midst of the image; that part alone is learnt from."""
+    image = viewer.add_image(np.zeros((64, 80)), name="cells", scale=(2, 2))
+    half = viewer.add_labels(np.ones((16, 20), np.uint8), scale=(4, 4), translate=(20 * 2 + 1, 24 * 2 + 1))
+    half.data[:8] = 0
+    session = train.session
+    pair = Pair(image, "yx", half)
+    inputs = TrainingInputs([pair], Annotation.DENSE, train.classes.classes, {}, session.models / "m", session)
+    seen = []
+    train.runner.look_at = lambda number, region: seen.append((number, region))
+    train._open_preview([(image, "yx")], inputs, keep_away=False)
+    train._look_at(0, ((0, 64), (30, 80)))
+    train._look_at(0, ((0, 20), (0, 80)))
+    assert seen == [(0, ((0, 32), (6, 40))), (0, None)]
+    np.save(tmp_path / "p.npy", np.ones((32, 34), np.uint8))
+    train._preview.show(Preview(0, ((0, 32), (6, 40)), str(tmp_path / "p.npy")))
+    shown = viewer.layers["cells · preview"]
+    np.testing.assert_allclose(shown.data_to_world((0, 0)), image.data_to_world((20, 30)))
+    viewer.window.remove_dock_widget(train)
+    assert shown not in viewer.layers  # its work is closed

@@ -234,8 +234,10 @@ class TrainWidget(JobWidget):
         self._seen = set(counts or ())
         self.classes.show_counts(counts if self.annotation is not Annotation.OBJECTS else None)
         self.finding.show_found(counts, self.annotation, self.pairs.remark)
-        certain = self._sure or not counts or len(painted) < len(annotations)
-        self.finding.show_doubt(None if certain else find_doubt(counts, self.annotation, self.classes.classes))
+        doubt = None
+        if counts and not self._sure and len(painted) == len(annotations):
+            doubt = find_doubt(counts, self.annotation, self.classes.classes)
+        self.finding.show_doubt(doubt)
 
     def _take_remedy(self, remedy: Remedy) -> None:
         if remedy is Remedy.PAINT:
