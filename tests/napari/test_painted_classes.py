@@ -180,7 +180,7 @@ def test_points_and_large_files_are_counted_when_a_training_begins(train, viewer
     assert train.finding.line.text() == ""
     assert train.finding.doubt is None
     monkeypatch.setattr(paint_counter, "MOST_LAZY", 100)
-    train.pairs.rows[0].annotation.layer = viewer.add_labels(dask.array.zeros((30, 20), np.uint8))
+    train.pairs.rows[0].annotation.layer = viewer.add_labels(dask.array.zeros((30, 20), dtype=np.uint8))
     assert train._counter.counts is None
     train.pairs.rows[0].annotation.layer = viewer.add_labels(np.zeros((30, 20), np.uint8))
     qtbot.waitUntil(lambda: train.finding.line.text() == "Nothing is painted yet.", timeout=20000)
