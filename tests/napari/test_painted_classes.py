@@ -1,5 +1,6 @@
 """The Train widget shows what is painted, doubts what looks like something else, and proposes what to do."""
 
+import dask.array
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -9,8 +10,10 @@ from napari_tessera.config.training import Annotation
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.layers import placement
+from napari_tessera.napari_plugin.training import paint_counter
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
+from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
 
 pytestmark = pytest.mark.gui
@@ -135,7 +138,7 @@ def test_an_annotation_that_lies_elsewhere_is_told_and_can_be_laid_on(train, vie
     assert "nothing is learnt from the part of 'cells' beside it" in train.finding.line.text()
 
 
-def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, tmp_path):
+def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, qtbot, tmp_path):
     image, other = (viewer.add_image(np.zeros((30, 20)), name=name) for name in ("cells", "other"))
     painted = viewer.add_labels(np.zeros((30, 20), np.uint8))
 
@@ -157,7 +160,49 @@ def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, tmp_pa
     viewer.layers.remove(other)
     assert preview.layer in viewer.layers
     viewer.layers.remove(image)
-    assert [layer.name for layer in viewer.layers] == [painted.name]
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == [painted.name], timeout=5000)
     show(preview)
     assert [layer.name for layer in viewer.layers] == [painted.name]
     preview.remove()
+
+    image = viewer.add_image(np.zeros((30, 20)), name="cells")
+    preview = PreviewLayer(viewer, [image], [placement(image, "yx")], {1: "#ff0000"}, [painted])
+    show(preview)
+    viewer.layers.selection = set(viewer.layers)
+    viewer.layers.remove_selected()
+    assert list(viewer.layers) == []
+    preview.remove()
+
+
+def test_points_and_large_files_are_counted_when_a_training_begins(train, viewer, qtbot, monkeypatch):
+    viewer.add_image(np.zeros((30, 20)))
+    viewer.add_points([[1, 1]])
+    assert train.finding.line.text() == ""
+    assert train.finding.doubt is None
+    monkeypatch.setattr(paint_counter, "MOST_LAZY", 100)
+    train.pairs.rows[0].annotation.layer = viewer.add_labels(dask.array.zeros((30, 20), dtype=np.uint8))
+    assert train._counter.counts is None
+    train.pairs.rows[0].annotation.layer = viewer.add_labels(np.zeros((30, 20), np.uint8))
+    qtbot.waitUntil(lambda: train.finding.line.text() == "Nothing is painted yet.", timeout=20000)
+
+
+def test_previews_of_a_mask_of_a_part_lie_where_it_lies(train, viewer, tmp_path):
+    """The mask has pixels of twice the size and begins in the midst of the image; that part alone is learnt from."""
+    image = viewer.add_image(np.zeros((64, 80)), name="cells", scale=(2, 2))
+    half = viewer.add_labels(np.ones((16, 20), np.uint8), scale=(4, 4), translate=(20 * 2 + 1, 24 * 2 + 1))
+    half.data[:8] = 0
+    session = train.session
+    pair = Pair(image, "yx", half)
+    inputs = TrainingInputs([pair], Annotation.DENSE, train.classes.classes, {}, session.models / "m", session)
+    seen = []
+    train.runner.look_at = lambda number, region: seen.append((number, region))
+    train._open_preview([(image, "yx")], inputs, keep_away=False)
+    train._look_at(0, ((0, 64), (30, 80)))
+    train._look_at(0, ((0, 20), (0, 80)))
+    assert seen == [(0, ((0, 32), (6, 40))), (0, None)]
+    np.save(tmp_path / "p.npy", np.ones((32, 34), np.uint8))
+    train._preview.show(Preview(0, ((0, 32), (6, 40)), str(tmp_path / "p.npy")))
+    shown = viewer.layers["cells · preview"]
+    np.testing.assert_allclose(shown.data_to_world((0, 0)), image.data_to_world((20, 30)))
+    viewer.window.remove_dock_widget(train)
+    assert shown not in viewer.layers  # its work is closed

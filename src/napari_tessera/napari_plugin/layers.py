@@ -15,6 +15,7 @@ from napari_tessera.core.axes import CANONICAL, guess_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.units import OME_SYMBOLS
+from napari_tessera.napari_plugin.forms.plain_text import shown_name
 
 METADATA_KEY = "tessera"
 """Under this key of ``layer.metadata`` the plugin keeps what it knows of a layer."""
@@ -209,7 +210,7 @@ def probability_layers(
     return [
         Image(
             array[index],
-            name=f"{name} · probability of {entry.name}",
+            name=f"{name} · probability of {shown_name(entry.name)}",
             colormap=[[0, 0, 0, 0], entry.color],
             contrast_limits=(0.0, top),
             blending="additive",

@@ -183,7 +183,8 @@ def _relative(
     """Return matrix and offset from indices of `annotation` to those of `image`, in the dimensions that both have."""
     ours, ours_at = _to_world(annotation, own)
     theirs, theirs_at = _to_world(image, kept)
-    return np.linalg.solve(theirs, ours), np.linalg.solve(theirs, ours_at - theirs_at)
+    to_image: NDArray[np.float64] = np.asarray(np.linalg.inv(theirs), np.float64)
+    return to_image @ ours, to_image @ (ours_at - theirs_at)
 
 
 def _to_world(layer: Layer, dimensions: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,9 +1,11 @@
 """How many pixels of each number are painted, counted in a thread while the person paints on."""
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -15,6 +17,8 @@ from napari_tessera.napari_plugin.layers import full_resolution
 
 DEBOUNCE_MS = 250
 """So long after the last stroke they are counted anew."""
+MOST_LAZY = 2**28
+"""Pixels of a layer on the disk that are counted; a training looks through larger ones when it begins."""
 _EVENTS = ("paint", "data", "set_data")
 
 
@@ -70,6 +74,8 @@ class PaintCounter(QObject):
         self._cancel = cancel = CancelToken()
         self._place = self._shown_place()
         arrays = [full_resolution(layer) for layer in self._layers]
+        if any(not isinstance(array, np.ndarray) and math.prod(array.shape) > MOST_LAZY for array in arrays):
+            return  # it would be read from the disk for minutes, beside the work that the person waits for
         threading.Thread(target=self._run, args=(arrays, cancel), daemon=True, name="tessera-paint-counter").start()
 
     def _run(self, arrays: list[Any], cancel: CancelToken) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
+from qtpy.QtCore import QTimer
 
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, displaced
@@ -121,7 +122,8 @@ class PreviewLayer:
         if removed is self.layer and not self._own_doing:
             self.layer, self.dismissed = None, True
         elif self.layer is not None and self._is_over(removed):
-            self._take_out()
+            # napari may be in the midst of deleting all that is selected, and stumbles over a layer that has gone
+            QTimer.singleShot(0, self._take_out)
 
     def _is_over(self, removed: Layer) -> bool:
         there = [layer for layer in self._annotations if layer in self._viewer.layers]

@@ -237,13 +237,17 @@ class TrainWidget(JobWidget):
 
     def _show_counts(self) -> None:
         """Show what is painted, and what speaks against learning from it."""
-        counts = self._counter.counts
+        annotations = self.pairs.annotations
+        painted = [layer for layer in annotations if isinstance(layer, Labels)]
+        counts = self._counter.counts if painted else None  # points and shapes are drawn when the training begins
         if counts is None or set(counts) != self._seen:
             self._sure = False
         self._seen = set(counts or ())
-        self.classes.show_counts(counts)
+        self.classes.show_counts(counts if self.annotation is not Annotation.OBJECTS else None)
         self.finding.show_found(counts, self.annotation, self.pairs.remark)
-        doubt = None if self._sure or not counts else find_doubt(counts, self.annotation, self.classes.classes)
+        doubt = None
+        if counts and not self._sure and len(painted) == len(annotations):
+            doubt = find_doubt(counts, self.annotation, self.classes.classes)
         self.finding.show_doubt(doubt)
 
     def _take_remedy(self, remedy: Remedy) -> None:
