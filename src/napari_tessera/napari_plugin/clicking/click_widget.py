@@ -58,7 +58,9 @@ class ClickWidget(JobWidget):
         self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
         self.images.setToolTip("The image in which regions grow; an image of probabilities will do as well.")
         self.images.layer_changed.connect(self._show_layers)
-        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels", follow=True)
+        self.labels = LayerPicker(
+            self.viewer, (Labels,), "Press New labels", follow=True, unasked=lambda layer: not holds_classes(layer)
+        )
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)
