@@ -186,5 +186,6 @@ def test_operations_stand_in_the_layers_menu():
     assert "Measure PSF from beads (Tessera)" in menus["Measure"]["Restoration"]
     groups = [name for name in menus["Filter"] if name in {op.group for op in all_operations().values()}]
     assert groups[:2] == ["Intensity", "Combine images"]
-    assert list(menus["Segment"])[:3] == [f"{name} (Tessera)" for name in ("Click to segment", "Train", "Predict")]
+    first = [name for name in menus["Segment"] if name != "Empty"][:3]  # which napari hides where there is anything
+    assert first == [f"{name} (Tessera)" for name in ("Click to segment", "Train", "Predict")]
     assert "Project along an axis (Tessera)" in menus["Project"]

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import napari
 
 from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
-from napari_tessera.napari_plugin.forms.panel_shell import dock_name
 from napari_tessera.operations.registry import all_operations
+
+PLUGIN = "napari-tessera"
 
 
 def open_operation(name: str) -> FilterWidget | None:
@@ -28,8 +29,7 @@ def open_operation(name: str) -> FilterWidget | None:
         widget = open_already[0]
         widget.show_panel()
     else:
-        widget = FilterWidget(viewer)
-        viewer.window.add_dock_widget(widget, name=dock_name(DISPLAY_NAME))  # by which napari's menu finds it
+        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, DISPLAY_NAME)
     widget.choose(name, viewer.layers.selection.active)
     return widget
 

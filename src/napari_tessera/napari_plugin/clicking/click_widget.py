@@ -27,7 +27,7 @@ from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_toolti
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
-from napari_tessera.napari_plugin.layers import holds_classes, real_viewer
+from napari_tessera.napari_plugin.layers import holds_classes, real_viewer, taken_unasked
 
 DISPLAY_NAME = "Click to segment"
 SHORTCUT = "G"
@@ -55,10 +55,10 @@ class ClickWidget(JobWidget):
         offer_found(viewer)
 
     def _make_layers(self) -> None:
-        self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True)
+        self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True, unasked=self._may_follow)
         self.images.setToolTip("The image in which regions grow; an image of probabilities will do as well.")
         self.images.layer_changed.connect(self._show_layers)
-        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels", follow=True)
+        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels", follow=True, unasked=self._may_follow)
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)
@@ -74,6 +74,10 @@ class ClickWidget(JobWidget):
         self.channels.changed.connect(self._options_changed)
         self.options = OptionsForm()
         self.options.changed.connect(self._options_changed)
+
+    def _may_follow(self, layer: Layer) -> bool:
+        """Whether `layer` is worked on once it is selected: not while the mode is on, in which it is only looked at."""
+        return not self.mode.on and taken_unasked(layer) and not holds_classes(layer)
 
     def _make_mode(self) -> None:
         self.mode_button = QPushButton(DISPLAY_NAME)

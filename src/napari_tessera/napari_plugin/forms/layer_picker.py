@@ -44,6 +44,8 @@ class LayerPicker(QComboBox):
         Leaves further layers out, for which it returns false.
     follow
         Whether a layer that the person selects, or that is added and thereby selected, is chosen.
+    unasked
+        Which layers may be chosen without the person's doing.
     """
 
     layer_changed = Signal()
@@ -59,10 +61,11 @@ class LayerPicker(QComboBox):
         none: str = "",
         prefix: str = "",
         follow: bool = False,
+        unasked: Callable[[Layer], bool] = taken_unasked,
     ) -> None:
         super().__init__()
         self._viewer = viewer = real_viewer(viewer)
-        self._follow, self._held = follow, False
+        self._follow, self._held, self._unasked = follow, False, unasked
         self._seen = viewer.layers.selection.active
         self._kinds = kinds
         self._accepts = accepts
@@ -107,7 +110,7 @@ class LayerPicker(QComboBox):
         """Index of the entry to choose where nothing is chosen: the selected layer, or the uppermost to go on with."""
         if self._none or not (self._follow or self._kinds == (Image,)):
             return 0
-        welcome = [layer for layer in self._listed if taken_unasked(layer)]
+        welcome = [layer for layer in self._listed if self._unasked(layer)]
         active = self._viewer.layers.selection.active if self._follow else None
         return self._listed.index(active if active in welcome else welcome[0]) if welcome else 0
 
@@ -126,7 +129,7 @@ class LayerPicker(QComboBox):
         if active is None or is_preview(active) or active is self._seen:
             return  # a preview that comes gives the selection back, which is none by the person
         self._seen = active
-        if not self._held and taken_unasked(active):
+        if not self._held and self._unasked(active):
             self.layer = active
 
     @contextmanager

@@ -81,8 +81,9 @@ class RecipeBar(QWidget):
             self.save_button.setToolTip("Select a layer that was made here, or several: their recipe is what is saved.")
         layer = replay_layer(self._viewer, self._chosen())
         self.replay_button.setEnabled(not self._why_not_replay and layer is not None)
+        why = "is selected" if layer is self._viewer.layers.selection.active else "is chosen above"
         name = f"{layer.name!r}" if layer is not None else ""
-        set_tooltip(self.replay_button, self._why_not_replay or f"Apply a saved recipe to {name}: the selected layer.")
+        set_tooltip(self.replay_button, self._why_not_replay or f"Apply a saved recipe to {name}, which {why}.")
 
     def set_why_not_replay(self, why_not: str) -> None:
         """Disable replaying and say why; with an empty text, enable it."""
