@@ -911,6 +911,7 @@ def test_a_replacement_under_way_is_neither_doubled_nor_overtaken(hand, widget, 
         return lambda pixels: (gate.wait(20), inner(pixels))[1]
 
     monkeypatch.setattr(grow_tool, "replacing", held)
+    widget.options.tolerance.setValue(5)  # of one's own: else background is no object
     hand.press(5, 5, CONTROL)
     hand.settle_growth()
     QTest.mouseRelease(hand.native, LEFT, CONTROL, hand.at)

@@ -5,11 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
 
 import napari_tessera
 from napari_tessera.napari_plugin.canvas import canvas_of, canvas_size
-from napari_tessera.napari_plugin.clicking.click_widget import ClickWidget
+from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT, ClickWidget
+from napari_tessera.napari_plugin.clicking.locking import locked_places, set_locked
 from napari_tessera.napari_plugin.clicking.outline import Outline
+from napari_tessera.napari_plugin.clicking.tool_buttons import TOOL_KEYS
+from napari_tessera.napari_plugin.view_tracker import camera_of
 
 from .click_helpers import CONTROL, SHIFT, Hand, discs, start
 
@@ -87,6 +92,148 @@ def test_background_replaces_no_object_and_takes_nothing_away(hand, widget):
         hand.click(5, 60, modifiers)
         np.testing.assert_array_equal(labels.data, made)
         assert "looks like background" in hand.news
+
+
+# Dim objects
+
+
+def test_a_dim_object_is_grown_in_a_smoothed_image_and_the_line_says_so(hand, widget):
+    y, x = np.mgrid[:80, :120]
+    truth = np.hypot(y - 40, x - 60) < 14
+    image = (100 + 20 * truth + np.random.default_rng(0).normal(0, 10, truth.shape)).astype(np.uint16)
+    labels = start(hand, image)
+    hand.press(40, 60)
+    hand.settle_growth()
+    assert "px as it is noisy here" in hand.line_text
+    hand.release()
+    made = labels.data != 0
+    assert (made & truth).sum() > 0.8 * (made | truth).sum()
+    labels.data = np.zeros_like(labels.data)
+    widget.options.smoothing.setValue(0)
+    hand.press(40, 60)
+    hand.settle_growth()
+    assert "smoothed" not in hand.line_text, "the value of the person wins"
+    hand.release()
+
+
+# The object that was gone to
+
+
+def pair():
+    labels = np.zeros((80, 120), np.uint16)
+    labels[20:40, 20:50], labels[50:70, 70:100] = 3, 8
+    return labels
+
+
+def go(hand, widget, wanted):
+    """Go from object 3 to object 8."""
+    labels = widget.labels.layer
+    labels.selected_label = 3
+    widget.objects.next_button.click()
+    hand.qtbot.waitUntil(widget.objects.next_button.isEnabled, timeout=60_000)
+    assert labels.selected_label == wanted
+
+
+def test_the_next_object_is_outlined_until_something_else_is_looked_at(hand, widget, viewer):
+    labels = start(hand, labels=pair())
+    told = widget.objects.outline
+
+    def take_another():
+        labels.selected_label = 3
+
+    def paint():
+        labels.paint((55, 75), 3)
+
+    def elsewhere():
+        labels.data_setitem((np.array([2]), np.array([2])), 8)
+
+    def replace():
+        labels.data = pair() * (pair() == 3)
+
+    for done, ends in ((take_another, True), (paint, True), (elsewhere, False), (replace, True)):
+        labels.data = pair()
+        go(hand, widget, 8)
+        assert told.layer is labels
+        assert told.outline.widget is not None
+        done()
+        assert (told.layer is None) is ends, done.__name__
+    labels.data = pair()
+    go(hand, widget, 8)
+    widget.mode.leave()
+    assert told.layer is None
+    go(hand, widget, 8)
+    viewer.layers.remove(labels)
+    assert told.layer is None
+
+
+# What is locked
+
+
+def test_a_padlock_marks_what_is_locked_where_it_was(hand, widget, viewer):
+    labels = start(hand, np.zeros((3, 80, 120), np.uint8), labels=np.stack([pair()] * 3))
+    viewer.dims.set_point(0, 1)
+    camera_of(viewer).center = (0, 80, 60)  # so that both lie on the canvas, however large it is
+    marks, before = widget.objects.marks, labels.data.copy()
+    widget.tools.buttons["lock"].click()
+    hand.click(30, 35)
+    hand.click(60, 85)
+    assert locked_places(labels) == {3: (1, 30, 35), 8: (1, 60, 85)}
+    np.testing.assert_array_equal(labels.data, before)
+
+    def check(*pixels):
+        expected = [(spot.x(), spot.y()) for spot in (hand.spot(*pixel, layer=labels) for pixel in pixels)]
+        np.testing.assert_allclose(marks.places(), np.reshape(expected, (-1, 2)), atol=1)
+
+    check((30, 35), (60, 85))
+    camera_of(viewer).zoom *= 0.7
+    check((30, 35), (60, 85))
+    viewer.dims.set_point(0, 2)
+    check()
+    viewer.dims.set_point(0, 1)
+    labels.data_setitem((np.array([1]), np.array([30]), np.array([35])), 8)
+    check((60, 85))
+    labels.visible = False
+    check()
+    labels.visible = True
+    hand.click(60, 85)
+    assert locked_places(labels) == {3: (1, 30, 35)}
+    check()
+    labels.undo()
+    check((30, 35))
+    widget.objects.unlock_button.click()
+    assert marks.widget is None
+    assert not marks.places().size
+    set_locked(labels, {3})  # without a place, as by an older version
+    widget.objects.refresh()
+    assert marks.widget is None
+
+
+# Letters
+
+
+def test_letters_take_tools_over_the_canvas(hand, widget):
+    start(hand)
+    for name, letter in TOOL_KEYS.items():
+        hand.key(getattr(Qt.Key, f"Key_{letter}"))
+        assert widget.mode.tool == name
+        button = widget.tools.buttons[name]
+        assert button.isChecked()
+        assert f"({letter})" in button.text()
+        assert button.toolTip().endswith(f": {letter}.")
+    assert widget.keys.isHidden()
+    hand.key(Qt.Key.Key_W)
+    assert not widget.keys.isHidden()
+    widget.mode.leave()
+    hand.key(Qt.Key.Key_S)
+    assert widget.mode.tool == "grow", "letters are napari's again"
+
+
+def test_the_letters_are_free(viewer):
+    assert len(set(TOOL_KEYS.values())) == len(TOOL_KEYS)
+    for holder in (viewer, Labels, Image):
+        used = {str(key).upper() for key in holder.class_keymap}
+        assert not used & {*TOOL_KEYS.values()}
+    assert SHORTCUT not in TOOL_KEYS.values()
 
 
 # The canvas of napari, which is private

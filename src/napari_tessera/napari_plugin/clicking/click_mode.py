@@ -18,8 +18,8 @@ from napari_tessera.napari_plugin.clicking.label_writing import check_writable
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.stepping import take_step
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, pixel_in
+from napari_tessera.napari_plugin.clicking.tool_buttons import GROW, TOOL_KEYS
 
-GROW = "grow"
 _KEYS_EVERY_MS = 100
 """How often is looked which keys are held: no event tells of it while the mouse rests."""
 
@@ -39,6 +39,8 @@ class ClickMode(QObject):
         Why a click did nothing, or why the mode is off.
     changed()
         Labels have been changed, or locked.
+    tool_asked(str)
+        A key asks for a tool.
 
     Parameters
     ----------
@@ -51,6 +53,7 @@ class ClickMode(QObject):
     happened = Signal(str)
     refused = Signal(str)
     changed = Signal()
+    tool_asked = Signal(str)
 
     def __init__(self, viewer: ViewerModel, target: Callable[[], Target], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -109,6 +112,7 @@ class ClickMode(QObject):
             "Space": self._on_space,
             "Control-Z": lambda _: self._step(back=True),
             "Control-Shift-Z": lambda _: self._step(back=False),
+            **{key: self._taking(name) for name, key in TOOL_KEYS.items()},
         }
         self._keys = KeyBinding(self.viewer, labels, keys)
         hold_still(self.viewer, labels, still=True)
@@ -222,6 +226,9 @@ class ClickMode(QObject):
         if self.grow.cancel() | self.correct.cancel():
             self.happened.emit("Dropped.")
         self.tell()
+
+    def _taking(self, name: str) -> Callable[[object], None]:
+        return lambda _: self.tool_asked.emit(name)
 
     def _on_escape(self, _holder: object) -> None:
         if self._under_way:

@@ -102,6 +102,7 @@ class ClickWidget(JobWidget):
         self.mode.happened.connect(self.messages.tell)
         self.mode.refused.connect(self._on_refused)
         self.mode.changed.connect(self.objects.refresh)
+        self.mode.tool_asked.connect(self.tools.take)
 
     def _arrange(self) -> QWidget:
         content = QWidget()
@@ -208,6 +209,7 @@ class ClickWidget(JobWidget):
         self.mode_button.setText("Stop clicking (Esc)" if on else DISPLAY_NAME)
         if not on:
             self._status.show("")
+            self.objects.outline.hide()
         if self._open:
             self.refresh()
 

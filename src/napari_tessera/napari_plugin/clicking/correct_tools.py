@@ -34,6 +34,8 @@ class ToolInfo:
         What it has done.
     nothing
         Why it changed nothing, and what to do.
+    key
+        The letter that takes it, over the canvas.
     line
         Whether a line is drawn, rather than an object clicked.
     """
@@ -43,6 +45,7 @@ class ToolInfo:
     words: str
     done: str
     nothing: str
+    key: str
     line: bool = False
 
 
@@ -53,6 +56,7 @@ TOOLS: dict[str, ToolInfo] = {
         "Draw a line across objects with the button held: they become one.",
         "Merged into object {label}.",
         "The line touches no two objects that may be merged: draw it from one into another.",
+        "R",
         line=True,
     ),
     "split": ToolInfo(
@@ -62,6 +66,7 @@ TOOLS: dict[str, ToolInfo] = {
         "Draw a line through an object with the button held: it becomes two.",
         "Split: the smaller part is object {label}.",
         "The line goes through no object that may be split: draw it from one side to the other.",
+        "S",
         line=True,
     ),
     "delete": ToolInfo(
@@ -70,6 +75,7 @@ TOOLS: dict[str, ToolInfo] = {
         "Click: object {label} is removed.",
         "Object {label} is removed.",
         "There is nothing to remove.",
+        "D",
     ),
     "fill": ToolInfo(
         "Fill holes",
@@ -77,6 +83,7 @@ TOOLS: dict[str, ToolInfo] = {
         "Click: holes in object {label} are filled.",
         "The holes of object {label} are filled.",
         "Object {label} has no holes.",
+        "H",
     ),
     "smooth": ToolInfo(
         "Smooth",
@@ -84,13 +91,15 @@ TOOLS: dict[str, ToolInfo] = {
         "Click: the outline of object {label} becomes smooth.",
         "The outline of object {label} is smoother.",
         "The outline of object {label} is smooth already.",
+        "T",
     ),
     "lock": ToolInfo(
         "Lock",
-        "Click a finished object: no tool changes it any more, until you click it again.",
+        "Click a finished object: no tool changes it any more, until you click it again. A padlock marks it.",
         "Click: object {label} is locked, or unlocked.",
         "",
         "",
+        "K",
     ),
 }
 
@@ -204,7 +213,7 @@ class CorrectTool(QObject):
         if not label:
             raise InvalidInputError(f"{TOOLS[tool].title}: there is no object under the mouse, click on one.")
         if tool == "lock":
-            locked = toggle_locked(target.labels, label)
+            locked = toggle_locked(target.labels, label, frame.index(pixel).tolist())
             self.made.emit(f"Object {label} is {'locked: no tool changes it' if locked else 'unlocked'}.")
             return
         locked_ids = locked_labels(target.labels)

@@ -1,12 +1,12 @@
 """Objects that are finished: no tool of the plugin changes them. Kept with the layer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from napari.layers import Labels
 
 from napari_tessera.napari_plugin.layers import METADATA_KEY
 
-_KEY = "locked"
+_KEY, _PLACES = "locked", "locked_at"
 
 
 def locked_labels(layer: Labels) -> frozenset[int]:
@@ -15,15 +15,33 @@ def locked_labels(layer: Labels) -> frozenset[int]:
     return frozenset(int(label) for label in known)
 
 
-def set_locked(layer: Labels, labels: Iterable[int]) -> None:
-    """Lock exactly `labels` in `layer`."""
+def locked_places(layer: Labels) -> dict[int, tuple[int, ...]]:
+    """Return the pixels at which labels were locked that still are, as indices of ``layer.data``, if they are known."""
+    locked, places = locked_labels(layer), layer.metadata.get(METADATA_KEY, {}).get(_PLACES, {})
+    places = places if isinstance(places, dict) else {}
+    known = {int(label): tuple(int(at) for at in place) for label, place in places.items()}
+    return {label: place for label, place in known.items() if label in locked and len(place) == layer.ndim}
+
+
+def set_locked(layer: Labels, labels: Iterable[int], places: dict[int, tuple[int, ...]] | None = None) -> None:
+    """Lock exactly `labels` in `layer`.
+
+    Parameters
+    ----------
+    places
+        Where some of them are; None: where they were.
+    """
     known = dict(layer.metadata.get(METADATA_KEY, {}))
-    known[_KEY] = sorted({int(label) for label in labels if label})
+    before = locked_places(layer) if places is None else places
+    known[_KEY] = locked = sorted({int(label) for label in labels if label})
+    known[_PLACES] = {str(label): list(before[label]) for label in locked if label in before}
     layer.metadata = {**layer.metadata, METADATA_KEY: known}
 
 
-def toggle_locked(layer: Labels, label: int) -> bool:
-    """Lock `label`, or unlock it; return whether it is locked now."""
-    before = locked_labels(layer)
-    set_locked(layer, before ^ {label})
+def toggle_locked(layer: Labels, label: int, place: Sequence[int] | None = None) -> bool:
+    """Lock `label`, at a pixel of ``layer.data``, or unlock it; return whether it is locked now."""
+    before, places = locked_labels(layer), locked_places(layer)
+    if place is not None:
+        places[label] = tuple(int(at) for at in place)
+    set_locked(layer, before ^ {label}, places)
     return label not in before

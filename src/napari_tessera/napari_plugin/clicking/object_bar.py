@@ -1,16 +1,19 @@
-"""Buttons that go from object to object, and what is locked."""
+"""Buttons that go from object to object, and what is locked: both are marked on the canvas."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from napari_tessera.napari_plugin.clicking.lock_marks import LockMarks
 from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.navigating import show_box
+from napari_tessera.napari_plugin.clicking.object_outline import ObjectOutline
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.recipes.recipe_bar import side_by_side
 from napari_tessera.pipeline.failures import describe_error
@@ -43,6 +46,8 @@ class ObjectBar(QWidget):
         self._viewer, self._layer = viewer, layer
         self._pool: ThreadPoolExecutor | None = None
         self._looking = False
+        self.outline = ObjectOutline(viewer)
+        self.marks = LockMarks(viewer)
         self.previous_button = QPushButton("Previous object")
         self.previous_button.clicked.connect(lambda: self.go(-1))
         self.next_button = QPushButton("Next object")
@@ -75,6 +80,8 @@ class ObjectBar(QWidget):
         named = ", ".join(map(str, locked[:_MOST_NAMED])) + (" …" if len(locked) > _MOST_NAMED else "")
         self.locks.setText(f"Locked: {named}")
         self._lock_row.setVisible(bool(locked))
+        self.marks.show(layer if isinstance(layer, Labels) and not layer.multiscale else None)
+        self.outline.keep_to(layer)
 
     def go(self, step: int) -> None:
         """Go `step` objects on from the selected one; looked for in a thread, as the labels may be large."""
@@ -89,7 +96,9 @@ class ObjectBar(QWidget):
         future.add_done_callback(lambda done: self._tell(layer, step, done))
 
     def close_bar(self) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any more, and take away what is on the canvas."""
+        self.outline.hide()
+        self.marks.close()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
@@ -114,7 +123,9 @@ class ObjectBar(QWidget):
         else:
             label, box = found
             layer.selected_label = label
-            show_box(self._viewer, layer, box, layer.data[box] == label)
+            mask = np.asarray(layer.data[box] == label)
+            show_box(self._viewer, layer, box, mask)
+            self.outline.show(layer, label, box, mask)
             self.said.emit(f"Object {label} is selected.")
 
     def _unlock(self) -> None:

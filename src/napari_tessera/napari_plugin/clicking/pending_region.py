@@ -55,9 +55,12 @@ class Click:
 
     @property
     def settled_rule(self) -> "ClickRule":
-        """The same with the smoothing that the click gets, which takes a look at the pixels: not if they are lazy."""
+        """The same with the smoothing that the click gets, which takes a look at the pixels.
+
+        Not where the region grows in a thread anyway: it is found out there.
+        """
         rule = self.rule
-        if rule.smoothing is not None or self.source.lazy:
+        if rule.smoothing is not None or self.source.lazy or rule.criterion == "edge_stopped":
             return rule
         self.engine.settle(self.pixel)
         return replace(rule, smoothing=self.engine.smoothing)
