@@ -106,7 +106,7 @@ class Difference(_TwoImages):
     """Show where two images differ: the absolute difference, in the type of the first image."""
 
     title: ClassVar = "Difference of images"
-    also: ClassVar = ("subtract",)
+    also: ClassVar = ("subtract", "absolute difference")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return |image − other|."""
@@ -200,7 +200,10 @@ class Project(_Along):
     """
 
     title: ClassVar = "Project along an axis"
-    also: ClassVar = ("projection", "maximum intensity", "mip", "sum", "flatten")
+    also: ClassVar = (
+        *("z projection", "z project", "z-projection", "projection", "maximum intensity projection", "mip"),
+        *("max projection", "mean projection", "sum of slices", "flatten"),
+    )
     group: ClassVar = GROUP
 
     axis: Axis = parameter("z", "Along which axis: time (t), depth (z) or channels (c).")

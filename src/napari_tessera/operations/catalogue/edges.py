@@ -189,7 +189,7 @@ class Laplacian(_Real):
     """Show edges and fine detail by the sum of second derivatives; noise too."""
 
     title: ClassVar = "Laplacian"
-    also: ClassVar = ("edges", "edge detection")
+    also: ClassVar = ("laplace", "edges", "edge detection", "second derivative")
     group: ClassVar = GROUP
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
@@ -212,7 +212,7 @@ class LaplacianOfGaussian(_Real):
     """
 
     title: ClassVar = "Laplacian of Gaussian"
-    also: ClassVar = ("log", "blob", "spots", "edges", "edge detection")
+    also: ClassVar = ("log", "blob", "spots", "laplace of gaussian", "nuclei", "edges", "edge detection")
     group: ClassVar = GROUP
 
     sigma: float = parameter(

@@ -130,7 +130,7 @@ class Otsu(FromHistogram):
     """
 
     title: ClassVar = "Otsu threshold"
-    also: ClassVar = ("multi-otsu", "binarize", "automatic threshold", "segmentation")
+    also: ClassVar = ("multi-otsu", "binarize", "automatic threshold", "segmentation", "nuclei")
 
     classes: int = parameter(2, "Number of classes, background included.", ge=2, le=10)
 
@@ -237,7 +237,7 @@ class LocalThreshold(Windowed, Local):
     """
 
     title: ClassVar = "Local threshold (mean or Gaussian)"
-    also: ClassVar = ("adaptive threshold", "binarize", "uneven illumination")
+    also: ClassVar = ("adaptive threshold", "binarize", "uneven illumination", "nuclei")
 
     window: OddSize = parameter(
         51, "Length of the window around each pixel; larger than the objects.", unit="pixels", ge=3, le=1001
