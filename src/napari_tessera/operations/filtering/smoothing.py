@@ -60,6 +60,36 @@ def box_mean(image: NDArray[Any], size: int) -> NDArray[Any]:
     return np.asarray((2 * sums + count) // (2 * count), image.dtype)
 
 
+def window_variance(image: NDArray[Any], size: int, centre: float) -> NDArray[np.float64]:
+    """Return the variance over a square or cubic window of odd length `size`, at least 0, computed in float64.
+
+    Parameters
+    ----------
+    image
+        (y, x) or (z, y, x), integer or float.
+    size
+        In pixels.
+    centre
+        What intensities are counted from: the nearer to them, the fewer digits are lost.
+    """
+    weights = np.full(size, 1 / size)
+    mean = differences_from(image, centre)
+    squares = mean * mean
+    for axis in range(image.ndim):
+        mean = correlate_axis(mean, weights, axis)
+        squares = correlate_axis(squares, weights, axis)
+    return np.maximum(squares - mean * mean, 0)
+
+
+def differences_from(image: NDArray[Any], centre: float) -> NDArray[np.float64]:
+    """Return ``image − centre`` as float64; of 64-bit integers, of which that holds only some, ``centre`` is rounded."""
+    if image.dtype.kind in "iu" and image.dtype.itemsize == 8:
+        limits = np.iinfo(image.dtype)
+        whole = np.array(min(max(round(centre), limits.min), limits.max), image.dtype)
+        return (WideIntegers.of(image) - WideIntegers.of(whole)).as_floats()
+    return image.astype(np.float64) - centre
+
+
 def _cube_sums(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     for axis in range(values.ndim):
         values = _window_sums(values, size, axis)
