@@ -31,7 +31,9 @@ def test_ridges_are_those_of_scikit_image(fibres, name, ridges, depth):
     image = fibres if depth is None else fibres[:depth, :24] + np.linspace(0, 9, 16)[:, None, None] * fibres[8:17, :24]
     operation = getattr(nt.operations, name.title())(ridges=ridges, **SCALES)
     expected = getattr(filters, name)(image, sigmas=SIGMAS, black_ridges=ridges == "dark")
-    np.testing.assert_allclose(nt.apply(operation, image), expected, rtol=1e-6, atol=1e-6 * expected.max())  # scikit-image answers to 0 and less curvature too
+    np.testing.assert_allclose(
+        nt.apply(operation, image), expected, rtol=1e-6, atol=1e-6 * expected.max()
+    )  # scikit-image answers to 0 and less curvature too
 
 
 def test_frangi_takes_its_constants(fibres):

@@ -29,7 +29,14 @@ class Isodata(FromHistogram):
     """
 
     title: ClassVar = "Isodata threshold"
-    also: ClassVar = ("binarize", "automatic threshold", "intermeans", "ridler", "iterative selection", "imagej default")
+    also: ClassVar = (
+        "binarize",
+        "automatic threshold",
+        "intermeans",
+        "ridler",
+        "iterative selection",
+        "imagej default",
+    )
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""

@@ -32,7 +32,9 @@ def extreme(image: NDArray[Any], radius: int, shape: Shape, *, largest: bool) ->
 
         if image.dtype.kind in "iu" and image.dtype.itemsize == 8:  # which scipy takes through floats
             levels, ranks = np.unique(image, return_inverse=True)
-            return np.asarray(levels[extreme(ranks.reshape(image.shape).astype(np.int32), radius, shape, largest=largest)])
+            return np.asarray(
+                levels[extreme(ranks.reshape(image.shape).astype(np.int32), radius, shape, largest=largest)]
+            )
         along_one = ndimage.maximum_filter1d if largest else ndimage.minimum_filter1d
         for axis, length in enumerate(image.shape):
             image = along_one(image, 2 * min(radius, length) + 1, axis, mode="reflect")
