@@ -70,7 +70,7 @@ def test_opacity_is_no_colour_and_grey_is_refused(tissue):
     np.testing.assert_array_equal(
         nt.apply(SeparateStains(), colors(opaque)), nt.apply(SeparateStains(), colors(tissue))
     )
-    with pytest.raises(InvalidInputError, match="has 1 channel.*image in colour"):
+    with pytest.raises(InvalidInputError, match=r"has 1 channel.*image in colour"):
         nt.apply(SeparateStains(), tissue[..., 0])
 
 

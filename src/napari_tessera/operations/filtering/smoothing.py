@@ -82,7 +82,7 @@ def window_variance(image: NDArray[Any], size: int, centre: float) -> NDArray[np
 
 
 def differences_from(image: NDArray[Any], centre: float) -> NDArray[np.float64]:
-    """Return ``image − centre`` as float64; of 64-bit integers, of which that holds only some, ``centre`` is rounded."""
+    """Return ``image − centre`` as float64; a centre of 64-bit integers, of which that holds only some, is rounded."""
     if image.dtype.kind in "iu" and image.dtype.itemsize == 8:
         limits = np.iinfo(image.dtype)
         whole = np.array(min(max(round(centre), limits.min), limits.max), image.dtype)

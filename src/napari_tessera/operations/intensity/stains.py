@@ -108,6 +108,6 @@ def separate(
     result = np.zeros((len(chosen), *colors.shape[1:]))
     for column, color in enumerate(colors[:3]):
         density = -np.log10(np.maximum(color.astype(np.float64) / white, LEAST))
-        for amount, stain in zip(result, chosen, strict=True):
-            amount += matrix[stain, column] * density
+        for place, stain in enumerate(chosen):
+            result[place] += matrix[stain, column] * density
     return np.maximum(result, 0, out=result)
