@@ -219,7 +219,6 @@ class SubtractMean(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Subtract mean"
-    also: ClassVar = ("background",)
     group: ClassVar = GROUP
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
