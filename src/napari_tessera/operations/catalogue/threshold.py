@@ -53,7 +53,9 @@ class Levels(Dividing, Local):
 
     title: ClassVar = "Divide at grey levels"
 
-    levels: tuple[float, ...] = parameter(..., "Grey levels, ascending; a pixel is counted above if it is greater.")
+    levels: tuple[float | int, ...] = parameter(
+        ..., "Grey levels, ascending; a pixel is counted above if it is greater."
+    )
     foreground: Foreground = foreground_parameter()
 
     def compute(self, block: Block) -> NDArray[Any]:

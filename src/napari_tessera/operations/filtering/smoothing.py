@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.operations.casting import fit_into, has_few_levels, real_dtype
 from napari_tessera.operations.filtering.correlation import correlate_axis, gaussian_blur
-from napari_tessera.operations.wide_integers import WideIntegers
+from napari_tessera.operations.wide_integers import WideIntegers, differences_from
 
 TABLE_REACH = 5.0
 """Differences of intensity beyond so many standard deviations weigh nothing (e^−12.5 of the full weight)."""
@@ -79,15 +79,6 @@ def window_variance(image: NDArray[Any], size: int, centre: float) -> NDArray[np
         mean = correlate_axis(mean, weights, axis)
         squares = correlate_axis(squares, weights, axis)
     return np.maximum(squares - mean * mean, 0)
-
-
-def differences_from(image: NDArray[Any], centre: float) -> NDArray[np.float64]:
-    """Return ``image − centre`` as float64; a centre of 64-bit integers, of which that holds only some, is rounded."""
-    if image.dtype.kind in "iu" and image.dtype.itemsize == 8:
-        limits = np.iinfo(image.dtype)
-        whole = np.array(min(max(round(centre), limits.min), limits.max), image.dtype)
-        return (WideIntegers.of(image) - WideIntegers.of(whole)).as_floats()
-    return image.astype(np.float64) - centre
 
 
 def _cube_sums(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.filtering.smoothing import differences_from
+from napari_tessera.operations.wide_integers import differences_from
 
 MOST = 2**22
 """Peaks of which those too near to each other are found."""
