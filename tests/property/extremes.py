@@ -144,3 +144,28 @@ def check_extreme(example: Example, kind: str) -> bool:
             assert result.min() >= image.min(), f"{example}, {kind}: {result.min()!r} is below {image.min()!r}"
             assert result.max() <= image.max(), f"{example}, {kind}: {result.max()!r} is above {image.max()!r}"
     return True
+
+
+def check_as_floats(example: Example, kind: str) -> None:
+    """Assert that integers, which floats hold exactly here, give what the same numbers as floats give, clipped."""
+    operation = example.operation
+    if operation.output != "image" or operation.inputs[0].kind != "image" or operation.name() in GO_BY_TYPE:
+        return
+    results = []
+    for dtype in (example.image.dtype, np.dtype(np.float64)):
+        others = {
+            name: one.astype(dtype) if one.shape == example.image.shape else one for name, one in example.others.items()
+        }
+        image = open_image(example.image.astype(dtype), axes=example.axes)
+        try:
+            results.append(apply(operation, image, threads=1, **others))
+        except TesseraError:
+            return
+    found, expected = results
+    if found.dtype.kind in "iu":
+        limits = np.iinfo(found.dtype)
+        expected = np.clip(expected, float(limits.min), float(limits.max))
+    extent = float(np.abs(expected).max()) or 1.0
+    np.testing.assert_allclose(
+        found.astype(np.float64), expected, rtol=1e-5, atol=1 + 1e-5 * extent, err_msg=f"{example}, {kind}"
+    )
