@@ -70,7 +70,7 @@ def matching_curve(source: Histogram, reference: Histogram) -> Curve:
     levels, shares = levels[first], shares[first]
 
     def curve(intensities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.interp(np.interp(intensities, values, parts), shares, levels)
+        return np.asarray(np.interp(np.interp(intensities, values, parts), shares, levels), np.float64)
 
     return curve
 

@@ -51,7 +51,7 @@ def percentiles(survey: Survey, percents: Sequence[float]) -> list[float]:
 def _between(low: Any, high: Any, part: float) -> float:
     """Return the value at `part` of the way; of integers that floats do not hold, the nearest one."""
     if isinstance(low, int) and max(abs(low), abs(high)) > 2**53:
-        return low + round((high - low) * part)
+        return int(low) + round((int(high) - int(low)) * part)
     between = low + (high - low) * part
     return float(between if math.isfinite(between) else low * (1 - part) + high * part)
 
