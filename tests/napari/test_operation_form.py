@@ -305,3 +305,45 @@ def test_titles_count_more_than_descriptions():
 def test_what_is_being_typed_finds_what_the_whole_word_would(typed):
     operations = all_operations()
     assert match(operations["median"], [typed]) > match(operations["gaussian_noise"], [typed]) > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("z projection", "project"),
+        ("rgb to gray", "grey"),
+        ("laplace", "laplacian"),
+        ("subtract background", "rolling_ball"),
+        ("stain separation", "separate_stains"),
+        ("h&e", "separate_stains"),
+        ("difference of gaussians", "difference_of_gaussians"),
+        ("dog", "difference_of_gaussians"),
+        ("local maxima", "local_maxima"),
+        ("h-maxima", "local_maxima"),
+        ("distance transform", "distance_transform"),
+        ("skeletonize", "skeleton"),
+        ("frangi", "frangi"),
+        ("sato", "sato"),
+        ("meijering", "meijering"),
+        ("minimum", "minimum"),
+        ("maximum filter", "maximum"),
+        ("variance", "variance"),
+        ("yen", "yen"),
+        ("isodata", "isodata"),
+        ("mean shift", "mean_shift"),
+        ("histogram matching", "match_histogram"),
+        ("piecewise", "tone_curve"),
+        ("curves", "tone_curve"),
+        ("higher-order", "polynomial_warp"),
+        ("polynomial warp", "polynomial_warp"),
+    ],
+)
+def test_what_people_search_for_is_found_first(typed, name):
+    found = {each: match(operation, typed.split()) for each, operation in all_operations().items()}
+    best = [each for each in found if found[each] == max(found.values())]
+    assert name in best
+
+
+def test_nuclei_are_looked_for_among_what_finds_them():
+    found = {name for name, operation in all_operations().items() if match(operation, ["nuclei"])}
+    assert {"otsu", "split_touching", "local_maxima", "laplacian_of_gaussian"} <= found

@@ -141,6 +141,17 @@ def test_exposure_fusion_shows_what_every_exposure_shows() -> None:
         assert np.corrcoef(result[part].ravel(), texture[part].ravel())[0, 1] > 0.9
 
 
+def test_exposures_of_12_bits_in_16_are_fused_as_those_of_8() -> None:
+    images = exposures()
+    expected = nt.apply(FuseExposures(axis="t"), open_image(images, axes="tyx"))
+    assert images.min() == 0
+    assert images.max() == 255
+    result = nt.apply(FuseExposures(axis="t"), open_image(images.astype(np.uint16) * 16, axes="tyx"))
+    np.testing.assert_allclose(result / 16, expected, atol=1)
+    as_type = nt.apply(FuseExposures(axis="t", over="type"), open_image(images.astype(np.uint16) * 16, axes="tyx"))
+    assert np.abs(as_type / 16 - expected).max() > 5
+
+
 def test_exposure_fusion_of_equal_exposures_changes_nothing() -> None:
     image = data.camera()[:50, :61]
     for axis in "tzc":

@@ -523,3 +523,17 @@ def test_frequencies_in_physical_space_hold_for_any_units() -> None:
     nt.apply(LowPass(), unknown)
     with pytest.raises(InvalidInputError, match="different units"):
         nt.apply(LowPass(physical=True), unknown)
+
+
+@pytest.mark.parametrize("name", ["HighPass", "SpectrumModulus", "NotchFilter"])
+def test_integers_of_32_bits_keep_what_single_precision_does_not(name):
+    small = np.random.default_rng(0).integers(0, 100, (20, 24)).astype(np.uint32)
+    given = {"centres": np.array([[0.2, 0.1]])} if name == "NotchFilter" else {}
+    operation = getattr(nt.operations, name)()
+    results = [nt.apply(operation, image, **given) for image in (small, small + np.uint32(2**32 - 100))]
+    moved = results[1] - results[0]
+    if name == "SpectrumModulus":
+        moved[tuple(n // 2 for n in moved.shape)] = 0  # the mean stands there
+    else:
+        moved -= moved.mean()
+    assert np.abs(moved).max() < 0.01

@@ -11,7 +11,7 @@ from skimage import data, filters
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.reductions.histograms import Histogram, histogram
-from napari_tessera.operations.thresholding.thresholds import li, multi_otsu, otsu, triangle
+from napari_tessera.operations.thresholding.thresholds import isodata, li, multi_otsu, otsu, triangle, yen
 
 IMAGES = [data.camera(), data.coins(), data.page(), data.moon(), data.text()]
 
@@ -64,9 +64,27 @@ def test_thresholds_are_those_of_scikit_image(image):
     found = histogram(image)
     assert otsu(found) == filters.threshold_otsu(image)
     assert triangle(found) == filters.threshold_triangle(image)
+    assert yen(found) == filters.threshold_yen(image)
+    assert isodata(found) == filters.threshold_isodata(image)
     assert list(multi_otsu(found, 3)) == filters.threshold_multiotsu(image, 3).tolist()
     assert list(multi_otsu(found, 4)) == filters.threshold_multiotsu(image, 4).tolist()
     assert li(found) == pytest.approx(filters.threshold_li(image), abs=1e-3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(counts.filter(lambda c: np.count_nonzero(c) > 1), st.integers(-300, 300))
+def test_isodata_lies_midway_between_the_means(counts, low):
+    levels, counts = np.arange(len(counts)) + low, np.array(counts)
+    found = isodata(by_levels(counts.tolist(), low))
+    under = levels <= found
+    means = [np.average(levels[part], weights=counts[part]) for part in (under, ~under)]
+    assert found <= sum(means) / 2 < found + 1
+
+
+def test_few_pixels_among_very_many_are_found():
+    counts = [10**12, 3, 0, 0, 0, 0, 2, 1]
+    assert yen(by_levels(counts)) in range(8)
+    assert isodata(by_levels(counts)) == 3
 
 
 @settings(max_examples=150, deadline=None)

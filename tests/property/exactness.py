@@ -179,6 +179,9 @@ def make_other(
             return weights / weights.sum()
         case "frequencies":
             return rng.uniform(-0.4, 0.4, (2, len(frame)))
+        case _ if one.name in ("points", "targets") and "targets" in [each.name for each in operation.inputs]:
+            # pairs that are not far from each other, enough for a map that bends
+            return np.random.default_rng(5).random((12, len(frame))) * lengths + rng.normal(size=(12, len(frame)))
         case _:
             return np.unique(np.floor(rng.random((3, len(frame))) * lengths), axis=0)
 

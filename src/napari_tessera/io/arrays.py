@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, StorageError, TesseraError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region, plain_dtype, writable_text
+from napari_tessera.io.memory import zeros
 
 # What the readers of numpy, tifffile, imagecodecs and zarr raise when they meet bytes that make no sense.
 DAMAGE = (
@@ -262,7 +263,7 @@ class MemorySink(ImageSink):
 
     def __init__(self, spec: ImageSpec) -> None:
         self._spec = spec
-        self.array: NDArray[Any] = np.zeros(spec.shape, spec.dtype)
+        self.array: NDArray[Any] = zeros(spec)
 
     @property
     def spec(self) -> ImageSpec:

@@ -1,9 +1,20 @@
 """How much memory this process may still take."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tessera.core.errors import OutOfMemoryError
+from napari_tessera.core.image import ImageSpec
+
+RESULT_REMEDY = "write it to a file that ends in .ome.zarr, or make it smaller"
+"""What helps where a result does not fit into memory."""
 
 _GROUP = Path("/sys/fs/cgroup")
 _STATM = Path("/proc/self/statm")
@@ -17,6 +28,44 @@ def free_memory() -> int | None:
     (a container, a job on a cluster).
     """
     return min((max(0, number) for number in (*_computer(), *_limits(), *_control_group())), default=None)
+
+
+def check_memory(need: int, what: str, remedy: str) -> None:
+    """Refuse, before any work, what takes more memory than there is.
+
+    Parameters
+    ----------
+    need
+        In bytes.
+    what
+        Begins the sentence: ``"The result of shape (3, 4)"``.
+    remedy
+        Ends it.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If `need` is more than what is free; the system would grant the memory, and end the process once it is used.
+    """
+    free = free_memory()
+    if free is not None and need > free:
+        raise OutOfMemoryError(
+            f"{what} needs {describe_bytes(need)} of memory, and {describe_bytes(free)} are free: {remedy}."
+        )
+
+
+def zeros(spec: ImageSpec) -> NDArray[Any]:
+    """Return an image of zeros in memory.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If it does not fit.
+    """
+    shape = " × ".join(map(str, spec.shape))
+    need = math.prod(spec.shape) * spec.dtype.itemsize
+    check_memory(need, f"The result of {shape} pixels ({spec.dtype})", RESULT_REMEDY)
+    return np.zeros(spec.shape, spec.dtype)
 
 
 def describe_bytes(number: int) -> str:

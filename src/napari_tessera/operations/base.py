@@ -16,7 +16,7 @@ Time points and channels are frames of their own unless the operation takes them
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -116,6 +116,15 @@ class Survey(Protocol):
 
         `combine` must give the same for any cut into pieces and any order: integer sums, minima, sets, not float sums
         (`statistics.exact_sum` helps).
+        """
+        ...
+
+    def reduce_around(
+        self, measure: Callable[[Block, Region], T], combine: Callable[[T, T], T], halo: Sequence[int]
+    ) -> T:
+        """Measure every piece together with `halo` pixels around it, per axis of the frame, and combine the results.
+
+        `measure` is told which part of the block's pixels is the piece itself; what lies around it belongs to others.
         """
         ...
 

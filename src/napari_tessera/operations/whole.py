@@ -1,6 +1,6 @@
 """An operation on a frame that lies in memory: the definition that tiled results are held to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.image import ImageSpec, Region
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, Operation
 from napari_tessera.operations.labels.components import labels_around, number_components, numbers_at, numbers_on_border
 from napari_tessera.operations.reductions.statistics import TOO_LARGE
@@ -35,6 +35,15 @@ class WholeFrame:
     def reduce(self, measure: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:  # noqa: ARG002
         """Measure the one block."""
         return measure(self.block)
+
+    def reduce_around(
+        self,
+        measure: Callable[[Block, Region], T],
+        combine: Callable[[T, T], T],  # noqa: ARG002
+        halo: Sequence[int],  # noqa: ARG002
+    ) -> T:
+        """Measure the one block, around which there is nothing."""
+        return measure(self.block, self.spec.full_region)
 
 
 def run_whole(operation: Operation, block: Block) -> NDArray[Any]:

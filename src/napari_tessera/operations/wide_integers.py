@@ -77,3 +77,26 @@ class WideIntegers:
         whole = (self.high.astype(longest) << longest.type(_BITS)) | self.low.astype(longest)
         ends = np.where(self.high < 0, longest.type(limits.min), longest.type(limits.max))
         return np.asarray(np.where(self.fits(longest), np.clip(whole, limits.min, limits.max), ends), dtype)
+
+
+def differences_from(image: NDArray[Any], centre: float) -> NDArray[np.float64]:
+    """Return ``image − centre`` as float64; a centre of 64-bit integers, of which that holds only some, is rounded."""
+    if image.dtype.kind in "iu" and image.dtype.itemsize == 8:
+        limits = np.iinfo(image.dtype)
+        whole = np.array(min(max(round(centre), limits.min), limits.max), image.dtype)
+        return (WideIntegers.of(image) - WideIntegers.of(whole)).as_floats()
+    return image.astype(np.float64) - centre
+
+
+def is_wide(dtype: np.dtype[Any]) -> bool:
+    """Whether the type holds integers that floats do not."""
+    return dtype.kind in "iu" and dtype.itemsize == 8
+
+
+def offsets_within(values: NDArray[Any], low: int, high: int) -> NDArray[np.uint64]:
+    """Return 64-bit integers clipped to a range and counted from its lower end, exactly."""
+    held = np.iinfo(values.dtype)
+    bottom = np.array(max(low, held.min), values.dtype)
+    clipped = np.clip(values, bottom, np.array(min(high, held.max), values.dtype))
+    # a difference that wraps around in the unsigned type is the right one
+    return np.asarray(clipped.view(np.uint64) - bottom.view(np.uint64))

@@ -1,5 +1,6 @@
 """What an operation is applied to: its inputs by name, checked before anything is computed."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.io.memory import check_memory
 from napari_tessera.io.opening import as_labels, axes_are_guessed, has_palette, open_image
 from napari_tessera.operations.base import Input, InputKind, Operation
 from napari_tessera.operations.whole import prepared
@@ -116,7 +118,7 @@ def _are_points(value: OperationInput, image: ImageSpec) -> bool:
 
 
 def _kernel(one: Input, value: OperationInput) -> NDArray[Any]:
-    array = prepared(_whole(value))
+    array = prepared(_whole(one, value))
     if array.size == 0:
         raise InvalidInputError(f"The input {one.name!r} has shape {array.shape}, so no pixels: choose another.")
     if array.dtype.kind not in "iuf":
@@ -129,7 +131,7 @@ def _kernel(one: Input, value: OperationInput) -> NDArray[Any]:
 
 
 def _points(one: Input, value: OperationInput) -> NDArray[np.float64]:
-    array = _whole(value)
+    array = _whole(one, value)
     if array.dtype.kind not in "biuf":
         raise InvalidInputError(f"The input {one.name!r} has values of type {array.dtype}: give positions as numbers.")
     if array.ndim == 1 and array.size:
@@ -146,8 +148,12 @@ def _points(one: Input, value: OperationInput) -> NDArray[np.float64]:
     return points
 
 
-def _whole(value: OperationInput) -> NDArray[Any]:
-    return value.read(value.spec.full_region) if isinstance(value, ImageSource) else np.asarray(value)
+def _whole(one: Input, value: OperationInput) -> NDArray[Any]:
+    if not isinstance(value, ImageSource):
+        return np.asarray(value)
+    need = math.prod(value.shape) * value.dtype.itemsize
+    check_memory(need, f"The input {one.name!r} is taken as a whole, which", "crop it, or use a coarser level of it")
+    return value.read(value.spec.full_region)
 
 
 def doubts_about(image: ImageSource, kind: InputKind = "image") -> Iterator[str]:

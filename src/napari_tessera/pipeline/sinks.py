@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSink, ImageSpec, Region
 from napari_tessera.io.arrays import checked_pixels
 from napari_tessera.io.file_sinks import FileSink
+from napari_tessera.io.memory import zeros
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.operations.base import Operation
 
@@ -59,7 +59,7 @@ class ResultSink(ImageSink):
 
     def __init__(self, spec: ImageSpec) -> None:
         self._spec = spec
-        self.array: NDArray[Any] = np.zeros(spec.shape, spec.dtype)
+        self.array: NDArray[Any] = zeros(spec)
 
     @property
     def spec(self) -> ImageSpec:

@@ -1,14 +1,14 @@
 """The whole of a frame to a fitted operation: measured tile by tile, in threads."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.tiles import TileGrid
+from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.tiles import TileGrid, relative
 from napari_tessera.operations.base import Block
 from napari_tessera.pipeline.frames import Frames, Position
 from napari_tessera.pipeline.parallel import Counter, Report, run_all
@@ -50,12 +50,29 @@ class TiledSurvey:
 
     def reduce(self, measure: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:
         """Measure every tile and combine the results, in any order."""
+        return self._reduce(lambda inner: measure(self.frames.block(self.position, inner)), combine)
+
+    def reduce_around(
+        self, measure: Callable[[Block, Region], T], combine: Callable[[T, T], T], halo: Sequence[int]
+    ) -> T:
+        """Measure every tile, read with what lies around it, and combine the results, in any order."""
+
+        def measured(inner: Region) -> T:
+            outer = tuple(
+                slice(max(0, part.start - reach), min(length, part.stop + reach))
+                for part, reach, length in zip(inner, halo, self.spec.shape, strict=True)
+            )
+            return measure(self.frames.block(self.position, outer), relative(inner, outer))
+
+        return self._reduce(measured, combine)
+
+    def _reduce(self, measure: Callable[[Region], T], combine: Callable[[T, T], T]) -> T:
         counter = Counter(self.report, len(self.grid), f"Measuring {self.frames.inputs.image.name}")
         lock = threading.Lock()
         waiting: list[T] = []
 
         def take(index: int) -> None:
-            value = measure(self.frames.block(self.position, self.grid[index].inner))
+            value = measure(self.grid[index].inner)
             while True:
                 with lock:
                     if not waiting:

@@ -39,7 +39,7 @@ class WhiteTophat(_Tophat):
     """
 
     title: ClassVar = "White top-hat"
-    also: ClassVar = ("background", "flatten", "uneven illumination")
+    also: ClassVar = ("subtract background", "background subtraction", "background", "flatten", "uneven illumination")
     group: ClassVar = GROUP
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -83,7 +83,7 @@ class RollingBall(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Rolling ball background"
-    also: ClassVar = ("background", "flatten", "uneven illumination")
+    also: ClassVar = ("subtract background", "background subtraction", "background", "flatten", "uneven illumination")
     group: ClassVar = GROUP
 
     radius: int = parameter(

@@ -137,7 +137,9 @@ class ClusterLevels(Clustering, Local):
 
     title: ClassVar = "Clusters of grey levels"
 
-    levels: tuple[float, ...] = parameter(..., "Grey levels, ascending; a pixel is counted above if it is greater.")
+    levels: tuple[float | int, ...] = parameter(
+        ..., "Grey levels, ascending; a pixel is counted above if it is greater."
+    )
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the clusters from 0 on."""

@@ -106,7 +106,7 @@ class Difference(_TwoImages):
     """Show where two images differ: the absolute difference, in the type of the first image."""
 
     title: ClassVar = "Difference of images"
-    also: ClassVar = ("subtract",)
+    also: ClassVar = ("subtract", "absolute difference")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return |image − other|."""
@@ -200,7 +200,10 @@ class Project(_Along):
     """
 
     title: ClassVar = "Project along an axis"
-    also: ClassVar = ("projection", "maximum intensity", "mip", "sum", "flatten")
+    also: ClassVar = (
+        *("z projection", "z project", "z-projection", "projection", "maximum intensity projection", "mip"),
+        *("max projection", "mean projection", "sum of slices", "flatten"),
+    )
     group: ClassVar = GROUP
 
     axis: Axis = parameter("z", "Along which axis: time (t), depth (z) or channels (c).")
@@ -232,16 +235,23 @@ class FuseExposures(Global):
 
     Mertens, Kautz & Van Reeth 2007, "Exposure fusion": of every exposure the parts with most contrast and nearest to
     mid-grey are blended, plane by plane. Exposures lie along an axis; other channels of an exposure are fused with the
-    same weights. Intensities count within the range of the type; floats within that of all exposures together.
+    same weights. Mid-grey is the middle of the range: that of the type for 8-bit images, otherwise that of all
+    exposures together, since cameras of 12 bits fill but a sixteenth of 16.
     """
 
     title: ClassVar = "Fuse exposures"
-    also: ClassVar = ("hdr",)
+    version: ClassVar = 2
+    also: ClassVar = ("hdr", "exposure fusion")
     group: ClassVar = GROUP
 
     axis: Axis = parameter("t", "Along which axis the exposures lie: time (t), depth (z) or channels (c).")
     contrast: float = parameter(1.0, "How much contrast counts; 0 for not at all.", ge=0, le=10)
     exposure: float = parameter(1.0, "How much nearness to mid-grey counts; 0 for not at all.", ge=0, le=10)
+    over: Literal["auto", "image", "type"] = parameter(
+        "auto",
+        "Range whose middle is mid-grey: that of all exposures ('image'), all that the type can hold, 0 to 1 for "
+        "floats ('type'), or the latter for 8-bit images alone ('auto').",
+    )
 
     def frame_axes(self, axes: str) -> str:
         """Return the axis of the exposures, the channels, and the plane."""
@@ -266,7 +276,8 @@ class FuseExposures(Global):
 
         stack = _frames_along(block, self.axis)
         dtype = block.image.dtype
-        low, high = type_range(dtype) if dtype.kind != "f" else (stack.min().item(), stack.max().item())
+        by_type = self.over == "type" or (self.over == "auto" and dtype.itemsize == 1)
+        low, high = type_range(dtype) if by_type else (stack.min().item(), stack.max().item())
         extent = (float(high) - float(low)) or 1.0
         scaled = ((stack.astype(np.float64) - low) / extent).astype(np.float32)
         if scaled.ndim == 3:

@@ -59,7 +59,7 @@ class Grey(_OneChannel):
     """
 
     title: ClassVar = "Grey"
-    also: ClassVar = ("gray", "grayscale", "luminance")
+    also: ClassVar = ("gray", "grayscale", "luminance", "rgb to gray", "rgb to grey", "rgb2gray", "desaturate")
     group: ClassVar = GROUP
 
     method: Literal["luminance", "mean", "max"] = parameter(

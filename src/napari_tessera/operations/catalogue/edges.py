@@ -1,10 +1,10 @@
 """Operations that find edges, and convolution with any kernel."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from pydantic import ConfigDict, field_validator
+from pydantic import ConfigDict, field_validator, model_validator
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
@@ -189,7 +189,7 @@ class Laplacian(_Real):
     """Show edges and fine detail by the sum of second derivatives; noise too."""
 
     title: ClassVar = "Laplacian"
-    also: ClassVar = ("edges", "edge detection")
+    also: ClassVar = ("laplace", "edges", "edge detection", "second derivative")
     group: ClassVar = GROUP
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
@@ -212,7 +212,7 @@ class LaplacianOfGaussian(_Real):
     """
 
     title: ClassVar = "Laplacian of Gaussian"
-    also: ClassVar = ("log", "blob", "spots", "edges", "edge detection")
+    also: ClassVar = ("log", "blob", "spots", "laplace of gaussian", "nuclei", "edges", "edge detection")
     group: ClassVar = GROUP
 
     sigma: float = parameter(
@@ -232,6 +232,51 @@ class LaplacianOfGaussian(_Real):
 
         result = laplacian(block.image, self.sigma)
         return np.asarray(-result) if self.bright_spots else result
+
+
+@register
+class DifferenceOfGaussians(_Real):
+    """Bring out spots and detail of a given size: a blurred image minus one that is blurred more (DoG).
+
+    Bright spots come out positive, dark ones negative, and even background 0. In grey levels; mirrored at the borders.
+    """
+
+    title: ClassVar = "Difference of Gaussians"
+    also: ClassVar = ("dog", "band-pass", "bandpass", "blob", "spots", "subtract background", "nuclei", "edges")
+    group: ClassVar = GROUP
+
+    sigma: float = parameter(
+        1.0, "Standard deviation of the weaker blur: what is smaller vanishes.", unit="pixels", gt=0, le=200
+    )
+    larger: float | None = parameter(
+        None,
+        "Standard deviation of the stronger blur: what is larger vanishes; left empty: 1.6 times the other.",
+        unit="pixels",
+        gt=0,
+        le=200,
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.larger is not None and self.larger <= self.sigma:
+            raise ValueError(f"larger = {self.larger:g} must be more than sigma = {self.sigma:g}: exchange them.")
+        return self
+
+    @property
+    def _stronger(self) -> float:
+        return 1.6 * self.sigma if self.larger is None else self.larger
+
+    def halo(self, spec: ImageSpec) -> tuple[int, ...]:
+        """Return where the wider Gaussian is cut off."""
+        from napari_tessera.operations.filtering.smoothing import gaussian_radius
+
+        return (gaussian_radius(self._stronger),) * len(spec.spatial)
+
+    def compute(self, block: Block) -> NDArray[Any]:
+        """Return the difference."""
+        from napari_tessera.operations.filtering.convolution import difference_of_gaussians
+
+        return difference_of_gaussians(block.image, self.sigma, self._stronger)
 
 
 @register

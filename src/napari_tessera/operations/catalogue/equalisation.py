@@ -52,21 +52,22 @@ class Equalised(Local):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    low: float = parameter(..., "Lower end of the histogram.")
-    high: float = parameter(..., "Upper end of the histogram.")
-    bottom: float = parameter(..., "Lower end of the result.")
-    top: float = parameter(..., "Upper end of the result.")
+    low: float | int = parameter(..., "Lower end of the histogram.")
+    high: float | int = parameter(..., "Upper end of the histogram.")
+    bottom: float | int = parameter(..., "Lower end of the result.")
+    top: float | int = parameter(..., "Upper end of the result.")
     counts: Any = parameter(..., "Histogram of the whole image, int64.")
     by_level: bool = parameter(..., "Whether bins are grey levels.")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the pixels by the curve of the histogram."""
-        from napari_tessera.operations.intensity.curves import apply_curve
+        from napari_tessera.operations.intensity.curves import Curve, Ends, apply_over
         from napari_tessera.operations.intensity.equalisation import equalising_curve
 
-        target = (self.bottom, self.top)
-        curve = equalising_curve(self.counts, self.low, self.high, target, by_level=self.by_level)
-        return apply_curve(block.image, curve)
+        def curve(source: Ends, target: Ends) -> Curve:
+            return equalising_curve(self.counts, *source, target, by_level=self.by_level)
+
+        return apply_over(block.image, curve, (self.low, self.high), (self.bottom, self.top))
 
 
 @register
@@ -127,8 +128,8 @@ class ClaheBy(Local):
 
     grid: tuple[int, ...] = parameter(..., "Number of regions along each axis.")
     totals: Any = parameter(..., "Pixels of each region in a bin or below, unsigned integers (*grid, bins).")
-    span: tuple[float, float] = parameter(..., "Range of the bins.")
-    target: tuple[float, float] = parameter(..., "Range of the result.")
+    span: tuple[float | int, float | int] = parameter(..., "Range of the bins.")
+    target: tuple[float | int, float | int] = parameter(..., "Range of the result.")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the pixels by the curves of the regions around them."""

@@ -31,7 +31,7 @@ class Fourier(PlaneOrVolume, Global):
     bound: ClassVar = ROUNDING
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
-        """Return float64 for float64, float32 for all others."""
+        """Return float64 for float64 and integers of 32 bits or more, float32 for all others."""
         return working_dtype(dtype)
 
 

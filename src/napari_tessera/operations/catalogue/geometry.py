@@ -143,7 +143,7 @@ class AffineLabels(_Affine, OfLabels):
     also: ClassVar = ("rotate", "scale", "shear", "translate", "shift")
 
 
-class _Plane(_Warped):
+class Plane(_Warped):
     """Works on planes."""
 
     def frame_axes(self, axes: str) -> str:  # noqa: ARG002
@@ -151,7 +151,7 @@ class _Plane(_Warped):
         return "yx"
 
 
-class _Projective(_Plane):
+class _Projective(Plane):
     """A change of perspective, by a matrix or by four corners."""
 
     matrix: str = parameter(
@@ -233,7 +233,7 @@ class ProjectiveLabels(_Projective, OfLabels):
     inputs: ClassVar = (*OfLabels.inputs, _POINTS)
 
 
-class _LensDistortion(_Plane):
+class _LensDistortion(Plane):
     """Straighten what a lens has bent."""
 
     k1: float = parameter(

@@ -112,15 +112,16 @@ class Gamma(PlaneOrVolume, Fitted):
 class GammaOver(Local):
     """Gamma correction over a given range."""
 
-    low: float = parameter(..., "Lower end of the range.")
-    high: float = parameter(..., "Upper end of the range.")
+    low: float | int = parameter(..., "Lower end of the range.")
+    high: float | int = parameter(..., "Upper end of the range.")
     gamma: float = parameter(..., "Exponent.")
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
         from napari_tessera.operations.intensity import curves
 
-        return curves.apply_curve(block.image, curves.gamma(self.low, self.high, self.gamma))
+        ends = self.low, self.high
+        return curves.apply_over(block.image, lambda over, _: curves.gamma(*over, self.gamma), ends, ends)
 
 
 @register
@@ -147,8 +148,8 @@ class Log(PlaneOrVolume, Fitted):
 class LogOver(Local):
     """The logarithmic curve over a given range."""
 
-    low: float = parameter(..., "Lower end of the range.")
-    high: float = parameter(..., "Upper end of the range.")
+    low: float | int = parameter(..., "Lower end of the range.")
+    high: float | int = parameter(..., "Upper end of the range.")
     strength: float = parameter(..., "How strongly dark parts are brightened.")
     inverse: bool = parameter(..., "Apply the inverse curve.")
 
@@ -156,8 +157,11 @@ class LogOver(Local):
         """Return the curve of each pixel."""
         from napari_tessera.operations.intensity import curves
 
-        curve = curves.logarithm(self.low, self.high, self.strength, inverse=self.inverse)
-        return curves.apply_curve(block.image, curve)
+        def curve(over: curves.Ends, _: curves.Ends) -> curves.Curve:
+            return curves.logarithm(*over, self.strength, inverse=self.inverse)
+
+        ends = self.low, self.high
+        return curves.apply_over(block.image, curve, ends, ends)
 
 
 @register
@@ -193,10 +197,10 @@ class ContrastStretch(PlaneOrVolume, Fitted):
 class StretchBetween(Local):
     """A linear stretch from one range to another."""
 
-    low: float = parameter(..., "What becomes the lower end.")
-    high: float = parameter(..., "What becomes the upper end.")
-    bottom: float = parameter(..., "Lower end of the result.")
-    top: float = parameter(..., "Upper end of the result.")
+    low: float | int = parameter(..., "What becomes the lower end.")
+    high: float | int = parameter(..., "What becomes the upper end.")
+    bottom: float | int = parameter(..., "Lower end of the result.")
+    top: float | int = parameter(..., "Upper end of the result.")
     dtype: str = parameter("", "Type of the result; empty for that of the image.")
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
@@ -207,8 +211,8 @@ class StretchBetween(Local):
         """Return the stretched pixels."""
         from napari_tessera.operations.intensity import curves
 
-        curve = curves.stretch((self.low, self.high), (self.bottom, self.top))
-        return curves.apply_curve(block.image, curve, self.output_dtype(block.image.dtype))
+        ends, target = (self.low, self.high), (self.bottom, self.top)
+        return curves.apply_over(block.image, curves.stretch, ends, target, self.output_dtype(block.image.dtype))
 
 
 @register
@@ -219,7 +223,6 @@ class SubtractMean(PlaneOrVolume, Fitted):
     """
 
     title: ClassVar = "Subtract mean"
-    also: ClassVar = ("background",)
     group: ClassVar = GROUP
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:

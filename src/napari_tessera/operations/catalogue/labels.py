@@ -56,7 +56,7 @@ class ConnectedComponents(Parts):
     """
 
     title: ClassVar = "Connected components"
-    also: ClassVar = ("label", "instances", "count", "blob")
+    also: ClassVar = ("label", "instances", "count", "blob", "count nuclei")
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:  # noqa: ARG002
         """Return uint32, whatever the labels."""
@@ -210,7 +210,7 @@ class SplitTouching(PlaneOrVolume, OnLabels, Global):
     """
 
     title: ClassVar = "Split touching objects"
-    also: ClassVar = ("watershed", "separate", "distance transform")
+    also: ClassVar = ("watershed", "separate", "nuclei", "touching nuclei")
 
     depth: float = parameter(
         1.0,

@@ -53,7 +53,9 @@ class Levels(Dividing, Local):
 
     title: ClassVar = "Divide at grey levels"
 
-    levels: tuple[float, ...] = parameter(..., "Grey levels, ascending; a pixel is counted above if it is greater.")
+    levels: tuple[float | int, ...] = parameter(
+        ..., "Grey levels, ascending; a pixel is counted above if it is greater."
+    )
     foreground: Foreground = foreground_parameter()
 
     def compute(self, block: Block) -> NDArray[Any]:
@@ -130,7 +132,7 @@ class Otsu(FromHistogram):
     """
 
     title: ClassVar = "Otsu threshold"
-    also: ClassVar = ("multi-otsu", "binarize", "automatic threshold", "segmentation")
+    also: ClassVar = ("multi-otsu", "binarize", "automatic threshold", "segmentation", "nuclei")
 
     classes: int = parameter(2, "Number of classes, background included.", ge=2, le=10)
 
@@ -237,7 +239,7 @@ class LocalThreshold(Windowed, Local):
     """
 
     title: ClassVar = "Local threshold (mean or Gaussian)"
-    also: ClassVar = ("adaptive threshold", "binarize", "uneven illumination")
+    also: ClassVar = ("adaptive threshold", "binarize", "uneven illumination", "nuclei")
 
     window: OddSize = parameter(
         51, "Length of the window around each pixel; larger than the objects.", unit="pixels", ge=3, le=1001

@@ -13,15 +13,15 @@ Shape = Literal["disk", "square"]
 
 def opening(image: NDArray[Any], radius: int, shape: Shape) -> NDArray[Any]:
     """Return the image without bright parts that the footprint does not fit into; borders are mirrored."""
-    return _extreme(_extreme(image, radius, shape, largest=False), radius, shape, largest=True)
+    return extreme(extreme(image, radius, shape, largest=False), radius, shape, largest=True)
 
 
 def closing(image: NDArray[Any], radius: int, shape: Shape) -> NDArray[Any]:
     """Return the image without dark parts that the footprint does not fit into; borders are mirrored."""
-    return _extreme(_extreme(image, radius, shape, largest=True), radius, shape, largest=False)
+    return extreme(extreme(image, radius, shape, largest=True), radius, shape, largest=False)
 
 
-def _extreme(image: NDArray[Any], radius: int, shape: Shape, *, largest: bool) -> NDArray[Any]:
+def extreme(image: NDArray[Any], radius: int, shape: Shape, *, largest: bool) -> NDArray[Any]:
     """Return the largest or smallest pixel under the footprint.
 
     Beyond the border nothing is looked at. Mirrored borders would give the same: whatever is mirrored into a disk or
@@ -30,6 +30,11 @@ def _extreme(image: NDArray[Any], radius: int, shape: Shape, *, largest: bool) -
     if shape == "square":
         from scipy import ndimage
 
+        if image.dtype.kind in "iu" and image.dtype.itemsize == 8:  # which scipy takes through floats
+            levels, ranks = np.unique(image, return_inverse=True)
+            return np.asarray(
+                levels[extreme(ranks.reshape(image.shape).astype(np.int32), radius, shape, largest=largest)]
+            )
         along_one = ndimage.maximum_filter1d if largest else ndimage.minimum_filter1d
         for axis, length in enumerate(image.shape):
             image = along_one(image, 2 * min(radius, length) + 1, axis, mode="reflect")

@@ -125,6 +125,12 @@ def laplacian(image: NDArray[Any], sigma: float | None) -> NDArray[Any]:
     return fit_into(np.asarray(result), real_dtype(image.dtype))
 
 
+def difference_of_gaussians(image: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    """Return the image blurred by `low` minus the image blurred by `high`, computed in float64; float."""
+    values = image.astype(np.float64)
+    return fit_into(gaussian(values, low) - gaussian(values, high), real_dtype(image.dtype))
+
+
 def unsharp_mask(image: NDArray[Any], sigma: float, amount: float) -> NDArray[Any]:
     """Return ``image + amount · (image − blurred)`` in the image's type, integers rounded and clipped."""
     values = image.astype(np.float64)

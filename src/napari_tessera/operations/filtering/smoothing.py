@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.operations.casting import fit_into, has_few_levels, real_dtype
 from napari_tessera.operations.filtering.correlation import correlate_axis, gaussian_blur
-from napari_tessera.operations.wide_integers import WideIntegers
+from napari_tessera.operations.wide_integers import WideIntegers, differences_from
 
 TABLE_REACH = 5.0
 """Differences of intensity beyond so many standard deviations weigh nothing (e^−12.5 of the full weight)."""
@@ -58,6 +58,27 @@ def box_mean(image: NDArray[Any], size: int) -> NDArray[Any]:
         return total.divided(count, "up").clipped(image.dtype)
     sums = _cube_sums(image.astype(np.int64), size)
     return np.asarray((2 * sums + count) // (2 * count), image.dtype)
+
+
+def window_variance(image: NDArray[Any], size: int, centre: float) -> NDArray[np.float64]:
+    """Return the variance over a square or cubic window of odd length `size`, at least 0, computed in float64.
+
+    Parameters
+    ----------
+    image
+        (y, x) or (z, y, x), integer or float.
+    size
+        In pixels.
+    centre
+        What intensities are counted from: the nearer to them, the fewer digits are lost.
+    """
+    weights = np.full(size, 1 / size)
+    mean = differences_from(image, centre)
+    squares = mean * mean
+    for axis in range(image.ndim):
+        mean = correlate_axis(mean, weights, axis)
+        squares = correlate_axis(squares, weights, axis)
+    return np.maximum(squares - mean * mean, 0)
 
 
 def _cube_sums(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:

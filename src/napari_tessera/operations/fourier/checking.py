@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.errors import InvalidInputError, NoContrastError
+from napari_tessera.operations.casting import real_dtype
 
 Real = NDArray[np.floating[Any]]
 """A float32 or float64 array."""
@@ -15,9 +16,8 @@ Spectrum = NDArray[np.complexfloating[Any, Any]]
 
 
 def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return float64 for float64 (and wider), float32 for everything else: the dtype of work and of results."""
-    dtype = np.dtype(dtype)
-    return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)
+    """Return the dtype of work and of results: float64 for float64 and integers of 32 bits or more, else float32."""
+    return real_dtype(dtype)
 
 
 def as_real(image: NDArray[Any], what: str = "image") -> Real:

@@ -33,7 +33,8 @@ def filter_radially(
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32. Borders are mirrored with the edge pixel repeated.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
+        Borders are mirrored with the edge pixel repeated.
 
     Raises
     ------

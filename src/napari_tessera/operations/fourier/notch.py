@@ -57,7 +57,8 @@ def notch_filter(
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32. The two modes add up to the image, whose mean stays.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
+        The two modes add up to the image, whose mean stays.
 
     Raises
     ------

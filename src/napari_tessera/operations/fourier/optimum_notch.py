@@ -35,7 +35,8 @@ def optimum_notch(
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32. Where there is no interference the image stays.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
+        Where there is no interference the image stays.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def log_modulus(image: NDArray[Any]) -> Real:
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
 
     Raises
     ------

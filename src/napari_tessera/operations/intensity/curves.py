@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.operations.casting import fit_into, has_few_levels
+from napari_tessera.operations.wide_integers import WideIntegers, differences_from, is_wide
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+Ends = tuple[int | float, int | float]
+"""Lower and upper end of a range; those of integers are integers."""
+
+_EXACT = 2**53
+"""Up to this, float64 holds every integer."""
 
 
 def apply_curve(image: NDArray[Any], curve: Curve, dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -25,6 +32,51 @@ def apply_curve(image: NDArray[Any], curve: Curve, dtype: DTypeLike | None = Non
     table = fit_into(curve(np.arange(limits.min, limits.max + 1, dtype=np.float64)), dtype)
     unsigned = image.astype(np.dtype(f"u{image.dtype.itemsize}"), copy=False)  # negative levels wrap to the upper half
     return np.asarray(np.roll(table, limits.min)[unsigned] if limits.min else table[unsigned])
+
+
+def apply_over(
+    image: NDArray[Any],
+    make: Callable[[Ends, Ends], Curve],
+    source: Ends,
+    target: Ends,
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]:
+    """Return ``make(source, target)(image)`` in `dtype`, exact for 64-bit integers of a narrow range far from 0.
+
+    Floats hold no integer beyond 2^53 but every second, fourth, …: there both ranges are counted from their lower end.
+
+    Parameters
+    ----------
+    image
+        Integer or float, any shape.
+    make
+        Gives the curve from one range to another; that moves with the ranges.
+    source, target
+        The ranges.
+    dtype
+        Type of the result; that of the image if None.
+    """
+    dtype = image.dtype if dtype is None else np.dtype(dtype)
+    if not (is_wide(image.dtype) and is_far(source)):
+        return apply_curve(image, make(source, target), dtype)
+    moved = is_wide(dtype) and is_far(target)
+    start = target[0] if moved else 0
+    curve = make((0, source[1] - source[0]), (target[0] - start, target[1] - start))
+    values = curve(differences_from(image, source[0]))
+    return fit_from(values, start, dtype) if moved else fit_into(values, dtype)
+
+
+def fit_from(values: NDArray[Any], start: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return ``start + values`` as 64-bit integers, the values rounded to 64 bits first and the sum exact."""
+    return (WideIntegers.of(fit_into(values, np.int64)) + WideIntegers.of(np.array(start, dtype))).clipped(dtype)
+
+
+def is_far(ends: Ends) -> bool:
+    """Whether integers are too large for floats, but not their differences."""
+    low, high = ends
+    if not (isinstance(low, int) and isinstance(high, int)):
+        return False
+    return max(abs(low), abs(high)) > _EXACT >= abs(high - low)
 
 
 def stretch(source: tuple[float, float], target: tuple[float, float]) -> Curve:

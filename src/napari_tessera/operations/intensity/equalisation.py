@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import Region
 from napari_tessera.operations.casting import fit_into
-from napari_tessera.operations.intensity.curves import Curve
+from napari_tessera.operations.intensity.curves import Curve, fit_from, is_far
+from napari_tessera.operations.reductions.histograms import extent_between
+from napari_tessera.operations.wide_integers import is_wide, offsets_within
 
 MOST_REGIONS = 65_536
 """Regions that a frame may be divided into: their histograms of 256 bins take 128 MiB."""
@@ -49,7 +51,7 @@ def equalising_curve(
         Whether bins are grey levels; otherwise the curve is linear within each bin.
     """
     shares = equalising_table(counts)
-    bottom, extent = target[0], float(target[1]) - float(target[0])
+    bottom, extent = target[0], extent_between(*target)
 
     def curve(values: NDArray[np.float64]) -> NDArray[np.float64]:
         if by_level:
@@ -111,8 +113,10 @@ class Regions:
         places = [self._places(axis, part) for axis, part in enumerate(region)]
         firsts = [int(along[0]) for along in places]
         counts = np.zeros((*(int(along[-1]) - int(along[0]) + 1 for along in places), bins), np.int64)
+        if is_wide(image.dtype):  # from the lowest on, which floats tell apart
+            image, low, high = offsets_within(image, int(low), int(high)), 0, int(high) - int(low)
         by_level = _is_by_level(image.dtype, low, high, bins)
-        extent = float(high) - float(low)  # 0 between integers of 64 bits that floats do not tell apart
+        extent = extent_between(low, high)
         scale = bins / extent if extent else 0.0
         if high > low and not 0 < scale < np.inf:
             raise InvalidInputError(
@@ -200,8 +204,12 @@ def equalise_regions(
 
     bins = totals.shape[-1]
     low, high = span
-    by_level = image.dtype.kind in "iu" and int(high) - int(low) + 1 == bins
-    per_unit = 1.0 if by_level else bins / ((high - low) or 1.0)
+    dtype = image.dtype
+    start = target[0] if is_wide(dtype) and is_far(target) else 0
+    if is_wide(dtype):
+        image, low, high = offsets_within(image, int(low), int(high)), 0, int(high) - int(low)
+    by_level = _is_by_level(dtype, low, high, bins)
+    per_unit = 1.0 if by_level else bins / (extent_between(low, high) or 1.0)
     shares, sides = _shares_around(totals, [regions.neighbours(axis, piece) for axis, piece in enumerate(region)])
     before, after, weights = zip(*sides, strict=True)
     none = np.zeros(1, np.int64)
@@ -218,13 +226,14 @@ def equalise_regions(
         2**image.ndim,
         mixed,
     )
-    mixed *= float(target[1]) - float(target[0])
-    mixed += target[0]
-    return fit_into(mixed.reshape(image.shape), image.dtype)
+    mixed *= extent_between(*target)
+    mixed += target[0] - start
+    mixed = mixed.reshape(image.shape)
+    return fit_from(mixed, start, dtype) if start else fit_into(mixed, dtype)
 
 
 def _is_by_level(dtype: np.dtype[Any], low: float, high: float, bins: int) -> bool:
-    return dtype.kind in "iu" and int(high) - int(low) + 1 == bins and int(high) < 2**63
+    return dtype.kind in "iu" and int(high) - int(low) + 1 == bins
 
 
 def _volume_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.operations.wide_integers import is_wide, offsets_within
 
 BINS = 65_536
 """Bins of an image whose grey levels are too many to have one each."""
@@ -42,7 +43,7 @@ class Histogram:
     @property
     def width(self) -> float:
         """Width of a bin in grey levels."""
-        return 1.0 if self.by_level else (float(self.high) - float(self.low)) / self.counts.size
+        return 1.0 if self.by_level else extent_between(self.low, self.high) / self.counts.size
 
     @property
     def edges(self) -> NDArray[np.float64]:
@@ -175,6 +176,9 @@ def histogram_of(array: NDArray[Any], low: float, high: float, bins: int) -> NDA
     if bins in (2**8, 2**16) and flat.size < 2**32 and (low, high, bins) == _whole_type(flat.dtype):
         counts = np.asarray(count_all(flat.view(f"u{flat.dtype.itemsize}"), bins))
         return np.roll(counts, bins // 2) if flat.dtype.kind == "i" else counts  # negative levels come first
+    if is_wide(flat.dtype):  # from the lowest on, so that floats tell large ones apart where they can
+        offsets, low, high = offsets_within(flat, int(low), int(high)), 0, int(high) - int(low)
+        flat = offsets.astype(np.int64 if high + 1 == bins else np.float64)
     if _by_level(array.dtype, low, high, bins):
         return np.asarray(count_levels(flat, int(low), bins))
     counts, unusable = count_bins(flat, float(low), _bins_per_unit(low, high, bins), bins)
@@ -193,7 +197,7 @@ def _whole_type(dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
 
 def _by_level(dtype: np.dtype[Any], low: float, high: float, bins: int) -> bool:
     # Differences of 64-bit levels may not fit into 64 bits: only Python's integers count them.
-    return dtype.kind in "biu" and int(high) - int(low) + 1 == bins and int(high) < 2**63
+    return dtype.kind in "biu" and int(high) - int(low) + 1 == bins
 
 
 def flat_pixels(array: NDArray[Any]) -> NDArray[Any]:
@@ -211,7 +215,7 @@ def flat_pixels(array: NDArray[Any]) -> NDArray[Any]:
 
 def _bins_per_unit(low: float, high: float, bins: int) -> float:
     """Return the factor that both counting and looking up a bin use; 0 for a constant image."""
-    extent = float(high) - float(low)
+    extent = extent_between(low, high)
     if extent == 0:
         return 0.0
     scale = bins / extent
@@ -233,10 +237,15 @@ def _bisect(histogram: Histogram, index: int, *, integer: bool) -> float:
             middle = float(histogram.dtype.type(low / 2 + high / 2))
         if middle in {low, high}:
             return low
-        if (float(middle) - float(histogram.low)) * scale <= index + 1:
+        if extent_between(histogram.low, middle) * scale <= index + 1:
             low = middle
         else:
             high = middle
+
+
+def extent_between(low: float, high: float) -> float:
+    """Return how far `high` lies above `low`; of integers exactly, before it is rounded."""
+    return float(high - low) if isinstance(low, int) and isinstance(high, int) else float(high) - float(low)
 
 
 def _check_dtype(dtype: np.dtype[Any]) -> None:

@@ -44,8 +44,16 @@ def percentiles(survey: Survey, percents: Sequence[float]) -> list[float]:
     found = []
     for place in places:
         low, high = values[math.floor(place)], values[math.ceil(place)]
-        found.append(low + (high - low) * (place - math.floor(place)))
+        found.append(_between(low, high, place - math.floor(place)))
     return found
+
+
+def _between(low: Any, high: Any, part: float) -> float:
+    """Return the value at `part` of the way; of integers that floats do not hold, the nearest one."""
+    if isinstance(low, int) and max(abs(low), abs(high)) > 2**53:
+        return int(low) + round((int(high) - int(low)) * part)
+    between = low + (high - low) * part
+    return float(between if math.isfinite(between) else low * (1 - part) + high * part)
 
 
 def ranked(survey: Survey, ranks: Sequence[int]) -> list[Any]:

@@ -20,7 +20,7 @@ class Blurred:
     Attributes
     ----------
     image
-        Shape (..., y, x); float64 for float64, else float32.
+        Shape (..., y, x); float64 for float64 and integers of 32 bits or more, else float32.
     psf
         See `psf.checked_psf`.
     """

@@ -39,7 +39,7 @@ def inverse_filter(
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def wiener(image: NDArray[Any], psf: NDArray[Any], noise_to_signal: float | None
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def constrained_least_squares(image: NDArray[Any], psf: NDArray[Any], gamma: flo
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
 
     Raises
     ------

@@ -51,7 +51,7 @@ def richardson_lucy(
     Returns
     -------
     ndarray
-        Shape of `image`, no value below 0; float64 for float64, else float32.
+        Shape of `image`, no value below 0; float64 for float64 and integers of 32 bits or more, else float32.
 
     Raises
     ------

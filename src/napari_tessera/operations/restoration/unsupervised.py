@@ -37,7 +37,7 @@ def unsupervised_wiener(image: NDArray[Any], psf: NDArray[Any], max_iterations: 
     Returns
     -------
     ndarray
-        Shape of `image`; float64 for float64, else float32.
+        Shape of `image`; float64 for float64 and integers of 32 bits or more, else float32.
 
     Raises
     ------

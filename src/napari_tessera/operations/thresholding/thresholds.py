@@ -140,6 +140,52 @@ def triangle(histogram: Histogram) -> float:
     return histogram.upper(last - farthest if falling else first + farthest)
 
 
+def yen(histogram: Histogram) -> float:
+    """Return the threshold by the maximum correlation criterion; of equally good ones it is the lowest.
+
+    Raises
+    ------
+    InvalidInputError
+        If the image is constant or empty.
+
+    References
+    ----------
+    J.-C. Yen, F.-J. Chang and S. Chang, "A new criterion for automatic multilevel thresholding", IEEE Trans. Image
+    Processing 4 (1995).
+    """
+    first, last = _check_spread(histogram)
+    counts = histogram.counts[first : last + 1]
+    squares = (counts / counts.sum()) ** 2
+    # what is above is counted: 1 less what is below would leave nothing of few pixels among many
+    below, above = np.cumsum(counts)[:-1] / counts.sum(), np.cumsum(counts[:0:-1])[::-1] / counts.sum()
+    under, over = np.cumsum(squares)[:-1], np.cumsum(squares[:0:-1])[::-1]
+    criterion = 2 * np.log(below * above) - np.log(under) - np.log(over)
+    return histogram.upper(first + int(np.argmax(criterion)))
+
+
+def isodata(histogram: Histogram) -> float:
+    """Return the lowest threshold that lies midway between the means of what it divides.
+
+    Raises
+    ------
+    InvalidInputError
+        If the image is constant or empty.
+
+    References
+    ----------
+    T. W. Ridler and S. Calvard, "Picture thresholding using an iterative selection method", IEEE Trans. Syst. Man
+    Cybern. 8 (1978).
+    """
+    first, last = _check_spread(histogram)
+    counts = histogram.counts[first : last + 1]
+    levels = np.arange(counts.size)
+    pixels, totals = np.cumsum(counts), np.cumsum(counts * levels)
+    means = totals[:-1] / pixels[:-1], (totals[-1] - totals[:-1]) / (pixels[-1] - pixels[:-1])
+    beyond = (means[0] + means[1]) / 2 - levels[:-1]
+    # from bin to bin it falls by 1 at most, from at least 0 to less than 1, so that there is one between
+    return histogram.upper(first + int(np.flatnonzero((beyond >= 0) & (beyond < 1))[0]))
+
+
 def _check_spread(histogram: Histogram) -> tuple[int, int]:
     """Return the first and the last bin that are not empty, which must differ."""
     occupied = np.flatnonzero(histogram.counts)
