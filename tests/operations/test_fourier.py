@@ -112,7 +112,7 @@ def test_low_pass_keeps_the_mean_and_high_pass_removes_it(profile):
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [("f4", "f4"), ("f8", "f8"), ("f2", "f4"), ("u1", "f4"), ("i4", "f4"), ("?", "f4")]
+    ("given", "expected"), [("f4", "f4"), ("f8", "f8"), ("f2", "f4"), ("u1", "f4"), ("i4", "f8"), ("?", "f4")]
 )
 def test_single_precision_stays_and_integers_are_not_rescaled(given, expected):
     image = (data.camera()[:32, :32] > 0).astype(given) if given == "?" else data.camera()[:32, :32].astype(given)

@@ -1,6 +1,6 @@
 """Histograms made alike, channel by channel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.image import ImageSpec, Region
 from napari_tessera.operations.base import Block, Survey
 from napari_tessera.operations.intensity.curves import Curve
 from napari_tessera.operations.reductions.histograms import Histogram
@@ -35,7 +35,16 @@ class ChannelSurvey:
 
     def reduce(self, measure: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:
         """Measure the channel in every piece."""
-        return self.survey.reduce(lambda block: measure(replace(block, image=block.image[self.channel])), combine)
+        return self.survey.reduce(lambda block: measure(self._of(block)), combine)
+
+    def reduce_around(
+        self, measure: Callable[[Block, Region], T], combine: Callable[[T, T], T], halo: Sequence[int]
+    ) -> T:
+        """Measure the channel in every piece, with what lies around it."""
+        return self.survey.reduce_around(lambda block, inner: measure(self._of(block), inner[1:]), combine, halo)
+
+    def _of(self, block: Block) -> Block:
+        return replace(block, image=block.image[self.channel])
 
 
 def reference_channels(reference: NDArray[Any], spec: ImageSpec) -> list[NDArray[Any]]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.lengths import pixel_lengths, require_one_unit
-from napari_tessera.operations.base import Block, Components, Input, Operation
+from napari_tessera.operations.base import Block, Components, Input, Kind, Operation
 from napari_tessera.operations.parameters import parameter
 
 GROUP = "Labels"
@@ -26,7 +26,7 @@ class OnLabels(Operation):
     group: ClassVar = GROUP
     menu: ClassVar = "segment"
     inputs: ClassVar = (Input("labels", "labels", "The labels or the mask to work on; 0 is background."),)
-    output: ClassVar = "labels"
+    output: ClassVar[Kind] = "labels"
 
 
 def labels_of(block: Block) -> NDArray[Any]:
