@@ -305,7 +305,7 @@ def share_above(data: HistogramData, level: float) -> float:
 
 def suggested_levels(data: HistogramData, count: int) -> list[float]:
     """Return grey levels to start from: the best division in two, and levels evenly spaced above it."""
-    centres = data.low + (np.arange(len(data.counts)) + 0.5) * data.width
+    centres = data.low + (np.arange(len(data.counts), dtype=np.float64) + 0.5) * np.float64(data.width)
     split = _best_split(data.counts.astype(float), centres)
     levels = [split + (data.high - split) * index / count for index in range(count)]
     return [float(round(level)) if data.integer else float(f"{level:.4g}") for level in levels]

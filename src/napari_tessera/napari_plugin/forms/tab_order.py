@@ -46,5 +46,5 @@ def _place(layout: QLayout, index: int) -> tuple[int, int]:
         return int(row), int(column)
     if isinstance(layout, QFormLayout):
         row, role = layout.getItemPosition(index)
-        return int(row), int(role.value if hasattr(role, "value") else role)
+        return int(row), 0 if role == QFormLayout.ItemRole.LabelRole else 1
     return index, 0
