@@ -80,7 +80,7 @@ class ClickMode(QObject):
         self.readiness.changed.connect(lambda _: self.tell())
         for tool in (self.grow, self.correct):
             tool.said.connect(self.said)
-            tool.refused.connect(self._on_refused)
+            tool.refused.connect(self.refused)
             tool.made.connect(self._on_made)
 
     @property
@@ -274,9 +274,6 @@ class ClickMode(QObject):
         self.happened.emit(text)
         self.changed.emit()
         self.tell()
-
-    def _on_refused(self, text: str) -> None:
-        self.refused.emit(text)
 
     def _listen(self) -> None:
         assert self.labels is not None
