@@ -43,7 +43,7 @@ class LayerImage:
 
 def known_unit(unit: str | None) -> str:
     """Return the name of a unit as napari takes it: ``pixel`` where there is none, or none that is known."""
-    return unit if unit in OME_SYMBOLS else "pixel"
+    return unit if unit is not None and unit in OME_SYMBOLS else "pixel"
 
 
 def holds_classes(layer: Layer) -> bool:
