@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils import notifications
 
 from napari_tessera.config.session import LayerHeader
+from napari_tessera.napari_plugin.forms.plain_text import show_warning
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def open_images(viewer: ViewerModel, headers: Sequence[LayerHeader]) -> None:
         if not _open(viewer, header, path):
             missing.append(str(path))
     if missing:
-        notifications.show_warning(
+        show_warning(
             f"The image {' and '.join(missing)} could not be opened again: open it as you did before. The annotation "
             "is there."
         )

@@ -122,7 +122,7 @@ class OfferBar(QWidget):
         self._read_again()
 
     def _make_line(self) -> QHBoxLayout:
-        self.line = QLabel()
+        self.line = PlainLabel()
         self.line.setTextFormat(Qt.TextFormat.PlainText)
         self.line.setToolTip("napari ended before it could close them. What was painted in them is saved.")
         self.show_button = QPushButton("Show")

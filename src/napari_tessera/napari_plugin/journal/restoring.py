@@ -8,7 +8,6 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Labels
-from napari.utils import notifications
 from numpy.typing import NDArray
 
 from napari_tessera.config.session import LayerHeader
@@ -16,6 +15,7 @@ from napari_tessera.core.errors import MissingInputError, TesseraError
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import summarize
+from napari_tessera.napari_plugin.forms.plain_text import show_warning
 from napari_tessera.napari_plugin.journal.describing import PLACE, layer_from
 from napari_tessera.napari_plugin.journal.images import open_images
 from napari_tessera.napari_plugin.journal.protecting import Journal
@@ -141,7 +141,7 @@ def _layer_of(read: ReadLayer) -> Labels:
         return layer_from(read.header, read.array)
     except Exception:  # noqa: BLE001  what a description says may be anything
         _log.debug("%s is described by what no layer has", read.folder, exc_info=True)
-        notifications.show_warning(
+        show_warning(
             f"Colours, place and table of {read.header.layer_name!r} could not be restored: its pixels are all there."
         )
         return Labels(read.array, name=read.header.layer_name)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.telling import moment
@@ -153,7 +154,7 @@ class ModelPanel(QWidget):
             (self.show_button, none, "Open its folder, for example to give it to a colleague."),
         ):
             button.setEnabled(not why_not)
-            button.setToolTip(why_not or tooltip)
+            set_tooltip(button, why_not or tooltip)
 
     # what can be done
 

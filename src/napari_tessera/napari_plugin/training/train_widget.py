@@ -18,7 +18,7 @@ from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import displaced, layer_classes, placement
+from napari_tessera.napari_plugin.layers import layer_classes
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
@@ -26,11 +26,12 @@ from napari_tessera.napari_plugin.training.annotating import choose_class, new_a
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
 from napari_tessera.napari_plugin.training.correcting import CorrectionBox, predicted_image
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
+from napari_tessera.napari_plugin.training.learnt_parts import Learnt, part_of, preview_of
 from napari_tessera.napari_plugin.training.paint_counter import PaintCounter
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
-from napari_tessera.napari_plugin.view_tracker import Region, ViewTracker, visible_region
+from napari_tessera.napari_plugin.view_tracker import Region, ViewTracker
 from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
 from napari_tessera.pipeline.painted import MANY_NUMBERS, Remedy, find_doubt
 
@@ -77,7 +78,7 @@ class TrainWidget(JobWidget):
         self._resuming = False
         self._sure = False
         self._seen: set[int] = set()
-        self._learnt: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        self._learnt: list[Learnt] = []
         self._painted: Labels | None = None
         self._counter = PaintCounter(viewer, self)
         self._counter.counted.connect(self._show_counts)
@@ -333,20 +334,13 @@ class TrainWidget(JobWidget):
         """Make the layer of the previews, over what is in view; `keep_away` if the person had deleted it before."""
         dismissed = keep_away and self._preview is not None and self._preview.dismissed
         self._drop_preview()
-        classes = self.classes.classes
-        colors = {number: color for number, (_, color) in classes.items() if number != min(classes)}
         self._learnt = list(zip(inputs.starts, inputs.shapes, strict=True))
-        places = [displaced(placement(*image), start) for image, start in zip(images, inputs.starts, strict=True)]
-        layers = [layer for layer, _ in images]
-        self._preview = PreviewLayer(self.viewer, layers, places, colors, self.pairs.annotations, dismissed=dismissed)
-        seen = (visible_region(self.viewer, *image) for image in images)
-        views = [_part(region, learnt) for region, learnt in zip(seen, self._learnt, strict=True)]
-        shown = next(((index, region) for index, region in enumerate(views) if region is not None), None)
-        if shown is not None:
-            self._preview.open(*shown)
+        self._preview = preview_of(
+            self.viewer, images, self._learnt, self.classes.classes, self.pairs.annotations, dismissed=dismissed
+        )
 
     def _look_at(self, image: int, region: Region | None) -> None:
-        self.runner.look_at(image, _part(region, self._learnt[image]))
+        self.runner.look_at(image, part_of(region, self._learnt[image]))
 
     def on_event(self, event: JobEvent) -> None:
         """Show previews and say how a training ended."""
@@ -389,12 +383,3 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         layout.addWidget(widget)
     return layout
-
-
-def _part(region: Region | None, learnt: tuple[tuple[int, ...], tuple[int, ...]]) -> Region | None:
-    """Return what of `region` is learnt from, counted from where that begins; `learnt` is its start and its shape."""
-    if region is None:
-        return None
-    sides = zip(region, *learnt, strict=True)
-    part = tuple((max(first - start, 0), min(stop - start, n)) for (first, stop), start, n in sides)
-    return part if all(first < stop for first, stop in part) else None
