@@ -70,7 +70,7 @@ class Variance(PlaneOrVolume, Fitted):
     also: ClassVar = ("var", "standard deviation", "std", "texture", "entropy", "local contrast", "focus")
     group: ClassVar = GROUP
 
-    size: OddSize = parameter(3, "Length of the window: 3, 5, 7, …", unit="pixels", ge=3, le=201)
+    size: OddSize = parameter(3, "Length of the window: 3, 5, 7, … pixels.", unit="pixels", ge=3, le=201)
     result: Literal["variance", "deviation"] = parameter(
         "variance", "The variance, or the standard deviation, which is in grey levels."
     )
