@@ -8,7 +8,6 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QGridLayout,
     QInputDialog,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QMessageBox,
@@ -17,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.telling import moment
@@ -81,7 +80,7 @@ class ModelPanel(QWidget):
         self.duplicate_button = _button("Duplicate", self.duplicate)
         self.remove_button = _button("Delete …", self.remove)
         self.show_button = _button("Show folder", self.show_folder)
-        self.status = QLabel()
+        self.status = PlainLabel()
         self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setWordWrap(True)
         self.status.hide()

@@ -22,12 +22,13 @@ from napari_tessera.napari_plugin.layers import layer_classes
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
-from napari_tessera.napari_plugin.training.annotating import choose_class, new_annotation, show_classes
+from napari_tessera.napari_plugin.training.annotating import new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
 from napari_tessera.napari_plugin.training.correcting import CorrectionBox, predicted_image
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
 from napari_tessera.napari_plugin.training.learnt_parts import Learnt, part_of, preview_of
 from napari_tessera.napari_plugin.training.paint_counter import PaintCounter
+from napari_tessera.napari_plugin.training.painted_class import PaintedClass
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
@@ -79,7 +80,6 @@ class TrainWidget(JobWidget):
         self._sure = False
         self._seen: set[int] = set()
         self._learnt: list[Learnt] = []
-        self._painted: Labels | None = None
         self._counter = PaintCounter(viewer, self)
         self._counter.counted.connect(self._show_counts)
         self._tracker = ViewTracker(viewer, self)
@@ -112,7 +112,7 @@ class TrainWidget(JobWidget):
         self.explanation.setWordWrap(True)
         self.classes = ClassTable()
         self.classes.changed.connect(self._recolor)
-        self.classes.chosen.connect(self._choose_class)
+        self._painted = PaintedClass(self.viewer, self.classes)
         self.finding = FindingBox()
         self.finding.remedy_wanted.connect(self._take_remedy)
         self.finding.sure.connect(self._train_all_the_same)
@@ -216,25 +216,9 @@ class TrainWidget(JobWidget):
         self._show_layer_classes()
         annotations = self.pairs.annotations
         self._counter.watch([layer for layer in annotations if isinstance(layer, Labels)])
-        self._follow(next((layer for layer in annotations if isinstance(layer, Labels)), None))
+        self._painted.follow(next((layer for layer in annotations if isinstance(layer, Labels)), None))
         self._show_counts()
         self.refresh()
-
-    def _follow(self, layer: Labels | None) -> None:
-        """Mark the class that is painted with in `layer`, whoever chooses it."""
-        if self._painted is not None:
-            self._painted.events.selected_label.disconnect(self._mark_class)
-        self._painted = layer
-        if layer is not None:
-            layer.events.selected_label.connect(self._mark_class)
-        self._mark_class()
-
-    def _mark_class(self, _event: object = None) -> None:
-        self.classes.select(self._painted.selected_label if self._painted is not None else None)
-
-    def _choose_class(self, number: int) -> None:
-        if self._painted is not None and self._painted in self.viewer.layers:
-            choose_class(self.viewer, self._painted, number)
 
     def _show_counts(self) -> None:
         """Show what is painted, and what speaks against learning from it."""
@@ -253,7 +237,7 @@ class TrainWidget(JobWidget):
 
     def _take_remedy(self, remedy: Remedy) -> None:
         if remedy is Remedy.PAINT:
-            self._choose_class(SCRIBBLED_BACKGROUND)
+            self._painted.choose(SCRIBBLED_BACKGROUND)
         else:
             wanted = _KIND_OF[remedy]
             self.kind.setCurrentIndex(next(index for index, (kind, _, _) in enumerate(KINDS) if kind is wanted))
@@ -371,7 +355,7 @@ class TrainWidget(JobWidget):
         self._tracker.disconnect_viewer()
         self.pairs.disconnect_viewer()
         self._drop_preview()
-        self._follow(None)
+        self._painted.follow(None)
 
     def _drop_preview(self) -> None:
         if self._preview is not None:
