@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: help demo test test-fast test-gui lint format install system coverage bench docs figures screenshots sample-data manifest constraints clean
+.PHONY: help demo test test-fast test-gui test-long lint format install system coverage bench docs figures screenshots sample-data manifest constraints clean
 
 help:
-	@echo "make demo | test | test-fast | test-gui | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
+	@echo "make demo | test | test-fast | test-gui | test-long | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
 
 install: system $(INSTALLED)
 
@@ -41,10 +41,14 @@ coverage: lint
 	.ci/test $(BIN) --coverage
 
 test-fast: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow" -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow and not long" -n 2 -q
+
+# What would take the checks too long: operations on all types with values at their limits.
+test-long: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m long -n 2
 
 test-gui: install
-	.ci/with-display $(BIN)/pytest -m gui
+	.ci/with-display $(BIN)/pytest -m "gui and not long"
 
 # DATA=folder adds the comparisons on real images; benchmarks/stroke_sets.py says what lies in it.
 bench: install

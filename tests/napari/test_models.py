@@ -301,6 +301,7 @@ def test_a_training_whose_dock_is_closed_saves_what_it_has(train, viewer, qtbot,
     assert saved.read_text() == "saved"
 
 
+@pytest.mark.gui
 def test_nothing_but_a_click_is_held_up(qapp) -> None:
     button = QPushButton()
     guard = leaving.LeaveGuard(button, lambda: pytest.fail("asked"))

@@ -18,7 +18,7 @@ from napari_tessera.operations.registry import all_operations
 NAMES = sorted(all_operations())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_values_near_the_limits_give_a_result_or_a_sentence(name: str) -> None:
     for dtype in DTYPES:
@@ -28,7 +28,7 @@ def test_values_near_the_limits_give_a_result_or_a_sentence(name: str) -> None:
                 check_extreme(example, kind)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32"])
 def test_integers_near_the_limits_give_what_floats_give(name: str, dtype: str) -> None:
