@@ -100,7 +100,7 @@ def test_whatever_goes_wrong_is_one_line(call, monkeypatch, error, reason, debug
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(info, "open_image", fail)
+    monkeypatch.setattr(info, "open_levels", fail)
     monkeypatch.setattr(info, "image_levels", fail)
     if debug:
         monkeypatch.setenv(DEBUG, "1")
