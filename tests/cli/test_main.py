@@ -101,7 +101,6 @@ def test_whatever_goes_wrong_is_one_line(call, monkeypatch, error, reason, debug
         raise error
 
     monkeypatch.setattr(info, "open_levels", fail)
-    monkeypatch.setattr(info, "image_levels", fail)
     if debug:
         monkeypatch.setenv(DEBUG, "1")
     outcome = call("info", "a.tif", "--json")

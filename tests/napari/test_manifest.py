@@ -97,7 +97,7 @@ def test_every_operation_has_one_place_in_the_menus_and_projections_two():
 def test_widgets_stand_in_the_layers_menu_where_people_look():
     menus = FIELDS["contributions"]["menus"]
     opened = {entry["command"] for entry in FIELDS["contributions"]["widgets"]}
-    first = [entry["command"] for entry in menus["napari/layers/segment"]][:3]
+    first = [entry["command"] for entry in menus["napari/layers/segment"][:3]]
     assert first == ["napari-tessera.click", "napari-tessera.train", "napari-tessera.predict"]
     assert set(first) <= opened
 
