@@ -145,7 +145,7 @@ def start(hand, image=None, labels=None, **kwargs):
     widget.mode_button.click()
     assert widget.mode.on, widget.messages.news.text()
     viewer.reset_view()
-    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=60000)
+    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=120_000)
     return widget.labels.layer
 
 

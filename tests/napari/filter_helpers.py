@@ -34,7 +34,7 @@ def settled(widget, qtbot, *, whole=False):
     if whole:  # the dock has taken room from the canvas
         camera_of(widget.viewer).zoom *= 0.7
     qtbot.wait(30)
-    qtbot.waitUntil(lambda: not widget.preview.engine.busy, timeout=20000)
+    qtbot.waitUntil(lambda: not widget.preview.engine.busy, timeout=120_000)
     qtbot.wait(30)
 
 
@@ -44,4 +44,4 @@ def click(qtbot, button):
 
 
 def finished(widget, qtbot):
-    qtbot.waitUntil(lambda: not widget.why_busy, timeout=30000)
+    qtbot.waitUntil(lambda: not widget.why_busy, timeout=120_000)

@@ -372,7 +372,7 @@ def test_a_volume_grows_in_all_slices_and_a_plane_in_one(hand, widget, viewer):
     assert not labels.data[[0, 2, 3]].any()
     hand.key(Qt.Key.Key_Z, CONTROL)
     widget.extent.setCurrentIndex(1)
-    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=60000)
+    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=120_000)
     hand.click(40, 30)
     assert labels.data[1:3].all(axis=0).sum() == ((discs() > 50) & (np.arange(120) < 60)).sum()
     assert not labels.data[[0, 3]].any()
@@ -409,7 +409,7 @@ def test_time_channels_and_colours(hand, widget, viewer):
     assert match_grids(layer, "tzcyx", labels).axes == "tzcyx"
     viewer.dims.set_point((0, 1, 2), (1, 1, 0))
     viewer.reset_view()
-    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=60000)
+    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=120_000)
     hand.click(40, 30)
     assert np.count_nonzero(labels.data) == 20 * 40
     assert labels.data[1, 1, 0, 40, 30] == 1
@@ -490,7 +490,7 @@ def test_points_grow_together_as_one_step(hand, widget, viewer):
     viewer.layers.selection.active = labels
     hand.qtbot.waitUntil(widget.points.button.isEnabled)
     widget.points.button.click()
-    hand.qtbot.waitUntil(lambda: "2 objects from 2 points" in widget.panel.status.text(), timeout=60000)
+    hand.qtbot.waitUntil(lambda: "2 objects from 2 points" in widget.panel.status.text(), timeout=120_000)
     assert "1 left out" in widget.panel.status.text()
     left, right = (image > 50) & (np.arange(120) < 60), (image > 50) & (np.arange(120) > 60)
     np.testing.assert_array_equal(labels.data, left + 2 * right)
@@ -585,11 +585,11 @@ def test_the_next_object_is_gone_to(hand, widget, viewer):
     labels = start(hand, np.zeros((9, 80, 120), np.uint8), volume)
     labels.selected_label = 3
     widget.objects.next_button.click()
-    hand.qtbot.waitUntil(lambda: labels.selected_label == 8, timeout=30000)
+    hand.qtbot.waitUntil(lambda: labels.selected_label == 8, timeout=120_000)
     assert viewer.dims.point[0] == 7
     np.testing.assert_allclose(camera_of(viewer).center[-2:], (59.5, 94.5))
     widget.objects.previous_button.click()
-    hand.qtbot.waitUntil(lambda: labels.selected_label == 3, timeout=30000)
+    hand.qtbot.waitUntil(lambda: labels.selected_label == 3, timeout=120_000)
     assert viewer.dims.point[0] == 2
 
 
@@ -637,7 +637,7 @@ def test_labels_of_a_part_of_the_image_on_the_same_grid(hand, widget, viewer):
     widget.options.tolerance.setValue(30)
     widget.mode_button.click()
     viewer.reset_view()
-    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=60000)
+    hand.qtbot.waitUntil(lambda: not widget.mode.readiness.busy, timeout=120_000)
     hand.click(40, 30)
     np.testing.assert_array_equal(labels.data > 0, ((image > 50) & (np.arange(120) < 60))[10:70, 5:75])
     hand.click(2, 2)
@@ -760,7 +760,7 @@ def test_a_removed_layer_is_let_go(hand, widget, viewer):
         gc.collect()
         return known() is None
 
-    hand.qtbot.waitUntil(gone, timeout=10000)  # the journal writes what is left first
+    hand.qtbot.waitUntil(gone, timeout=120_000)  # the journal writes what is left first
 
 
 def test_closing_the_widget_gives_everything_back(hand, widget, viewer):

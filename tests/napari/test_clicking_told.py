@@ -130,7 +130,7 @@ def go(hand, widget, wanted):
     labels = widget.labels.layer
     labels.selected_label = 3
     widget.objects.next_button.click()
-    hand.qtbot.waitUntil(widget.objects.next_button.isEnabled, timeout=60_000)
+    hand.qtbot.waitUntil(widget.objects.next_button.isEnabled, timeout=120_000)
     assert labels.selected_label == wanted
 
 

@@ -69,7 +69,7 @@ def test_what_fails_or_is_cancelled_ends_the_demo(viewer, qtbot, monkeypatch, st
         demo.runner._finish(state, "It did not work.")
     else:
         demo.runner.cancel()
-    qtbot.waitUntil(lambda: demo.runner.state is state, timeout=5000)
+    qtbot.waitUntil(lambda: demo.runner.state is state, timeout=120_000)
     assert ends == [1 if state is RunState.FAILED else 130]
     assert lines[0].startswith("nuclei: ")
     demo.runner.state_changed.emit(RunState.DONE)  # of a training that the person starts later on

@@ -149,7 +149,7 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
 
     assert predict.prediction.layer is labels
     qtbot.mouseClick(predict.scribbles_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "cells · squares · annotation" in viewer.layers, timeout=20000)
+    qtbot.waitUntil(lambda: "cells · squares · annotation" in viewer.layers, timeout=120_000)
     corrected = viewer.layers["cells · squares · annotation"]
     np.testing.assert_array_equal(corrected.data, np.where(labels.data == 2, 2, 1))
     assert corrected.mode == "paint"
@@ -235,7 +235,7 @@ def test_a_worker_killed_mid_training_goes_on_from_its_checkpoint(viewer, runner
     assert header.exists()
     saved = min(validated)
     psutil.Process(runner.worker_pid).kill()
-    qtbot.waitUntil(lambda: runner.state is RunState.FAILED, timeout=5000)
+    qtbot.waitUntil(lambda: runner.state is RunState.FAILED, timeout=120_000)
     assert "press Continue" in train.panel.status.text()
     validated.clear()
     qtbot.mouseClick(train.continue_button, Qt.MouseButton.LeftButton)

@@ -51,7 +51,7 @@ def test_an_error_names_titles(widget, viewer, qtbot):
     array[tuple(length // 2 for length in array.shape)] = np.nan  # the dock may cover the corners
     viewer.add_image(array)
     widget.choose("median")
-    qtbot.waitUntil(lambda: "'Replace invalid pixels'" in widget.note.text(), timeout=20000)
+    qtbot.waitUntil(lambda: "'Replace invalid pixels'" in widget.note.text(), timeout=120_000)
     widget.panel_of_operation.form.set_values({"size": 4})
     assert widget.note.text().startswith("Size = 4")
 
@@ -99,12 +99,12 @@ def test_a_failure_of_the_worker_is_said_once(widget, viewer, runner, qtbot, mon
     shown = []
     monkeypatch.setattr(notifications, "show_error", shown.append)
     widget.run(fake_job("refuses"), "Getting ready …")
-    qtbot.waitUntil(lambda: runner.state is RunState.FAILED, timeout=15000)
+    qtbot.waitUntil(lambda: runner.state is RunState.FAILED, timeout=120_000)
     assert "annotation is empty" in widget.panel.status.text()
     assert shown == []
     widget.hide()
     widget.run(fake_job("refuses"), "Getting ready …")
-    qtbot.waitUntil(lambda: bool(shown), timeout=15000)
+    qtbot.waitUntil(lambda: bool(shown), timeout=120_000)
     assert "annotation is empty" in shown[0]
 
 

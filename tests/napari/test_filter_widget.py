@@ -596,7 +596,7 @@ def test_cancel_spares_the_job_of_another_widget(widget, viewer, runner, qtbot, 
 
     monkeypatch.setattr(applying, "apply_into", slow)
     runner.start(fake_job("slow", 60), "Train")
-    qtbot.waitUntil(lambda: runner.state is RunState.RUNNING, timeout=15000)
+    qtbot.waitUntil(lambda: runner.state is RunState.RUNNING, timeout=120_000)
     viewer.add_image(cells())
     widget.choose("median")
     assert not widget.cancel_button.isEnabled()

@@ -36,7 +36,7 @@ def come_to_rest(hand, y, x):
     """Move the mouse there and hold it still until something has grown to its end under it."""
     growth = hand.widget.mode.grow.growth
     hand.move(y, x)
-    hand.qtbot.waitUntil(lambda: growth._kept is not None and growth._kept.done, timeout=5000)
+    hand.qtbot.waitUntil(lambda: growth._kept is not None and growth._kept.done, timeout=120_000)
 
 
 def has_grown_ahead(hand):
@@ -192,7 +192,7 @@ def test_growing_ahead_ends_after_its_time_and_the_press_goes_on(hand, widget, m
     start(hand)
     hand.move(5, 5)
     growth = widget.mode.grow.growth
-    hand.qtbot.waitUntil(lambda: growth._last is not None, timeout=5000)
+    hand.qtbot.waitUntil(lambda: growth._last is not None, timeout=120_000)
     hand.qtbot.wait(100)
     assert not growth._timer.isActive()
     assert not has_grown_ahead(hand)

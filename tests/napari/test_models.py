@@ -174,7 +174,7 @@ def train(viewer, runner, qtbot, session_folder):
     model(session_folder / "models" / "begun", header=False)
     widget = TrainWidget(viewer, runner)
     viewer.window.add_dock_widget(widget, name="Train")
-    qtbot.waitUntil(lambda: widget.models.list.count() == 2, timeout=15000)
+    qtbot.waitUntil(lambda: widget.models.list.count() == 2, timeout=120_000)
     return widget
 
 
@@ -206,20 +206,20 @@ def test_models_are_named_copied_and_removed_in_the_list(train, session_folder, 
     models = session_folder / "models"
     choose(train, "model")
     train.models.rename("nuclei")
-    qtbot.waitUntil(lambda: train.name.text() == "nuclei", timeout=15000)
-    qtbot.waitUntil(lambda: picker.folder == models / "nuclei", timeout=15000)
+    qtbot.waitUntil(lambda: train.name.text() == "nuclei", timeout=120_000)
+    qtbot.waitUntil(lambda: picker.folder == models / "nuclei", timeout=120_000)
     qtbot.mouseClick(train.models.duplicate_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: train.name.text() == "nuclei copy", timeout=15000)
+    qtbot.waitUntil(lambda: train.name.text() == "nuclei copy", timeout=120_000)
     monkeypatch.setattr(model_panel, "sure_to_remove", lambda *_: False)
     train.models.remove()
     assert (models / "nuclei copy").exists()
     monkeypatch.setattr(model_panel, "sure_to_remove", lambda *_: True)
     train.models.remove()
-    qtbot.waitUntil(lambda: train.models.list.count() == 2, timeout=15000)
+    qtbot.waitUntil(lambda: train.models.list.count() == 2, timeout=120_000)
     assert {path.name for path in models.iterdir()} == {"nuclei", "begun"}
     choose(train, "begun")
     train.models.rename("nuclei")
-    qtbot.waitUntil(lambda: "already" in train.models.status.text(), timeout=15000)
+    qtbot.waitUntil(lambda: "already" in train.models.status.text(), timeout=120_000)
 
 
 @pytest.mark.gui
@@ -229,9 +229,9 @@ def test_going_on_keeps_the_network_of_the_model(train, viewer, qtbot):
     choose(train, "model")
     train._start(resume=True)
     assert train._inputs is not None
-    network = train._inputs._config({1, 2}).network
+    network = train._inputs._config({1: 10, 2: 10}).network
     train.cancel()
-    qtbot.waitUntil(lambda: not train.runner.state.busy, timeout=15000)
+    qtbot.waitUntil(lambda: not train.runner.state.busy, timeout=120_000)
     assert network == TRAINING.network
     assert network != TrainingConfig(annotation=Annotation.SCRIBBLES).network
 
@@ -250,20 +250,20 @@ def test_closing_a_dock_in_training_asks_once(train, viewer, qtbot, monkeypatch)
     monkeypatch.setattr(leaving, "sure_to_leave", lambda _, question: asked.append(question) or answers.pop(0))
     train.name.setText("nuclei")
     train.run(fake_job("slow"), "Getting ready …")
-    train._guard.watch()
+    train._leaving.watch()
     button = closing_button(train)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert asked == ["'nuclei' is being trained. Stop it? What it has learnt is kept: Continue goes on with it later."]
     assert train.runner.state.busy
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert len(asked) == 2
-    qtbot.waitUntil(lambda: not train.runner.state.busy, timeout=15000)
+    qtbot.waitUntil(lambda: not train.runner.state.busy, timeout=120_000)
 
 
 @pytest.mark.gui
 def test_a_dock_without_a_training_closes_unasked(train, qtbot, monkeypatch):
     monkeypatch.setattr(leaving, "sure_to_leave", lambda *_: pytest.fail("asked"))
-    train._guard.watch()
+    train._leaving.watch()
     qtbot.mouseClick(closing_button(train), Qt.MouseButton.LeftButton)
     assert not train._open
 
@@ -273,17 +273,17 @@ def test_closing_the_window_by_hand_asks(train, viewer, monkeypatch):
     asked: list[str] = []
     monkeypatch.setattr(leaving, "sure_to_leave", lambda _, question: bool(asked.append(question)))
     train.run(fake_job("slow"), "Getting ready …")
-    train._guard.watch()
+    train._leaving.watch()
     window = train.window()
     event = QCloseEvent()
-    assert not train._guard.eventFilter(window, event)  # by a program: nobody is asked
+    assert not train._leaving.eventFilter(window, event)  # by a program: nobody is asked
     with monkeypatch.context() as quitting:
         quitting.setattr(window, "_quit_app", True)
-        assert train._guard.eventFilter(window, event)
+        assert train._leaving.eventFilter(window, event)
         assert not event.isAccepted()
         assert len(asked) == 1
         quitting.setattr(leaving, "sure_to_leave", lambda *_: True)
-        assert not train._guard.eventFilter(window, event)
+        assert not train._leaving.eventFilter(window, event)
 
 
 @pytest.mark.gui
@@ -294,10 +294,10 @@ def test_a_training_whose_dock_is_closed_saves_what_it_has(train, viewer, qtbot,
     events = []
     train.runner.event_received.connect(events.append)
     train.run(fake_job("saves"), "Getting ready …")
-    qtbot.waitUntil(lambda: bool(events), timeout=15000)
+    qtbot.waitUntil(lambda: bool(events), timeout=120_000)
     process = psutil.Process(train.runner.worker_pid)
     viewer.window.remove_dock_widget(train)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
     assert saved.read_text() == "saved"
 
 

@@ -37,7 +37,7 @@ def shown(train):
 
 
 def wait_for(qtbot, train, counts):
-    qtbot.waitUntil(lambda: shown(train) == counts, timeout=20000)
+    qtbot.waitUntil(lambda: shown(train) == counts, timeout=120_000)
 
 
 def test_the_table_counts_what_is_painted_in_all_planes(train, viewer, qtbot):
@@ -51,7 +51,7 @@ def test_the_table_counts_what_is_painted_in_all_planes(train, viewer, qtbot):
     layer.selected_label = 3  # the next class, by the key =
     assert train.classes._number_labels[1].text() == "   1"
     layer.paint((1, 5, 5), 3)
-    qtbot.waitUntil(lambda: 3 in train.classes.classes, timeout=20000)
+    qtbot.waitUntil(lambda: 3 in train.classes.classes, timeout=120_000)
     assert train.classes._number_labels[3].text() == "▸ 3"
     assert layer.metadata["tessera"]["classes"][3]["name"] == "class 3"
     assert "Class 3 is painted" in train.classes.remove_button.toolTip()
@@ -85,7 +85,7 @@ def test_background_can_be_told_from_grey():
 
 def press(qtbot, train):
     train.train_button.click()
-    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=20000)
+    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=120_000)
 
 
 def test_a_doubt_stops_a_training_and_its_remedy_is_a_button(train, viewer, qtbot, session_folder):
@@ -98,7 +98,7 @@ def test_a_doubt_stops_a_training_and_its_remedy_is_a_button(train, viewer, qtbo
     assert train.finding.remedy_button.isVisibleTo(train)
     train.finding.remedy_button.click()
     assert train.annotation is Annotation.OBJECTS
-    qtbot.waitUntil(lambda: train.finding.line.text() == "Found 29 objects.", timeout=20000)
+    qtbot.waitUntil(lambda: train.finding.line.text() == "Found 29 objects.", timeout=120_000)
     assert train.finding.doubt is None
 
 
@@ -118,7 +118,7 @@ def test_a_stray_number_is_told_and_may_be_meant(train, viewer, qtbot):
     assert 7 in train.classes.classes
     assert train.finding.doubt is None
     layer.data = np.where(painted == 1, 0, painted)  # the background is erased
-    qtbot.waitUntil(lambda: train.finding.doubt is not None, timeout=20000)
+    qtbot.waitUntil(lambda: train.finding.doubt is not None, timeout=120_000)
     assert train.finding.doubt_line.text() == "No background (1) is painted, found 2 and 7."
     train.finding.remedy_button.click()
     assert (layer.selected_label, layer.mode) == (1, "paint")
@@ -160,7 +160,7 @@ def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, qtbot,
     viewer.layers.remove(other)
     assert preview.layer in viewer.layers
     viewer.layers.remove(image)
-    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == [painted.name], timeout=5000)
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == [painted.name], timeout=120_000)
     show(preview)
     assert [layer.name for layer in viewer.layers] == [painted.name]
     preview.remove()
@@ -183,7 +183,7 @@ def test_points_and_large_files_are_counted_when_a_training_begins(train, viewer
     train.pairs.rows[0].annotation.layer = viewer.add_labels(dask.array.zeros((30, 20), dtype=np.uint8))
     assert train._counter.counts is None
     train.pairs.rows[0].annotation.layer = viewer.add_labels(np.zeros((30, 20), np.uint8))
-    qtbot.waitUntil(lambda: train.finding.line.text() == "Nothing is painted yet.", timeout=20000)
+    qtbot.waitUntil(lambda: train.finding.line.text() == "Nothing is painted yet.", timeout=120_000)
 
 
 def test_previews_of_a_mask_of_a_part_lie_where_it_lies(train, viewer, tmp_path):

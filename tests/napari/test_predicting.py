@@ -90,9 +90,9 @@ def test_cancelling_shows_what_is_finished(predict, viewer, qtbot, tmp_path):
     image = viewer.add_image(np.zeros((32, 40)), name="cells", scale=(2, 3))
     inputs = predict._inputs = half_done(image, tmp_path)
     predict.run(fake_job("slow"), "Getting ready …")
-    qtbot.waitUntil(lambda: "of 6000" in predict.panel.bar.text(), timeout=15000)
+    qtbot.waitUntil(lambda: "of 6000" in predict.panel.bar.text(), timeout=120_000)
     qtbot.mouseClick(predict.cancel_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: predict.runner.state is RunState.CANCELLED, timeout=3000)
+    qtbot.waitUntil(lambda: predict.runner.state is RunState.CANCELLED, timeout=120_000)
     part = viewer.layers["cells · m · cancelled"]
     assert (part.data[:16, :16] == 2).all()
     assert np.count_nonzero(part.data) == 256
@@ -106,9 +106,9 @@ def test_a_worker_killed_while_predicting_leaves_what_is_finished(predict, viewe
     image = viewer.add_image(np.zeros((32, 40)), name="cells")
     predict._inputs = half_done(image, tmp_path, "probabilities")
     predict.run(fake_job("slow"), "Getting ready …")
-    qtbot.waitUntil(lambda: "of 6000" in predict.panel.bar.text(), timeout=15000)
+    qtbot.waitUntil(lambda: "of 6000" in predict.panel.bar.text(), timeout=120_000)
     psutil.Process(predict.runner.worker_pid).kill()
-    qtbot.waitUntil(lambda: predict.runner.state is RunState.FAILED, timeout=5000)
+    qtbot.waitUntil(lambda: predict.runner.state is RunState.FAILED, timeout=120_000)
     part = viewer.layers["cells · m · unfinished · probability of cell"]
     assert part.data[:16, :16].min() == 1
     assert part.data.sum() == 256
@@ -159,7 +159,7 @@ def test_only_a_finished_training_changes_the_chosen_model(predict, qtbot, sessi
         predict.runner.event_received.emit(Result({"model": str(new)}))
     elif kind == "slow":
         predict.runner.cancel()
-    qtbot.waitUntil(lambda: not predict.runner.state.busy, timeout=15000)
+    qtbot.waitUntil(lambda: not predict.runner.state.busy, timeout=120_000)
     assert predict.models.folder == session_folder / "models" / chosen
 
 
@@ -197,7 +197,7 @@ def test_scribbles_keep_names_and_colours_and_say_what_moved(predict, viewer, qt
     layer = viewer.add_labels(np.array([[0, 1, 2]], np.uint8), name="p", metadata=metadata)
     predict.prediction.layer = layer
     predict.scribbles_button.click()
-    qtbot.waitUntil(lambda: "p · annotation" in viewer.layers, timeout=5000)
+    qtbot.waitUntil(lambda: "p · annotation" in viewer.layers, timeout=120_000)
     made = viewer.layers["p · annotation"]
     assert made.data.tolist() == [[1, 2, 3]]
     assert made.contour > 0  # outlines: filled, it would cover the image

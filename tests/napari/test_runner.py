@@ -27,7 +27,7 @@ from .conftest import FAKE_WORKER, FakeRequest, fake_job
 pytestmark = pytest.mark.gui
 
 
-def wait_for_state(qtbot, runner, *states, timeout=50_000):
+def wait_for_state(qtbot, runner, *states, timeout=120_000):
     qtbot.waitUntil(lambda: runner.state in states, timeout=timeout)
 
 
@@ -103,7 +103,7 @@ def test_an_error_while_preparing_is_reported(qtbot, runner):
 def test_a_job_that_heeds_cancel_is_not_killed(qtbot, runner):
     events, states = record(runner)
     runner.start(fake_job("slow"), "Train")
-    qtbot.waitUntil(lambda: len(events) > 3, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 3, timeout=120_000)
     pid = runner.worker_pid
     runner.cancel()
     assert runner.state is RunState.CANCELLING
@@ -116,11 +116,11 @@ def test_a_job_that_ignores_cancel_is_killed(qtbot, runner, monkeypatch):
     monkeypatch.setattr(runner_module, "DRAIN_SECONDS", 0.5)
     events, _ = record(runner)
     runner.start(fake_job("deaf"), "Train")
-    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     runner.cancel()
     wait_for_state(qtbot, runner, RunState.CANCELLED)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=50_000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
     runner.start(fake_job("quick"), "Train")
     wait_for_state(qtbot, runner, RunState.DONE)
 
@@ -128,13 +128,13 @@ def test_a_job_that_ignores_cancel_is_killed(qtbot, runner, monkeypatch):
 def test_the_next_job_does_not_wait_for_one_that_ignores_cancel(qtbot, runner):
     events, _ = record(runner)
     runner.start(fake_job("deaf"), "Train")
-    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     runner.cancel()
     wait_for_state(qtbot, runner, RunState.CANCELLED)
     runner.start(fake_job("quick"), "Train")
     wait_for_state(qtbot, runner, RunState.DONE)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
 
 
 def test_cancel_while_preparing_spares_the_worker(qtbot, runner, monkeypatch):
@@ -164,7 +164,7 @@ def test_cancel_while_preparing_spares_the_worker(qtbot, runner, monkeypatch):
 def test_a_killed_worker_is_reported_in_one_sentence(qtbot, runner):
     events, _ = record(runner)
     runner.start(fake_job("slow"), "Train")
-    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     psutil.Process(runner.worker_pid).kill()
     wait_for_state(qtbot, runner, RunState.FAILED)
     assert "press Continue" in runner.message
@@ -184,7 +184,7 @@ def test_what_to_do_after_a_kill_depends_on_the_job(qtbot, runner, owner, advice
 def test_ctrl_c_in_the_terminal_spares_the_worker(qtbot, runner):
     events, _ = record(runner)
     runner.start(fake_job("slow", 1.0), "Train")
-    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     assert os.getpgid(runner.worker_pid) != os.getpgid(0)  # a terminal sends it to its own group
     os.kill(runner.worker_pid, signal.SIGINT)  # other things may send it to each process
     wait_for_state(qtbot, runner, RunState.DONE)
@@ -255,7 +255,7 @@ def test_a_worker_killed_while_idle_is_replaced(qtbot, runner):
 def test_events_of_an_earlier_run_are_dropped(qtbot, runner, monkeypatch):
     events, _ = record(runner)
     runner.start(fake_job("previews"), "Train")
-    qtbot.waitUntil(lambda: len(events) > 2, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 2, timeout=120_000)
     read = {event.path for event in events}
     folder = Path(events[0].path).parent
     runner.cancel()  # this job never looks: its events go on coming
@@ -295,7 +295,7 @@ def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):
 def test_close_mid_run_leaves_no_process(qtbot, runner, no_process_left):
     events, _ = record(runner)
     runner.start(fake_job("deaf"), "Predict")  # which has nothing to save
-    qtbot.waitUntil(lambda: len(events) > 0, timeout=15000)
+    qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     runner.close()
     assert not process.is_running()

@@ -145,7 +145,7 @@ def test_annotation_that_nothing_can_be_learnt_from(train, viewer, qtbot, labels
     viewer.add_image(np.zeros((30, 20)))
     viewer.add_labels(labels)
     click(qtbot, train.train_button)
-    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=10000)
+    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=120_000)
     assert sentence in train.panel.status.text()
     assert "Traceback" not in train.panel.status.text()
     assert train.train_button.isEnabled()
@@ -235,11 +235,11 @@ def test_progress_metric_and_cancel(train, viewer, qtbot):
     viewer.add_image(np.zeros((30, 20)))
     viewer.add_labels(np.zeros((30, 20), np.uint8))
     start_fake(train, "slow")
-    qtbot.waitUntil(lambda: "of 6000 · 60 s left" in train.panel.bar.text(), timeout=15000)
+    qtbot.waitUntil(lambda: "of 6000 · 60 s left" in train.panel.bar.text(), timeout=120_000)
     assert not train.train_button.isEnabled()
     assert train.train_button.toolTip() == "Train is running."
     click(qtbot, train.cancel_button)
-    qtbot.waitUntil(lambda: train.runner.state is RunState.CANCELLED, timeout=3000)
+    qtbot.waitUntil(lambda: train.runner.state is RunState.CANCELLED, timeout=120_000)
     assert train.panel.status.text() == "Cancelled; what was finished is kept."
     assert train.train_button.isEnabled()
     assert not train.cancel_button.isEnabled()
@@ -259,9 +259,9 @@ def test_a_killed_worker_leaves_the_widget_usable(train, viewer, qtbot):
     viewer.add_image(np.zeros((30, 20)))
     viewer.add_labels(np.zeros((30, 20), np.uint8))
     start_fake(train, "slow")
-    qtbot.waitUntil(lambda: "of 6000" in train.panel.bar.text(), timeout=15000)
+    qtbot.waitUntil(lambda: "of 6000" in train.panel.bar.text(), timeout=120_000)
     psutil.Process(train.runner.worker_pid).kill()
-    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=5000)
+    qtbot.waitUntil(lambda: train.runner.state is RunState.FAILED, timeout=120_000)
     assert "press Continue" in train.panel.status.text()
     assert train.train_button.isEnabled()
 
@@ -270,10 +270,10 @@ def test_closing_the_widget_mid_run_leaves_no_process(viewer, runner, qtbot, no_
     train = TrainWidget(viewer, runner)
     viewer.window.add_dock_widget(train, name="Train")
     start_fake(train, "deaf")
-    qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=15000)
+    qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     viewer.window.remove_dock_widget(train)
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
     viewer.add_image(np.zeros((5, 5)))  # the closed widget no longer listens
 
 
@@ -282,10 +282,10 @@ def test_closing_napari_mid_run_leaves_no_process(make_napari_viewer, runner, qt
     train = TrainWidget(viewer, runner)
     viewer.window.add_dock_widget(train, name="Train")
     start_fake(train, "deaf")
-    qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=15000)
+    qtbot.waitUntil(lambda: train.panel.bar.text() != "Getting ready …", timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     viewer.close()
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
 
 
 def test_one_of_two_widgets_closing_spares_the_worker(train, viewer, runner, qtbot):
@@ -477,4 +477,4 @@ def test_the_widgets_are_in_the_menu(viewer, qtbot):
     assert shared is widget.runner
     process = psutil.Process(shared.worker_pid)
     viewer.window.remove_dock_widget("all")
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=15000)
+    qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
