@@ -18,10 +18,10 @@ FAKE_WORKER = str(Path(__file__).with_name("fake_worker.py"))
 
 
 def pytest_runtest_logfinish() -> None:
-    """Set aside what lives on, and now and then look through it before: napari collects garbage with each layer that goes, and with each window.
+    """Set aside what lives on, and now and then look through it before.
 
-    Of each window some ten thousand objects stay, in napari's test application; after hundreds of them a collection
-    would take seconds.
+    napari collects garbage with each layer that goes, and with each window. Of each window some ten thousand objects
+    stay, in napari's test application; after hundreds of them a collection would take seconds.
     """
     if next(FINISHED) % 10 == 1:
         gc.collect()
