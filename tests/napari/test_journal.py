@@ -53,7 +53,7 @@ def wait_until(condition, seconds=120.0):
 @pytest.fixture
 def journal(qapp, session_folder, monkeypatch):
     told = []
-    monkeypatch.setattr(protecting.notifications, "show_warning", told.append)
+    monkeypatch.setattr(protecting, "show_warning", told.append)
     monkeypatch.setattr(writing, "IDLE_SECONDS", 0.1)
     journal = Journal()
     journal.told = told

@@ -207,7 +207,7 @@ def test_an_array_that_was_not_saved_as_a_whole_is_said_where_it_is_offered(
     bar = offering.show_offer(viewer, [session for session in find_sessions(writer.home) if session.path == crashed])
     assert "got another array at" in bar.rows[crashed].text.text()
     told = []
-    monkeypatch.setattr(offering.notifications, "show_warning", told.append)
+    monkeypatch.setattr(offering, "show_warning", told.append)
     viewer.layers.clear()
     press(qtbot, bar.show_button)
     press(qtbot, bar.rows[crashed].restore_button)
@@ -360,7 +360,7 @@ def test_a_layer_that_was_removed_on_purpose_is_not_offered(listed, viewer, laye
 @pytest.mark.parametrize("there", [True, False])
 def test_the_image_comes_back_with_its_annotation(viewer, widget, journal, qtbot, tmp_path, there, monkeypatch):
     told = []
-    monkeypatch.setattr(images.notifications, "show_warning", told.append)
+    monkeypatch.setattr(images, "show_warning", told.append)
     path = tmp_path / "nuclei.tif"
     tifffile.imwrite(path, np.arange(64 * 80, dtype=np.uint16).reshape(64, 80))
     (image,) = viewer.open(path, plugin="napari")
