@@ -43,7 +43,7 @@ coverage: lint
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow and not long" -n 2 -q
 
-# What would take the checks too long: operations on all types with values at their limits.
+# What would take the checks too long: operations on all types with values at their limits, the largest networks.
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m long -n 2
 

@@ -85,7 +85,7 @@ def test_large_windows_are_counted(monkeypatch, share):
     np.testing.assert_array_equal(adaptive_median(image, 21), by_composition(image, 21))
 
 
-@pytest.mark.slow
+@pytest.mark.long  # compiling the largest networks takes minutes
 def test_all_networks():
     image = noisy((70, 300), share=0.9, flat=True)
     np.testing.assert_array_equal(adaptive_median(image, 21), by_composition(image, 21))
