@@ -1,9 +1,11 @@
 """A list of the viewer's layers of some kinds, to choose one from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import weakref
 from contextlib import contextmanager
 from typing import Any
 
+import Callable
+import Iterator
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -66,7 +68,7 @@ class LayerPicker(QComboBox):
         super().__init__()
         self._viewer = viewer = real_viewer(viewer)
         self._follow, self._held, self._unasked = follow, False, unasked
-        self._seen = viewer.layers.selection.active
+        self._seen: weakref.ref[Layer] | None = None
         self._kinds = kinds
         self._accepts = accepts
         self._none, self._prefix = none, prefix
@@ -126,9 +128,9 @@ class LayerPicker(QComboBox):
     def follow(self, _event: object = None) -> None:
         """Choose the layer that has been selected, if it can be chosen and is one to go on with unasked."""
         active = self._viewer.layers.selection.active
-        if active is None or is_preview(active) or active is self._seen:
+        if active is None or is_preview(active) or (self._seen is not None and active is self._seen()):
             return  # a preview that comes gives the selection back, which is none by the person
-        self._seen = active
+        self._seen = weakref.ref(active)
         if not self._held and self._unasked(active):
             self.layer = active
 
