@@ -1,5 +1,6 @@
 """A list of the viewer's layers of some kinds, to choose one from."""
 
+import weakref
 from collections.abc import weakref
 from contextlib import contextmanager
 from typing import Any
@@ -68,7 +69,7 @@ class LayerPicker(QComboBox):
         super().__init__()
         self._viewer = viewer = real_viewer(viewer)
         self._follow, self._held, self._unasked = follow, False, unasked
-        self._seen: weakref.ref[Layer] | None = None
+        self._seen = _weakly(viewer.layers.selection.active)
         self._kinds = kinds
         self._accepts = accepts
         self._none, self._prefix = none, prefix
@@ -128,9 +129,9 @@ class LayerPicker(QComboBox):
     def follow(self, _event: object = None) -> None:
         """Choose the layer that has been selected, if it can be chosen and is one to go on with unasked."""
         active = self._viewer.layers.selection.active
-        if active is None or is_preview(active) or (self._seen is not None and active is self._seen()):
+        if active is None or is_preview(active) or active is self._seen():
             return  # a preview that comes gives the selection back, which is none by the person
-        self._seen = weakref.ref(active)
+        self._seen = _weakly(active)
         if not self._held and self._unasked(active):
             self.layer = active
 
@@ -240,3 +241,8 @@ class AxesPicker(QComboBox):
     def _remember(self) -> None:
         if self._layer is not None and self.axes is not None:
             self._answers[self._layer] = self.axes
+
+
+def _weakly(layer: Layer | None) -> Callable[[], Layer | None]:
+    """Return what gives `layer` as long as somebody else keeps it."""
+    return weakref.ref(layer) if layer is not None else lambda: None
