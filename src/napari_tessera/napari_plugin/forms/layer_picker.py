@@ -1,12 +1,10 @@
 """A list of the viewer's layers of some kinds, to choose one from."""
 
 import weakref
-from collections.abc import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import Callable
-import Iterator
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
