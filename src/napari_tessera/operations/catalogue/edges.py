@@ -242,7 +242,7 @@ class DifferenceOfGaussians(_Real):
     """
 
     title: ClassVar = "Difference of Gaussians"
-    also: ClassVar = ("dog", "band-pass", "bandpass", "blob", "spots", "subtract background", "nuclei", "edges")
+    also: ClassVar = ("dog", "band-pass", "blob", "spots", "subtract background", "nuclei", "edges")
     group: ClassVar = GROUP
 
     sigma: float = parameter(

@@ -30,7 +30,7 @@ class MeanShift(_AllChannels, Fitted):
     """
 
     title: ClassVar = "Mean shift"
-    also: ClassVar = ("mean-shift", "posterize", "edge preserving", "smooth", "denoise", "superpixels", "segmentation")
+    also: ClassVar = ("mean-shift", "posterize", "edge preserving", "smooth", "superpixels", "segmentation")
     group: ClassVar = "Smoothing and background"
 
     radius: int = parameter(

@@ -66,7 +66,7 @@ class SeparateStains(_Separating, Fitted):
 
     title: ClassVar = "Separate stains"
     also: ClassVar = (
-        *("stain separation", "colour deconvolution", "color deconvolution", "deconvolution", "h&e", "hematoxylin"),
+        *("stain separation", "colour deconvolution", "color deconvolution", "h&e", "hematoxylin"),
         *("haematoxylin", "eosin", "dab", "ihc", "histology", "unmix", "unmixing", "nuclei"),
     )
 
