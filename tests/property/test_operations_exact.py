@@ -39,7 +39,7 @@ def test_tiles_are_exact(name: str, data: st.DataObject) -> None:
     check_exact(data.draw(examples_of(all_operations()[name])))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
