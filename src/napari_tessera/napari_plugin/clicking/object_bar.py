@@ -14,8 +14,8 @@ from napari_tessera.napari_plugin.clicking.lock_marks import LockMarks
 from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.navigating import show_box
 from napari_tessera.napari_plugin.clicking.object_outline import ObjectOutline
+from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.recipes.recipe_bar import side_by_side
 from napari_tessera.pipeline.failures import describe_error
 
 _MOST_NAMED = 12
@@ -57,10 +57,10 @@ class ObjectBar(QWidget):
         self.unlock_button = QPushButton("Unlock all")
         self.unlock_button.setToolTip("Let tools change all objects again.")
         self.unlock_button.clicked.connect(self._unlock)
-        self._lock_row = side_by_side(self.locks, self.unlock_button)
+        self._lock_row = in_a_row(self.locks, self.unlock_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(side_by_side(self.previous_button, self.next_button))
+        layout.addWidget(in_a_row(self.previous_button, self.next_button))
         layout.addWidget(self._lock_row)
         self._found.connect(self._show)
         self.refresh()

@@ -22,13 +22,14 @@ from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
 from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
+from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found
 from napari_tessera.napari_plugin.layers import real_viewer
-from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, replay_layer, side_by_side
+from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, replay_layer
 from napari_tessera.napari_plugin.recipes.replaying import replay_on
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
@@ -113,7 +114,7 @@ class FilterWidget(WorkWidget):
         layout.addLayout(form)
         layout.addWidget(self.picker)
         layout.addWidget(self.panel_of_operation)
-        self._preview_row = side_by_side(self.preview_box, self.before_button, self.reset_button)
+        self._preview_row = in_a_row(self.preview_box, self.before_button, self.reset_button)
         layout.addWidget(self._preview_row)
         layout.addWidget(self.note)
         self._result_row = QFormLayout()

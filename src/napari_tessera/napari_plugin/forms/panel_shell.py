@@ -193,7 +193,7 @@ class LowArea(QScrollArea):
 
 
 def in_a_row(*widgets: QWidget) -> QWidget:
-    """Return a widget that holds others side by side: the buttons of a footer."""
+    """Return a widget that holds others side by side, without margins."""
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)

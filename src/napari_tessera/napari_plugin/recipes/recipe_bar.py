@@ -176,13 +176,3 @@ def recipe_of(layers: Iterable[Layer]) -> Recipe:
             number += 1
         recipes[output] = recipe
     return merge(recipes)
-
-
-def side_by_side(*widgets: QWidget) -> QWidget:
-    """Return a widget that holds others in a row, without margins."""
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row

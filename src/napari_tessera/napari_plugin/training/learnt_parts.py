@@ -6,8 +6,8 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 
 from napari_tessera.napari_plugin.layers import displaced, placement
-from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer, Region
-from napari_tessera.napari_plugin.view_tracker import visible_region
+from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
+from napari_tessera.napari_plugin.view_tracker import Region, visible_region
 
 Learnt = tuple[tuple[int, ...], tuple[int, ...]]
 """Where the part of an image that is learnt from begins, and its shape."""

@@ -11,8 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, displaced
-
-Region = tuple[tuple[int, int], ...]
+from napari_tessera.napari_plugin.view_tracker import Region
 
 
 class PreviewLayer:
