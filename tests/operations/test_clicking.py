@@ -206,7 +206,10 @@ def test_growth_goes_on_at_the_neighbour_where_it_had_to_read(channels):
         assert grow_competing(frame, [(1, 1)], 5).sizes.tolist() == [2]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["uint8", "uint16", "float32", *(pytest.param(rare, marks=pytest.mark.long) for rare in ("int32", "float64"))],
+)
 @pytest.mark.parametrize("criterion", ["running_mean", "fixed_range"])
 @pytest.mark.parametrize("shape", [(300, 400), (40, 70, 90)])
 def test_clicks_are_those_of_grow(dtype, criterion, shape):

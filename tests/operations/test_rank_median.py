@@ -26,6 +26,8 @@ DTYPES = [
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
 ]  # fmt: skip
 COMMON = ["uint8", "uint16", "float32"]
+RARE = ["uint32", "int8", "int32", "float16"]
+"""Their kernels are compiled anew in every test run, for seconds, and share all their code with those of the others."""
 
 
 def made_up(shape, dtype, seed=0, values=None):
@@ -63,7 +65,9 @@ def assert_like_scipy(image, size):
     np.testing.assert_array_equal(image, before)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "dtype", [pytest.param(dtype, marks=[pytest.mark.long] if dtype in RARE else []) for dtype in DTYPES]
+)
 @pytest.mark.parametrize("shape", [(70, 75), (5, 37, 41)], ids=["2D", "3D"])
 def test_every_dtype(dtype, shape):
     assert_like_scipy(made_up(shape, dtype), 3)

@@ -80,7 +80,12 @@ def apply_limited(limit: int, **fields: object) -> dict:
 
 @pytest.mark.parametrize(
     ("operation", "parameters"),
-    [("gaussian", {"sigma": 1.0}), ("median", {"size": 3}), ("otsu", {}), ("contrast_stretch", {})],
+    [
+        ("median", {"size": 3}),
+        ("otsu", {}),
+        pytest.param("gaussian", {"sigma": 1.0}, marks=pytest.mark.long),
+        pytest.param("contrast_stretch", {}, marks=pytest.mark.long),
+    ],
 )
 def test_a_large_image_passes_through_little_memory(
     large: Path, tmp_path: Path, operation: str, parameters: dict[str, object]
@@ -118,11 +123,11 @@ def test_components_of_a_large_image_in_little_memory(large: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("crop", {"left": 1000, "bottom": 3000}),
         ("bin", {"factor": 2}),
-        ("flip", {"axis": "y"}),
         ("rotate90", {"turns": 1}),
-        ("resize_labels", {"factor": 0.3}),
+        pytest.param("crop", {"left": 1000, "bottom": 3000}, marks=pytest.mark.long),
+        pytest.param("flip", {"axis": "y"}, marks=pytest.mark.long),
+        pytest.param("resize_labels", {"factor": 0.3}, marks=pytest.mark.long),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
