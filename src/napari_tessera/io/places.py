@@ -51,6 +51,21 @@ def check_place(out: Path) -> None:
     raise InvalidInputError(f"{out} lies inside the zarr {around[-1]}, among its parts: {remedy}.")
 
 
+def check_outside(out: Path) -> None:
+    """Refuse a place inside a zarr for what is no image, such as a model.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the zarr.
+    """
+    around = [folder for folder in _real(out).parents if is_zarr(folder)]
+    if around:
+        raise InvalidInputError(
+            f"{out} lies inside the zarr {around[-1]}, which holds images only: name a place outside."
+        )
+
+
 def check_apart(out: Path, inputs: Iterable[object]) -> None:
     """Refuse an output that is one of the inputs, holds one, or lies inside one; and as `check_place` does.
 

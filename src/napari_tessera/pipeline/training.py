@@ -14,7 +14,7 @@ from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, Outp
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
 from napari_tessera.io.model_lock import LOCK_FILE, check_not_trained, holding_model
 from napari_tessera.io.opening import as_labels, notes_about
-from napari_tessera.io.places import check_apart
+from napari_tessera.io.places import check_apart, check_outside
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import Model, save_model, weight_files
 from napari_tessera.nn.networks import build_network
@@ -96,6 +96,7 @@ def train_pairs(
     """
     cancel = cancel or CancelToken()
     check_apart(out, [source for pair in pairs for source in pair])
+    check_outside(out)
     check_not_trained(out)
     check_model_folder(out, resume=resume, overwrite=overwrite)
     with holding_model(out):
