@@ -105,7 +105,7 @@ def mixed_pixels(images: Sequence[ImageSpec], model: ModelSpec | None = None) ->
         known, whose = {axis: (size, model.units.get(axis)) for axis, size in model.pixel_size.items()}, "the model"
     else:
         first = images[0]
-        known = {axis: place for axis, *place in zip(first.axes, first.scale, first.units, strict=True)}
+        known = {axis: (size, unit) for axis, size, unit in zip(first.axes, first.scale, first.units, strict=True)}
         whose = f"the first image, {first.name}"
     for image in images:
         if found := _differing(image, known, "yx"):
@@ -115,14 +115,14 @@ def mixed_pixels(images: Sequence[ImageSpec], model: ModelSpec | None = None) ->
             )
 
 
-def _differing(image: ImageSpec, known: Mapping[str, Sequence[Any]], axes: str) -> list[str]:
+def _differing(image: ImageSpec, known: Mapping[str, tuple[float, str | None]], axes: str) -> list[str]:
     """Return along which of `axes` the pixels of `image` differ from a `known` length and unit, in words."""
     found = []
     for axis in axes:
         if axis not in image.axes or axis not in known:
             continue
         at = image.axes.index(axis)
-        here, there = (image.scale[at], image.units[at]), (known[axis][0], known[axis][1])
+        here, there = (image.scale[at], image.units[at]), known[axis]
         factors = [1.0 if unit is None else MICROMETERS.get(unit, 0.0) for _, unit in (here, there)]
         if (here[1] is None) != (there[1] is None) or not all(factors) or not there[0]:
             continue
