@@ -130,3 +130,24 @@ def test_evaluate_refuses_what_does_not_fit(call, masks, tmp_path):
     outcome = call("evaluate", tmp_path / "small.tif", masks[1])
     assert outcome.status == 1
     assert outcome.err.count("\n") == 1
+
+
+def test_axes_that_are_proposed_can_be_given(call, tmp_path):
+    stack = np.zeros((2, 8, 9, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="rgb")
+    told = call("info", tmp_path / "stack.tif").out
+    proposed = told.partition("e.g. --axes ")[2].partition(")")[0]
+    assert call("info", tmp_path / "stack.tif", "--axes", proposed).status == 0
+
+
+def test_a_name_that_is_too_long_is_told(call, tmp_path):
+    outcome = call("info", tmp_path / f"{'x' * 300}.tif")
+    assert outcome.status == 1
+    assert "is too long for the disk" in outcome.err
+
+
+def test_a_file_is_no_folder_for_results(call, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 5), np.uint8))
+    outcome = call("apply", "invert", tmp_path / "a.npy", tmp_path / "a.npy" / "b.npy")
+    assert outcome.status == 1
+    assert "a.npy is a file, so nothing can be written into it" in outcome.err

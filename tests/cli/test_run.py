@@ -9,6 +9,8 @@ import yaml
 
 import napari_tessera as nt
 from napari_tessera.config.recipe import InputIdentity
+from napari_tessera.io.partial import PartialFolder
+from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.identity import identify_array
 from napari_tessera.pipeline.recipe_files import save_recipe
@@ -150,6 +152,46 @@ def test_a_folder_run_that_was_ended_goes_on_and_does_nothing_twice(call, one, f
     assert all(times(out)[name] == at for name, at in first.items() if name.endswith(".tif"))
     refused = call("run", one, folder, out, "--suffix", ".tif")  # all is done: what exists is a result of its own
     assert "exists" in refused.err
+
+
+def test_a_folder_run_that_was_killed_goes_on_where_it_was(call, one, folder, tmp_path, monkeypatch):
+    """Killed: nothing is tidied up, and the lock on what it wrote goes with the process."""
+    out = tmp_path / "out"
+
+    class Killed(BaseException):
+        pass
+
+    def kill(sink):
+        if sink.path.name.startswith("b_"):
+            sink.abort()  # which leaves the unfinished folder, and lets go of it
+            raise Killed
+        finish(sink)
+
+    finish = ZarrSink.finish
+    with monkeypatch.context() as patched:
+        patched.setattr(ZarrSink, "finish", kill)
+        with pytest.raises(Killed):
+            call("run", one, folder, out)
+    left = {".tessera-run.json", "a_labels.ome.zarr", "b_labels.ome.zarr.partial"}
+    assert {path.name for path in out.iterdir()} == left
+    (out / "b_labels.ome.zarr.partial" / ".writing").touch()  # as a process leaves it that is killed
+    first = times(out)["a_labels.ome.zarr"]
+    outcome = call("run", one, folder, out, "--json")
+    assert outcome.status == 0, outcome.err
+    assert (outcome.json["images"], outcome.json["finished_before"]) == (3, 1)
+    assert {path.name for path in out.iterdir()} == {f"{name}_labels.ome.zarr" for name in ("a", "b", "c.d")}
+    assert times(out)["a_labels.ome.zarr"] == first
+
+
+def test_what_another_run_is_writing_is_left_to_it(call, one, folder, tmp_path, pixels):
+    (folder / "b.npy").write_bytes(b"damaged")
+    out = tmp_path / "out"
+    assert call("run", one, folder, out).status == 1
+    np.save(folder / "b.npy", pixels)
+    held = PartialFolder(out / "b_labels.ome.zarr", overwrite=False)
+    assert "b_labels.ome.zarr.partial exists" in call("run", one, folder, out).err
+    held.release()
+    assert call("run", one, folder, out).status == 0
 
 
 @pytest.mark.parametrize("change", ["recipe", "image", "settings", "missing", "note"])

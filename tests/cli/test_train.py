@@ -5,6 +5,7 @@ import pytest
 import tifffile
 import yaml
 
+import napari_tessera as nt
 from napari_tessera.cli.train import training_config
 from napari_tessera.config.model import ModelSpec
 from napari_tessera.config.training import Annotation, TrainingConfig
@@ -143,3 +144,20 @@ def test_a_config_file_that_is_not_there(call, train_arguments, tmp_path):
     outcome = call(*train_arguments, "--config", tmp_path / "none.yaml")
     assert outcome.status == 1
     assert "none.yaml" in outcome.err
+
+
+def test_no_model_goes_among_the_labels_of_an_image(call, pair, tmp_path):
+    nt.apply(nt.operations.Invert(), pair["image"], out=tmp_path / "cells.ome.zarr")
+    nt.apply(nt.operations.Invert(), pair["truth"], out=tmp_path / "cells.ome.zarr" / "labels" / "truth")
+    files = ["--image", pair["image"], "--labels", pair["labels"], "--annotation", "scribbles"]
+    out = tmp_path / "cells.ome.zarr" / "labels" / "model"
+    outcome = call("train", *files, "--out", out)
+    assert outcome.status == 1
+    assert "lies inside the zarr" in outcome.err
+    assert not out.exists()
+
+
+def test_colours_are_explained_without_a_pattern(call, train_arguments):
+    outcome = call(*train_arguments, "--set", "class_colors={2: red}")
+    assert outcome.status == 2
+    assert "= 'red': a colour is # and six digits" in outcome.err

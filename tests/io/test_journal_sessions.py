@@ -409,3 +409,21 @@ def test_a_removal_that_was_cut_off_is_gone_on_with(tmp_path: Path, monkeypatch:
     assert not list(tmp_path.rglob(".*.removed"))
     assert kept.path.exists()
     kept.close()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_annotation_whose_session_file_was_lost_is_listed_with_why(tmp_path: Path, link: bool) -> None:
+    annotated(tmp_path, "kept").close()
+    lost = annotated(tmp_path, "lost")
+    lost.close()
+    (lost.path / "session.yaml").unlink()
+    if link:
+        (lost.path / "session.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "sessions" / "begun just now").mkdir()
+    found = {summary.path.name: summary for summary in find_sessions(tmp_path)}
+    assert sorted(found) == ["kept", "lost"]
+    assert (found["lost"].readable, len(found["lost"].layers)) == (False, 1)
+    assert "There is no file" in str(found["lost"].problem)
+    assert recover(found["lost"].layers[0].folder).load()[1, 2] == 7
+    remove_session(lost.path)
+    assert [summary.path.name for summary in find_sessions(tmp_path)] == ["kept"]

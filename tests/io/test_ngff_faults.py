@@ -221,3 +221,42 @@ def test_the_axes_of_five_dimensions_are_known_in_old_versions_only(tmp_path: Pa
     with pytest.raises(InvalidInputError, match="name no axes: name the 5 axes yourself"):
         open_image(tmp_path / "0.4.zarr")
     assert open_image(tmp_path / "0.4.zarr", axes="tczyx").axes == "tczyx"
+
+
+def test_the_second_image_of_a_group_is_opened_by_its_array(tmp_path: Path) -> None:
+    second = {"type": "scale", "scale": [1, 3, 3]}
+    entries = [{"axes": AXES, "datasets": _level(SCALE)}, {"axes": AXES, "datasets": [{"path": "b"}]}]
+    entries[1]["datasets"][0]["coordinateTransformations"] = [second]
+    path = _store(tmp_path / "a.zarr", multiscales=entries)
+    zarr.open_group(str(path), mode="a").create_array("b", data=PIXELS + 1)
+    assert "another one is opened by its array (a.zarr/b)" in notes_about(open_image(path))[0]
+    image = open_image(path / "b")
+    assert (image.scale, image.units[1]) == ((1, 3, 3), "micrometer")
+    assert image.read(image.spec.full_region)[0, 0, 0] == 2
+
+
+def test_no_unit_stands_beside_a_length_that_nobody_gave(tmp_path: Path) -> None:
+    image = open_image(_store(tmp_path / "a.zarr", datasets=_level({"type": "scale", "scale": [1, 0, 0]})))
+    assert (image.scale, image.units) == ((1, 1, 1), (None, None, None))
+
+
+@pytest.mark.parametrize(
+    ("version", "changes", "said"),
+    [
+        ("0.5", {"codecs": [{"name": "bytes"}, {"name": "mine"}]}, "a compression 'mine'"),
+        ("0.5", {"data_type": "uint7"}, "pixels of type 'uint7'"),
+        ("0.5", {"chunk_grid": {"name": "rectilinear", "configuration": {}}}, "chunks of a kind 'rectilinear'"),
+        ("0.5", {"storage_transformers": [{"name": "mine"}]}, "a storage transformer"),
+        ("0.5", {"zarr_format": 4}, "the zarr format 4"),
+        ("0.4", {"compressor": {"id": "mine"}}, "a compression 'mine'"),
+        ("0.4", {"dtype": "|O", "filters": [{"id": "pickle"}]}, "pixels of type '|O'"),
+        ("0.4", {"filters": [{"id": "pickle"}]}, "a compression 'pickle'"),
+    ],
+)
+def test_what_is_not_known_is_no_damage(tmp_path: Path, version: str, changes: dict[str, Any], said: str) -> None:
+    path = _store(tmp_path / "a.zarr", version)
+    header = path / "0" / ("zarr.json" if version == "0.5" else ".zarray")
+    header.write_text(json.dumps({**json.loads(header.read_text()), **changes}))
+    with pytest.raises(InvalidInputError, match="which this program does not know: export it as") as error:
+        open_image(path)
+    assert said in str(error.value)

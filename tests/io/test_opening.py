@@ -247,3 +247,24 @@ def test_an_image_whose_name_is_no_text_is_written(tmp_path: Path, suffix: str) 
     sink.write(image.spec.full_region, GRAY)
     sink.finish()
     assert np.array_equal(_pixels(tmp_path / f"out{suffix}"), GRAY)
+
+
+def test_an_npy_without_pixels_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((0, 5), np.uint8))
+    with pytest.raises(InvalidInputError, match=r"has shape \(0, 5\), so no pixels"):
+        open_image(tmp_path / "a.npy")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", ["(((3, 10", "(100000000000, 100000000)", "(-1, 10)", "(1e3, 10)"])
+def test_an_npy_whose_header_makes_no_sense_is_damaged(tmp_path: Path, shape: str) -> None:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + bytes(99))
+    with pytest.raises(StorageError, match="damaged or incomplete"):
+        open_image(tmp_path / "a.npy")
+
+
+def test_a_png_that_ends_in_its_header_is_told_without_python(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(12))
+    with pytest.raises(StorageError, match=r"a\.png cannot be read: it is damaged"):
+        open_image(tmp_path / "a.png")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
@@ -155,3 +156,38 @@ def test_a_zarr_of_several_images_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"more than one image \(one, two\)"):
         _write(tmp_path / "all.zarr", overwrite=True)
     assert np.array_equal(_read(tmp_path / "all.zarr" / "one"), PIXELS)
+
+
+def test_no_file_of_a_set_is_replaced_by_a_result_of_the_set(tmp_path: Path) -> None:
+    data = "".join(
+        f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1"><UUID FileName="set_{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>'
+        for z in range(2)
+    )
+    for z in range(2):
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{z}"><Image ID="Image:0">'
+            '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="50" SizeY="40" SizeZ="2" SizeC="1" '
+            f'SizeT="1">{data}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / f"set_{z}.ome.tif", PIXELS, description=xml, metadata=None)
+    for source in (tmp_path / "set_0.ome.tif", open_image(tmp_path / "set_0.ome.tif"), tmp_path / "set_0.ome.tif/0"):
+        with pytest.raises(InvalidInputError, match=r"set_1\.ome\.tif is what this is made of"):
+            check_apart(tmp_path / "set_1.ome.tif", [source])
+        check_apart(tmp_path / "set_2.ome.tif", [source])
+
+
+def test_images_that_a_group_lists_together_are_not_replaced(tmp_path: Path) -> None:
+    path = _write(tmp_path / "two.ome.zarr", ngff_version="0.4")
+    listed = zarr.open_group(str(path), mode="a").attrs
+    first = listed["multiscales"][0]
+    zarr.open_group(str(path), mode="a").create_array("denoised", data=PIXELS)
+    listed["multiscales"] = [first, {**first, "datasets": [{"path": "denoised"}]}]
+    with pytest.raises(InvalidInputError, match=r"holds more than one image \(denoised\)"):
+        _write(path, overwrite=True)
+
+
+def test_a_link_to_itself_is_no_place(tmp_path: Path) -> None:
+    link = tmp_path / "a.npy"
+    link.symlink_to(link)
+    with pytest.raises(InvalidInputError, match="a link that leads nowhere"):
+        check_place(link)

@@ -20,7 +20,9 @@ def _pixels(path: Path) -> np.ndarray:
     return image.read(image.spec.full_region)
 
 
-def _ome(path: Path, sizes: str, data: str = "<TiffData/>", planes: np.ndarray = PLANES, head: str = "") -> Path:
+def _ome(
+    path: Path, sizes: str, data: str = "<TiffData/>", planes: np.ndarray = PLANES, head: str = "", step: str = "0.5"
+) -> Path:
     """Write a TIFF whose OME-XML says `sizes` (``SizeZ="2" …``) and `data`, whatever its pages are."""
     given = dict(entry.split("=") for entry in sizes.split())
     lengths = {"SizeX": "8", "SizeY": "6", "SizeZ": "1", "SizeC": "1", "SizeT": "1", **given}
@@ -28,7 +30,7 @@ def _ome(path: Path, sizes: str, data: str = "<TiffData/>", planes: np.ndarray =
     xml = (
         '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
         f'{head}<Image ID="Image:0" Name="a"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {attributes} '
-        f'PhysicalSizeX="0.5" PhysicalSizeY="0.5">{data}</Pixels></Image></OME>'
+        f'PhysicalSizeX="{step}" PhysicalSizeY="0.5">{data}</Pixels></Image></OME>'
     )
     with tifffile.TiffWriter(path) as tif:
         for index, plane in enumerate(planes):
@@ -290,3 +292,10 @@ def test_a_file_that_ends_in_its_first_bytes_is_truncated(tmp_path: Path, conten
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(StorageError, match="copy or export it again"):
         open_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("size", ["0", "-0.5", "nan", "1e999", "0,5", "0.5 um"])
+def test_a_pixel_size_that_is_none_is_told_and_leaves_no_unit(tmp_path: Path, size: str) -> None:
+    image = open_image(_ome(tmp_path / "a.ome.tif", "SizeZ=5", step=size))
+    assert f"gives PhysicalSizeX as '{size}', which is no length" in notes_about(image)[0]
+    assert (image.scale, image.units) == ((1, 0.5, 1), (None, "micrometer", None))

@@ -122,3 +122,15 @@ def test_labels_of_two_channels_fit_no_image() -> None:
     image = open_image(np.zeros((2, 5, 6)), axes="cyx")
     with pytest.raises(AnnotationError, match="needs"):
         fit_labels(image, open_image(np.zeros((2, 5, 6), int), axes="cyx"))
+
+
+def test_labels_are_compared_in_one_unit_and_by_their_place() -> None:
+    pixels = np.zeros((6, 7), np.uint8)
+    um, nm = {"units": ("micrometer",) * 2}, {"units": ("nanometer",) * 2}
+    image = open_image(pixels, scale=(0.5, 0.5), translate=(10, 20), **um)
+    assert fit_labels(image, open_image(pixels, scale=(500, 500), **nm)).shape == (6, 7)
+    assert fit_labels(image, open_image(pixels, scale=(500, 500), translate=(1e4, 2e4), **nm)).shape == (6, 7)
+    with pytest.raises(AnnotationError, match=r"pixels of 5000 nanometer along y but .* have 0.5 micrometer"):
+        fit_labels(image, open_image(pixels, scale=(5000, 5000), **nm))
+    with pytest.raises(AnnotationError, match=r"begin at 25 micrometer along x but .* at 20 micrometer"):
+        fit_labels(image, open_image(pixels, scale=(0.5, 0.5), translate=(10, 25), **um))

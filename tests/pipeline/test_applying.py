@@ -612,10 +612,18 @@ def test_a_request_runs_from_plain_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "is empty"), ("index,axis-0\n0,a\n", "holds no point"), ("1,2\n3\n", "holds no point")]
+    ("text", "message"),
+    [
+        (b"", "is empty"),
+        (b"index,axis-0\n0,a\n", "in line 2 'a', which is no number: correct it"),
+        (b"1,2\n\n3\n", "in line 3 a cell that is empty or missing"),
+        (b"y,x,note\n1,2,\xb5\n", "is not text in UTF-8: save the table again"),
+        (b"y,x\n" + b"1" * 200_000 + b",2\n", "has a row that is none"),
+        (b"axis-" + b"1" * 5000 + b",y\n1,2\n", "which column belongs to which axis"),
+    ],
 )
-def test_tables_that_hold_no_points(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "points.csv").write_text(text)
+def test_tables_that_hold_no_points(tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "points.csv").write_bytes(text)
     with pytest.raises(InvalidInputError, match=message):
         nt.apply(WithArrays(), image_of((5, 5)), points=tmp_path / "points.csv")
 

@@ -227,3 +227,11 @@ def test_the_figures_are_ready_for_json() -> None:
     assert fields["dice"] == 1
     assert fields["classes"]["2"] == {"dice": 1, "jaccard": 1}
     assert "instances" not in fields
+
+
+def test_ids_beyond_63_bits_are_themselves() -> None:
+    large = np.array([[0, 2**64 - 1], [2**63, 1]], np.uint64)
+    assert set(_evaluate(large, large, ids="classes").classes) == {1, 2**63, 2**64 - 1}
+    other = _evaluate(large, np.array([[0, -1], [7, 1]], np.int64), ids="classes")
+    assert (other.classes[-1].dice, other.classes[2**64 - 1].dice, other.classes[1].dice) == (0, 0, 1)
+    assert _evaluate(large, large, instances=True).instances.predicted_objects == 3

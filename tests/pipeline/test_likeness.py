@@ -20,7 +20,7 @@ from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.networks import build_network
-from napari_tessera.pipeline.likeness import by_name, other_pixels
+from napari_tessera.pipeline.likeness import by_name, mixed_pixels, other_pixels
 from napari_tessera.pipeline.prediction import predict_into
 from napari_tessera.pipeline.training import train_pairs
 
@@ -177,3 +177,14 @@ def test_what_is_odd_about_a_file_is_told_by_a_prediction(tmp_path: Path) -> Non
     model = Model(_spec(channels=1, channel_names=()), build_network(_spec().network, channels=1, classes=2).eval())
     assert "two.tif holds 2 images" in _predicted(model, open_image(path))[1][0]
     assert _predicted(model, open_image(path / "1"))[1] == []
+
+
+def test_images_of_a_training_with_other_pixels_are_told() -> None:
+    def spec(size: float, unit: str | None, name: str) -> ImageSpec:
+        return ImageSpec(axes="yx", shape=(4, 5), dtype=np.dtype("u1"), scale=(size,) * 2, units=(unit,) * 2, name=name)
+
+    images = [spec(0.5, "micrometer", "a"), spec(500, "nanometer", "b"), spec(1, None, "c"), spec(5, "micrometer", "d")]
+    (told,) = mixed_pixels(images)
+    assert told.startswith("The pixels of d are not of the size of those of the first image, a: along y 10 times")
+    assert list(mixed_pixels(images[:3])) == []
+    assert len(list(mixed_pixels(images[:1], _spec(pixel_size={"y": 5.0, "x": 5.0})))) == 1

@@ -82,7 +82,7 @@ def describe_lines(value: dict[str, Any]) -> list[str]:
 
 def _example(axes: str) -> str:
     """Return axes that `axes` may be in truth: a leading dimension taken for z or t is often that of channels."""
-    return "c" + axes[1:]
+    return ("t" if "c" in axes else "c") + axes[1:]
 
 
 def _times(lengths: list[int]) -> str:

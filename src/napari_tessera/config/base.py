@@ -30,6 +30,16 @@ DeviceName = Annotated[str, AfterValidator(_known_device), Field(description="au
 """Where a network runs; ``auto`` takes the fastest device there is."""
 
 
+def _rgb(color: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        raise ValueError("a colour is # and six digits from 0 to f, red, green and blue, as in '#e6550d'")
+    return color
+
+
+Color = Annotated[str, AfterValidator(_rgb)]
+"""A colour as ``#rrggbb``."""
+
+
 class Config(BaseModel):
     """A frozen set of fields; unknown fields are refused."""
 

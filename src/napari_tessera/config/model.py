@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from napari_tessera.config.base import Config
+from napari_tessera.config.base import Color, Config
 from napari_tessera.config.files import FileConfig
 from napari_tessera.config.network import NetworkConfig
 from napari_tessera.config.training import IntensityConfig, TrainingConfig
@@ -40,7 +40,7 @@ class ClassSpec(Config):
 
     id: int = Field(ge=0, le=LARGEST_CLASS)
     name: str
-    color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
+    color: Color
 
 
 class HeldOut(Config):

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from napari_tessera.config.base import Config, DeviceName
+from napari_tessera.config.base import Color, Config, DeviceName
 from napari_tessera.config.files import FileConfig
 from napari_tessera.config.network import NetworkConfig, UNetConfig
 
@@ -87,7 +87,7 @@ class TrainingConfig(FileConfig):
     device: DeviceName = "auto"
     seed: int = Field(default=0, ge=0, description="Start of all random numbers.")
     class_names: dict[int, str] = Field(default={}, description="Names of classes by their number in the labels.")
-    class_colors: dict[int, str] = Field(default={}, description="Colours (#rrggbb) of classes by their number.")
+    class_colors: dict[int, Color] = Field(default={}, description="Colours (#rrggbb) of classes by their number.")
 
     @model_validator(mode="after")
     def _patch_fits_network(self) -> "TrainingConfig":

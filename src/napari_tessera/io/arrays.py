@@ -1,9 +1,11 @@
 """Arrays as images: numpy, dask and zarr arrays behind one `ImageSource`, and an `ImageSink` in memory."""
 
+import csv
 import lzma
 import math
 import re
 import struct
+import tokenize
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +31,10 @@ DAMAGE = (
     AttributeError,
     ArithmeticError,
     AssertionError,
+    SyntaxError,
+    csv.Error,
     struct.error,
+    tokenize.TokenError,
     zlib.error,
     lzma.LZMAError,
 )
@@ -313,8 +318,10 @@ def checked_pixels(region: Region, pixels: NDArray[Any], spec: ImageSpec) -> NDA
 
 def checked_dtype(dtype: Any, what: str) -> np.dtype[Any]:
     """Return `dtype` in native byte order, or raise InvalidInputError if `what` does not hold numbers."""
-    native = plain_dtype(np.dtype(dtype).newbyteorder("="))
-    if native.kind not in "biuf":
+    native = np.dtype(dtype)
+    if native.kind in "biuf":
+        native = plain_dtype(native.newbyteorder("="))
+    else:
         raise InvalidInputError(f"{what} holds values of type {native}: convert them to integers or floats.")
     return native
 
@@ -352,8 +359,9 @@ def reading(path: Path) -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """Return what a reader says about a file, in brackets; nothing where it is Python that speaks, of itself."""
-    own = type(error).__module__ == "builtins" and not isinstance(error, OSError)
-    text = writable_text(" ".join(str(error).split())).rstrip(".")[:160]
+    own = type(error).__module__ in ("builtins", "struct", "tokenize") and not isinstance(error, OSError)
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = writable_text(" ".join(said.split())).rstrip(".")[:160]
     if not text or (own and (not isinstance(error, ValueError | RuntimeError) or _PYTHON.search(text))):
         return ""
     return "" if isinstance(error, RecursionError) else f" ({text})"

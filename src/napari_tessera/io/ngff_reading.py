@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -73,8 +74,8 @@ class Multiscale:
         return placement.followed_by(read_placement(self.fields.get("coordinateTransformations"), ndim, needed=False))
 
 
-def read_multiscale(attributes: Mapping[str, Any], root: Path) -> Multiscale | None:
-    """Return the first image that the attributes of the group at `root` describe; None if they describe none.
+def read_multiscale(attributes: Mapping[str, Any], root: Path, index: int = 0) -> Multiscale | None:
+    """Return an image that the attributes of the group at `root` describe; None if they describe none, or fewer.
 
     Raises
     ------
@@ -85,9 +86,11 @@ def read_multiscale(attributes: Mapping[str, Any], root: Path) -> Multiscale | N
     if "multiscales" not in inner:
         return None
     entries = inner["multiscales"]
-    if not isinstance(entries, list) or not entries or not isinstance(entries[0], Mapping):
+    if index and isinstance(entries, list) and index >= len(entries):
+        return None
+    if not isinstance(entries, list) or not entries or not isinstance(entries[index], Mapping):
         raise StorageError(f"The metadata of {root} list no image: {_remedy(root)}.")
-    fields = entries[0]
+    fields = entries[index]
     datasets = _datasets(fields, root)
     given = inner.get("version") if inner is not attributes else fields.get("version", inner.get("version"))
     version, version_faults = _version(given, fields, needed=inner is not attributes)
@@ -95,7 +98,9 @@ def read_multiscale(attributes: Mapping[str, Any], root: Path) -> Multiscale | N
     paths = tuple(_checked_path(dataset.get("path"), root) for dataset in datasets)
     outside = inner is attributes and (root / "zarr.json").is_file()
     faults = {
-        f"list {len(entries)} images, of which the first is read": len(entries) > 1,
+        f"list {len(entries)} images, of which the first is read{_how_to_open_others(entries, root)}": (
+            len(entries) > 1 and index == 0
+        ),
         "list one array as several levels": len(set(paths)) < len(paths),
         "stand outside of the entry 'ome', in which version 0.5 has them": outside,
         f"name axes without a type, as was done up to version {KNOWN[2]}": (
@@ -144,10 +149,11 @@ def calibration_of(
         translate = tuple(
             first + size * (step - 1) / 2 for first, size, step in zip(full.translate, base, steps, strict=True)
         )
-    scale = scale or (1.0,) * ndim
+    known, scale = scale is not None, scale or (1.0,) * ndim
     if not all(math.isfinite(number) for number in (*scale, *translate)):
         faults.append("give numbers of more than 300 digits, which are left out")
-    units = named.units if len(named.units) == ndim else (None,) * ndim
+    # a unit without a length would make a micrometer of a pixel
+    units = named.units if len(named.units) == ndim and known else (None,) * ndim
     return Calibration(
         dict(zip(letters, scale, strict=True)),
         dict(zip(letters, translate, strict=True)),
@@ -168,6 +174,14 @@ def _datasets(fields: Mapping[str, Any], root: Path) -> list[Mapping[str, Any]]:
     if not all(isinstance(dataset, Mapping) for dataset in datasets):
         raise StorageError(f"The metadata of {root} list a level without a path: {_remedy(root)}.")
     return datasets
+
+
+def _how_to_open_others(entries: Sequence[Any], root: Path) -> str:
+    """Say how the second image is opened: by the array of its full resolution."""
+    with suppress(StorageError, IndexError, AttributeError):
+        name = _checked_path(_datasets(entries[1], root)[0].get("path"), root)
+        return f", and another one is opened by its array ({root.name}/{name})"
+    return ""
 
 
 def _checked_path(name: Any, root: Path) -> str:

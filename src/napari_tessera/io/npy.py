@@ -8,7 +8,7 @@ import numpy as np
 from napari_tessera.core.axes import guess_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.io.arrays import ArraySource, checked_dtype, reading
+from napari_tessera.io.arrays import ArraySource, check_not_empty, checked_dtype, reading
 
 _SIGNATURE = b"\x93NUMPY"
 _HEADER_BYTES = 2**16
@@ -46,9 +46,10 @@ def open_npy(path: Path, axes: str | None = None) -> ArraySource:
     StorageError
         If it is damaged.
     """
-    with reading(path):
+    with reading(path), np.errstate(over="ignore"):  # a shape that is no number of bytes is refused, without a word
         check_npy(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     dtype = checked_dtype(array.dtype, str(path))
+    check_not_empty(array.shape, str(path))
     spec = ImageSpec(axes=axes or guess_axes(array.shape), shape=array.shape, dtype=dtype, name=path.stem)
     return ArraySource(array, spec, path=path, axes_guessed=axes is None)

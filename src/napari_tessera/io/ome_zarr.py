@@ -8,16 +8,20 @@ import zarr
 
 from napari_tessera.core.axes import CANONICAL, guess_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError, StorageError
-from napari_tessera.io.arrays import ArraySource, check_not_empty, checked_dtype, reading
+from napari_tessera.io.arrays import DAMAGE, ArraySource, check_not_empty, checked_dtype, reading
 from napari_tessera.io.calibration import Calibration
 from napari_tessera.io.ngff import ngff_attributes
 from napari_tessera.io.ngff_reading import Multiscale, calibration_of, read_multiscale
 from napari_tessera.io.ngff_transforms import quoted
 from napari_tessera.io.zarr_bounds import bounded
 from napari_tessera.io.zarr_chunks import find_chunks
+from napari_tessera.io.zarr_understood import what_is_unknown
 
 NODE_FILES = ("zarr.json", ".zarray", ".zgroup")
 """One of these lies in every folder that is a zarr array or group."""
+
+_MOST_IMAGES = 64
+"""A group lists one image as a rule, and a few at most."""
 
 _MOST_METADATA = 2**28
 """Bytes of a file of metadata; the largest that are known describe plates of many thousand images."""
@@ -59,7 +63,16 @@ def _open_node(path: Path) -> zarr.Array[Any] | zarr.Group:
     for name in (*NODE_FILES, ".zattrs", ".zmetadata"):
         if (path / name).is_file() and (path / name).stat().st_size > _MOST_METADATA:
             raise StorageError(f"The file {path / name} is far too large for metadata: export the image again.")
-    return zarr.open(str(path), mode="r")
+    try:
+        return zarr.open(str(path), mode="r")
+    except DAMAGE as error:
+        unknown = what_is_unknown(path)
+        if unknown:
+            raise InvalidInputError(
+                f"{path} cannot be read here, as it has {unknown}, which this program does not know: export it as "
+                "OME-Zarr 0.4 or 0.5 with integers or floats, compressed by blosc, zstd or gzip."
+            ) from error
+        raise
 
 
 def _open_group(group: zarr.Group, path: Path, axes: str | None) -> tuple[ArraySource, ...]:
@@ -77,12 +90,19 @@ def _open_group(group: zarr.Group, path: Path, axes: str | None) -> tuple[ArrayS
 def _first_of_several(path: Path, axes: str | None) -> tuple[ArraySource, ...]:
     """Open the first of the images that a converter put into groups called by their number."""
     sources = open_zarr(path / "0", axes)
-    images = [folder.name for folder in path.iterdir() if folder.name.isdigit() and is_zarr(folder)]
+    images = sorted(int(folder.name) for folder in path.iterdir() if _is_number(folder.name) and is_zarr(folder))
     if len(images) > 1:
-        told = f"{path} holds {len(images)} images, of which the first is read: open another one as {path.name}/1."
+        told = (
+            f"{path} holds {len(images)} images, of which the first is read: open another one as "
+            f"{path.name}/{images[1]}."
+        )
         for source in sources:
             source.notes = (*source.notes, told)
     return sources
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) <= 9
 
 
 def _level_array(multiscale: Multiscale, name: str) -> zarr.Array[Any]:
@@ -140,14 +160,18 @@ def _open_array(array: zarr.Array[Any], path: Path, axes: str | None) -> ArraySo
         if not is_zarr(root):
             break
         try:
-            multiscale = read_multiscale(_open_node(root).attrs.asdict(), root)
+            attributes = _open_node(root).attrs.asdict()
+            for index in range(_MOST_IMAGES):
+                multiscale = read_multiscale(attributes, root, index)
+                if multiscale is None:
+                    break
+                names = [root / name for name in multiscale.paths]
+                if path.absolute() in names:
+                    level = names.index(path.absolute())
+                    above = [_level_array(multiscale, name) for name in multiscale.paths[:level]]
+                    return _open_level(multiscale, level, [*above, array], axes)
         except (StorageError, ValueError, KeyError, TypeError):  # the array is whole, whatever stands around it
             break
-        names = [root / name for name in multiscale.paths] if multiscale is not None else []
-        if multiscale is not None and path.absolute() in names:
-            level = names.index(path.absolute())
-            above = [_level_array(multiscale, name) for name in multiscale.paths[:level]]
-            return _open_level(multiscale, level, [*above, array], axes)
     named = _dimension_names(array)
     check_not_empty(array.shape, str(path))
     letters = validate_axes(axes, array.ndim) if axes else named or guess_axes(array.shape)

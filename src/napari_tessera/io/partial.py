@@ -44,6 +44,19 @@ def check_partial(path: Path, overwrite: bool) -> None:
         )
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether the unfinished folder of an output is there and held by a run; True also where nothing can tell."""
+    lock = partial_of(path) / _LOCK
+    if not lock.exists():  # an output that was given up lets go of its folder
+        return False
+    try:
+        with lock.open("ab") as file:
+            _lock_file(file)
+    except OSError:
+        return True
+    return False
+
+
 class PartialFolder:
     """The empty folder of an output, held against other runs until `release`.
 

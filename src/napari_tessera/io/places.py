@@ -15,7 +15,7 @@ from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.ngff import ngff_attributes
 from napari_tessera.io.ome_zarr import is_zarr, open_zarr
-from napari_tessera.io.tiff_series import split_part
+from napari_tessera.io.tiff_series import SUFFIXES, files_of, split_part
 
 LABELS = "labels"
 """Group inside an image that holds its label images, which are results too."""
@@ -51,6 +51,21 @@ def check_place(out: Path) -> None:
     raise InvalidInputError(f"{out} lies inside the zarr {around[-1]}, among its parts: {remedy}.")
 
 
+def check_outside(out: Path) -> None:
+    """Refuse a place inside a zarr for what is no image, such as a model.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the zarr.
+    """
+    around = [folder for folder in _real(out).parents if is_zarr(folder)]
+    if around:
+        raise InvalidInputError(
+            f"{out} lies inside the zarr {around[-1]}, which holds images only: name a place outside."
+        )
+
+
 def check_apart(out: Path, inputs: Iterable[object]) -> None:
     """Refuse an output that is one of the inputs, holds one, or lies inside one; and as `check_place` does.
 
@@ -69,7 +84,7 @@ def check_apart(out: Path, inputs: Iterable[object]) -> None:
     check_place(out)
     real = _real(out)
     own = (real, real.with_name(f"{real.name}.partial"))
-    for path in {path for value in inputs for path in origins(value)}:
+    for path in _all_files({path for value in inputs for path in origins(value)}, real):
         source = _real(path)
         if source in own or _same(source, real):
             raise InvalidInputError(f"{out} is what this is made of, and is never replaced: choose another name.")
@@ -94,9 +109,10 @@ def check_replaceable(path: Path) -> None:
     if not is_zarr(path) or _kind(path) == "array":
         return
     attributes = _attributes(path)
+    first = list(_mappings(attributes.get("multiscales")))[:1]
     levels = {
         str(dataset.get("path", "")).partition("/")[0]
-        for multiscale in _mappings(attributes.get("multiscales"))
+        for multiscale in first
         for dataset in _mappings(multiscale.get("datasets"))
     }
     more = [name for name in _members(path) if name not in {*levels, LABELS}]
@@ -150,6 +166,15 @@ def origins(value: object) -> Iterator[Path]:
                 yield from origins(inner)
 
 
+def _all_files(paths: Iterable[Path], out: Path) -> Iterator[Path]:
+    """Yield `paths`, and the other files of an image that lies in several; `out` can only be one if it is there."""
+    maybe_part = out.suffix.lower() in SUFFIXES and out.exists()
+    for path in paths:
+        yield path
+        if maybe_part and path.suffix.lower() in SUFFIXES and path.is_file():
+            yield from files_of(path)
+
+
 def _behind(graph: Any) -> Iterator[Path]:
     """Yield what a graph of dask begins with; layers of many entries are those of its chunks."""
     for layer in graph.layers.values() if graph is not None else ():
@@ -167,7 +192,10 @@ def _mapped(array: Any) -> Iterator[Path]:
 
 
 def _real(path: Path) -> Path:
-    return expand_home(path).resolve()
+    try:
+        return expand_home(path).resolve()
+    except (OSError, RuntimeError) as error:  # Python before 3.13 has a RuntimeError for links in a circle
+        raise InvalidInputError(f"{path} is a link that leads nowhere: choose another name, or remove it.") from error
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -82,7 +82,7 @@ def _open_levels(chosen: Chosen, path: Path, axes: str | None, part: str) -> tup
     _check_decodable(series.keyframe, path)
     check_planes(chosen, path)
     _check_complete(tif, series, path)
-    full, order = _full_spec(chosen, path, axes, part)
+    full, order, notes = _full_spec(chosen, path, axes, part)
     guessed = axes is None and order is None and not set(series.axes) <= set("TZCYXS")
     palette = _shows_colors(series.keyframe)
     sources = []
@@ -93,7 +93,7 @@ def _open_levels(chosen: Chosen, path: Path, axes: str | None, part: str) -> tup
         elif (kept := _intensities(series)) is not None:
             array = Samples(array, series.axes.index("S"), kept)
         spec = full if index == 0 else level_spec(full, tuple(array.shape), full.name)
-        sources.append(ArraySource(array, spec, path=path, axes_guessed=guessed, notes=chosen.notes, palette=palette))
+        sources.append(ArraySource(array, spec, path=path, axes_guessed=guessed, notes=notes, palette=palette))
     return tuple(sources)
 
 
@@ -152,13 +152,16 @@ Order = tuple[tuple[int, ...], tuple[int, ...]]
 """Shape of the stored array with all its axes, and the transposition that brings them into the order of the image."""
 
 
-def _full_spec(chosen: Chosen, path: Path, axes: str | None, part: str) -> tuple[ImageSpec, Order | None]:
+def _full_spec(
+    chosen: Chosen, path: Path, axes: str | None, part: str
+) -> tuple[ImageSpec, Order | None, tuple[str, ...]]:
+    """Return the specification, how the stored array is to be turned, and what a person should know."""
     tif, series = chosen.tif, chosen.series
     note = read_note(tif) if chosen.count == 1 and not part else None
     if note is not None and axes is None and _map_offset(tif, series) is not None and len(series.levels) == 1:
         noted = _noted_spec(note, series, path)
         if noted is not None:
-            return noted
+            return *noted, chosen.notes
     letters, shape = series.axes, series.shape
     if (kept := _intensities(series)) is not None:
         at = letters.index("S")
@@ -172,7 +175,9 @@ def _full_spec(chosen: Chosen, path: Path, axes: str | None, part: str) -> tuple
             )
     dtype = checked_dtype(series.dtype, str(path))
     name = f"{_name(path)}_{part}" if part else _name(path)
-    return read_calibration(chosen).spec(axes, shape, dtype, name), None
+    calibration = read_calibration(chosen)
+    faults = [f"The description of {path.name} {fault}: give it with --pixel-size." for fault in calibration.faults]
+    return calibration.spec(axes, shape, dtype, name), None, (*chosen.notes, *faults)
 
 
 def _noted_spec(note: Any, series: TiffPageSeries, path: Path) -> tuple[ImageSpec, Order] | None:

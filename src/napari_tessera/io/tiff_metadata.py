@@ -1,6 +1,7 @@
 """What TIFF files say about themselves: our own note, OME-XML, ImageJ, or the resolution tags."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -9,6 +10,7 @@ from tifffile import TiffFile, TiffPage
 
 from napari_tessera.core.units import unit_name
 from napari_tessera.io.calibration import Calibration
+from napari_tessera.io.ngff_transforms import quoted
 from napari_tessera.io.ome_xml import image_of, ome_root
 from napari_tessera.io.tiff_series import Chosen
 
@@ -47,19 +49,23 @@ def read_calibration(chosen: Chosen) -> Calibration:
 
 
 def _from_ome(pixels: Element) -> Calibration:
-    scale, units = {}, {}
+    scale, units, faults = {}, {}, []
     for axis, attribute in {
         "x": "PhysicalSizeX",
         "y": "PhysicalSizeY",
         "z": "PhysicalSizeZ",
         "t": "TimeIncrement",
     }.items():
-        value = _number(pixels.get(attribute))
-        if value is not None:
+        given = pixels.get(attribute)
+        value = _number(given)
+        if value is not None and math.isfinite(value) and value > 0:
             scale[axis] = value
             units[axis] = unit_name(pixels.get(f"{attribute}Unit", "s" if axis == "t" else "µm"))
+        elif given is not None and (value != 0 or axis != "t"):  # some programs write 0 for "no series"
+            faults.append(f"gives {attribute} as {quoted(given)}, which is no length and is left out")
     names = [channel.get("Name") for channel in pixels.findall("./{*}Channel")]
-    return Calibration(scale, {}, units, tuple(name for name in names if name) if all(names) else ())
+    named = tuple(name for name in names if name) if all(names) else ()
+    return Calibration(scale, {}, units, named, tuple(faults))
 
 
 def _from_imagej(metadata: Mapping[str, Any], steps: Mapping[str, float]) -> Calibration:

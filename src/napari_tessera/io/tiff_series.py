@@ -112,6 +112,16 @@ def choose_series(path: Path, part: str = "") -> Chosen:
     return chosen
 
 
+def files_of(path: Path) -> frozenset[Path]:
+    """Return the other files that the images of a TIFF lie in, as in a set of OME-TIFF; empty if it cannot be read."""
+    with suppress(*DAMAGE), open_file(path) as tif:  # whoever reads it is told why not
+        if (root := ome_root(tif)) is not None:
+            return frozenset(path.parent / name for name in other_files(root, path) if not leaves_folder(name))
+        several = [one for one in tif.series if one.is_multifile]
+        return frozenset(Path(page.parent.filehandle.path) for one in several for page in one if page is not None)
+    return frozenset()
+
+
 def open_file(path: Path, *, described: bool = True) -> TiffFile:
     """Open a TIFF file, or say that it is none; `described`: whether what it says about itself is to be used."""
     flags: dict[str, Any] = {} if described else {f"is_{kind}": False for kind in _UNTOLD}

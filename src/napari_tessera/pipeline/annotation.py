@@ -11,6 +11,7 @@ from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.core.units import MICROMETERS
 from napari_tessera.io.arrays import SqueezedSource
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
@@ -21,6 +22,9 @@ SCAN_TILE = 2048
 
 _SAME_SIZE = 0.01
 """Pixel sizes that differ by no more than this share are one size, written in different ways."""
+
+_SAME_PLACE = 1.0
+"""Pixels by which labels may lie beside their image; positions are given with few digits at times."""
 
 SCRIBBLED_BACKGROUND = 1
 BACKGROUND_COLOR = "#00e5ff"
@@ -69,20 +73,35 @@ def _long_axes(spec: ImageSpec) -> Mapping[str, int]:
 
 
 def _of_one_size(image: ImageSource, labels: ImageSource) -> ImageSource:
-    """Return `labels`, whose shape is that of the image, unless both are calibrated and to different pixel sizes."""
+    """Return `labels`, whose shape is that of the image, unless both are calibrated and lie apart.
+
+    Either their pixels differ in size, or the labels have a place of their own that is not that of the image.
+    """
     for axis in labels.spec.spatial:
-        (size, unit), (own, own_unit) = (_pixel_size(source.spec, axis) for source in (image, labels))
-        if unit is not None and unit == own_unit and abs(own - size) > _SAME_SIZE * size:
+        (size, start, unit), (own, own_start, own_unit) = (_place(source.spec, axis) for source in (image, labels))
+        lengths = [MICROMETERS.get(each or "") for each in (unit, own_unit)]
+        ratio = 1.0 if unit == own_unit else (lengths[1] or 0.0) / (lengths[0] or 1.0)
+        if unit is None or own_unit is None or not ratio:
+            continue
+        if abs(abs(own) * ratio - abs(size)) > _SAME_SIZE * abs(size):
             raise AnnotationError(
-                f"The labels {labels.name!r} have pixels of {own:g} {unit} along {axis} but those of the image "
-                f"{image.name!r} have {size:g} {unit}: scale the labels to the image, or correct the pixel size of one."
+                f"The labels {labels.name!r} have pixels of {abs(own):g} {own_unit} along {axis} but those of the "
+                f"image {image.name!r} have {abs(size):g} {unit}: scale the labels to the image, or correct the pixel "
+                "size of one."
+            )
+        if own_start and abs(own_start * ratio - start) > abs(size) * _SAME_PLACE:
+            raise AnnotationError(
+                f"The labels {labels.name!r} begin at {own_start:g} {own_unit} along {axis} but the image "
+                f"{image.name!r} at {start:g} {unit}, so they do not lie on each other: crop both to the same part, or "
+                "correct the position of one."
             )
     return labels
 
 
-def _pixel_size(spec: ImageSpec, axis: str) -> tuple[float, str | None]:
+def _place(spec: ImageSpec, axis: str) -> tuple[float, float, str | None]:
+    """Return the length of a pixel, the position of the first one, and their unit."""
     at = spec.axes.index(axis)
-    return abs(spec.scale[at]), spec.units[at]
+    return spec.scale[at], spec.translate[at], spec.units[at]
 
 
 def find_painted(labels: Sequence[ImageSource]) -> tuple[int, ...]:

@@ -112,10 +112,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pixels shared by each pair of ids: three arrays of one length, int64 (uint64 ids wrap)."""
+    """Pixels shared by each pair of ids: three arrays of one length, int64; ids beyond that are Python's integers."""
 
-    predicted: NDArray[np.int64]
-    truth: NDArray[np.int64]
+    predicted: NDArray[Any]
+    truth: NDArray[Any]
     pixels: NDArray[np.int64]
 
 
@@ -200,7 +200,8 @@ def _count_pairs(predicted: ImageSource, truth: ImageSource) -> _Pairs:
         second = move_axes(second, truth_axes, predicted.axes)
         for left, right, pixels in _block_pairs(first.ravel(), second.ravel()):
             totals[left, right] = totals.get((left, right), 0) + pixels
-    keys = np.array(list(totals), np.int64).reshape(-1, 2)
+    large = any(id_ > np.iinfo(np.int64).max for pair in totals for id_ in pair)
+    keys = np.array(list(totals), object if large else np.int64).reshape(-1, 2)
     return _Pairs(keys[:, 0], keys[:, 1], np.array(list(totals.values()), np.int64))
 
 
@@ -239,13 +240,13 @@ def _block_pairs(first: NDArray[Any], second: NDArray[Any]) -> list[tuple[int, i
     return list(zip(left.tolist(), right.tolist(), counts.tolist(), strict=True))
 
 
-def _compact(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _compact(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return candidates for the ids in `values`, and the position of each value among them."""
     low, high = int(values.min()), int(values.max())
     if low >= 0 and high < 1024:  # no sorting for class labels
         return np.arange(high + 1), values.astype(np.int64)
     ids, positions = np.unique(values, return_inverse=True)
-    return ids.astype(np.int64), positions.reshape(-1)
+    return ids, positions.reshape(-1)
 
 
 def _overlap(pairs: _Pairs, label: int) -> Overlap:
@@ -296,7 +297,7 @@ def _match_objects(pairs: _Pairs) -> ObjectMatch:
     )
 
 
-def _sizes(ids: NDArray[np.int64], pixels: NDArray[np.int64]) -> dict[int, int]:
+def _sizes(ids: NDArray[Any], pixels: NDArray[np.int64]) -> dict[int, int]:
     """Return the size in pixels of every id but 0."""
     labels, positions = np.unique(ids, return_inverse=True)
     sizes = np.zeros(len(labels), np.int64)

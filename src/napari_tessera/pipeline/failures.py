@@ -1,11 +1,13 @@
 """Any error as one sentence for a person; the outermost boundaries of command line and worker use it."""
 
 import errno
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from napari_tessera.config.base import describe_validation_error
 from napari_tessera.core.errors import TesseraError
+from napari_tessera.core.image import short_name
 
 
 def describe_error(error: BaseException, *, report: str = "the worker's log") -> str:
@@ -49,6 +51,9 @@ def _describe_other(error: BaseException, report: str) -> str:
 def _describe_os_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "The disk is full: free some space and try again."
+    if error.errno == errno.ENAMETOOLONG:
+        name = short_name(Path(str(error.filename)).name)
+        return f"The name {name!r} is too long for the disk, with what is added to it: choose a shorter one."
     about = f" ({error.filename})" if error.filename else ""
     reason = error.strerror or str(error) or type(error).__name__
     return f"A file could not be read or written{about}: {reason}; check the disk and its permissions."

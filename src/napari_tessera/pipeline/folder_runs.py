@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,22 @@ _LARGEST = 64 << 20
 
 Finished = Mapping[str, str]
 """The name of each image that is done, and the state that it was in (`state_of`)."""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """How far an earlier run came.
+
+    Attributes
+    ----------
+    finished
+        Images that are done.
+    begun
+        Names of images that are not, and may have left something in the place of their results.
+    """
+
+    finished: Finished = field(default_factory=dict)
+    begun: frozenset[str] = frozenset()
 
 
 def state_of(path: Path) -> str:
@@ -44,22 +61,25 @@ def work_of(recipe: Recipe, request: RecipeRequest) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def read_finished(folder: Path, work: str) -> dict[str, str]:
-    """Return what `note_finished` has noted for the same `work`; nothing if that is not there or cannot be read."""
+def read_noted(folder: Path, work: str) -> Noted:
+    """Return what `note` has noted for the same `work`; nothing if that is not there or cannot be read."""
     path = folder / NAME
     with suppress(OSError, ValueError, RecursionError, AttributeError, KeyError):
         if path.is_file() and path.stat().st_size <= _LARGEST:
             noted = json.loads(path.read_text(encoding="utf-8"))
             if noted.get("work") == work:
-                return {str(name): str(state) for name, state in noted["finished"].items()}
-    return {}
+                finished = {str(name): str(state) for name, state in noted["finished"].items()}
+                begun = noted.get("begun")
+                return Noted(finished, frozenset(map(str, begun if isinstance(begun, list) else ())))
+    return Noted()
 
 
-def note_finished(folder: Path | None, work: str, finished: Finished) -> None:
-    """Note which images are done; nothing where there is no folder of images."""
+def note(folder: Path | None, work: str, noted: Noted) -> None:
+    """Note which images are done and which are begun; nothing where there is no folder of images."""
     if folder is None:
         return
-    content = json.dumps({"kind": "tessera-run", "schema": 1, "work": work, "finished": dict(finished)}, indent=1)
+    fields = {"kind": "tessera-run", "schema": 1, "work": work}
+    content = json.dumps({**fields, "finished": dict(noted.finished), "begun": sorted(noted.begun)}, indent=1)
     write_atomically(folder / NAME, content.encode())
 
 

@@ -1,6 +1,6 @@
 """Whether an image is like those that a model was trained on: its channels by their names, its pixels by their size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -82,23 +82,53 @@ def other_pixels(spec: ModelSpec, image: ImageSpec) -> Iterator[str]:
     Nothing is said where either size is not known.
     """
     axes = "yx" if spec.network.dimensions == 2 else "zyx"
+    found = _differing(image, {axis: (size, spec.units.get(axis)) for axis, size in spec.pixel_size.items()}, axes)
+    if found:
+        yield (
+            f"The pixels of {image.name} are not of the size that the model {spec.name!r} was trained on: "
+            f"{', '.join(found)}. Resize the image to that size first, or choose a level of it that has it."
+        )
+
+
+def mixed_pixels(images: Sequence[ImageSpec], model: ModelSpec | None = None) -> Iterator[str]:
+    """Yield a sentence for each image of a training whose pixels have another size than those of the first.
+
+    Parameters
+    ----------
+    images
+        All of them.
+    model
+        The one that the training goes on with, if any: then its size counts.
+    """
+    if model is not None:
+        known, whose = {axis: (size, model.units.get(axis)) for axis, size in model.pixel_size.items()}, "the model"
+    else:
+        first = images[0]
+        known = {axis: (size, unit) for axis, size, unit in zip(first.axes, first.scale, first.units, strict=True)}
+        whose = f"the first image, {first.name}"
+    for image in images:
+        if found := _differing(image, known, "yx"):
+            yield (
+                f"The pixels of {image.name} are not of the size of those of {whose}: {', '.join(found)}. A network "
+                "learns objects by their size in pixels: resize the image first, or train on images of one size."
+            )
+
+
+def _differing(image: ImageSpec, known: Mapping[str, tuple[float, str | None]], axes: str) -> list[str]:
+    """Return along which of `axes` the pixels of `image` differ from a `known` length and unit, in words."""
     found = []
     for axis in axes:
-        if axis not in image.axes or axis not in spec.pixel_size:
+        if axis not in image.axes or axis not in known:
             continue
         at = image.axes.index(axis)
-        here, there = (image.scale[at], image.units[at]), (spec.pixel_size[axis], spec.units.get(axis))
+        here, there = (image.scale[at], image.units[at]), known[axis]
         factors = [1.0 if unit is None else MICROMETERS.get(unit, 0.0) for _, unit in (here, there)]
         if (here[1] is None) != (there[1] is None) or not all(factors) or not there[0]:
             continue
         ratio = abs(here[0] * factors[0] / (there[0] * factors[1]))
         if max(ratio, 1 / ratio) >= OTHER_SIZE:
             found.append(f"along {axis} {ratio:.3g} times as long ({_length(*here)} instead of {_length(*there)})")
-    if found:
-        yield (
-            f"The pixels of {image.name} are not of the size that the model {spec.name!r} was trained on: "
-            f"{', '.join(found)}. Resize the image to that size first, or choose a level of it that has it."
-        )
+    return found
 
 
 def _length(length: float, unit: str | None) -> str:

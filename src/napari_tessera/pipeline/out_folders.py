@@ -15,6 +15,9 @@ def check_folder(folder: Path) -> None:
         Naming the first folder of the path that is missing.
     """
     parent = expand_home(folder).absolute().parent
+    for place in (expand_home(folder).absolute(), parent):
+        if place.is_file():
+            raise InvalidInputError(f"{place} is a file, so nothing can be written into it: correct the path {folder}.")
     if expand_home(folder).exists() or parent.exists():
         return
     missing = parent

@@ -1,6 +1,7 @@
 """Points in files: napari's CSV of a Points layer, or a NPY array."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from napari_tessera.io.writing import publish_file, temporary_file, writing
 
 SUFFIXES = (".csv", ".npy")
 
+_MOST_NAMED = 10
+_NUMBERED = re.compile(r"axis-[0-9]{1,3}")
 _LETTERS = {"row": "y", "column": "x", "col": "x"}
 _DOUBTFUL = frozenset({"frame", "time", "slice", "plane", "depth", "channel", "ch", "position"})
 """Names of columns that mean an axis, but not which, or from where they count."""
@@ -51,29 +54,44 @@ def read_array(path: Path) -> NDArray[Any]:
         if path.suffix.lower() == ".npy":
             check_npy(path)
             return np.asarray(np.load(path, allow_pickle=False))
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+        rows = _read_rows(path)
     return _positions(rows, path)
 
 
-def _positions(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
+def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows of a CSV that are not empty, each with the number of its line."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            return [(reader.line_num, row) for row in reader if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        why = "is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else f"has a row that is none ({error})"
+        raise InvalidInputError(f"{path} {why}: save the table again, as CSV in UTF-8 separated by commas.") from error
+
+
+def _positions(rows: list[tuple[int, list[str]]], path: Path) -> NDArray[np.float64]:
     if not rows:
         raise InvalidInputError(f"{path} is empty: save the points again.")
-    names = [cell.strip().lower() for cell in rows[0]]
+    names = [cell.strip().lower() for cell in rows[0][1]]
     if all(_is_number(name) for name in names):
         columns, body = list(range(len(names))), rows
     else:
         columns, body = _columns(names, path), rows[1:]
-    try:
-        values = [[float(row[at]) for at in columns] for row in body]
-    except (ValueError, IndexError) as error:
-        raise InvalidInputError(f"{path} has a row that holds no point ({error}): correct it.") from error
+    values = [[_number(row[at] if at < len(row) else "", path, line) for at in columns] for line, row in body]
     return np.array(values, np.float64).reshape(len(values), len(columns))
+
+
+def _number(cell: str, path: Path, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        what = f"{cell.strip()[:40]!r}, which is no number" if cell.strip() else "a cell that is empty or missing"
+        raise InvalidInputError(f"{path} has in line {line} {what}: correct it.") from error
 
 
 def _columns(names: list[str], path: Path) -> list[int]:
     """Return the columns that hold positions, in the order of the axes, by their names in small letters."""
-    numbered = {at: int(name[5:]) for at, name in enumerate(names) if name.startswith("axis-") and name[5:].isdecimal()}
+    numbered = {at: int(name[5:]) for at, name in enumerate(names) if _NUMBERED.fullmatch(name)}
     if numbered:
         if len(set(numbered.values())) < len(numbered):
             raise InvalidInputError(f"{path} names an axis twice in its header ({', '.join(names)}): name each once.")
@@ -82,9 +100,11 @@ def _columns(names: list[str], path: Path) -> list[int]:
     found = [letter for letter in letters if letter in tuple(CANONICAL)]
     doubtful = [name for name in names if name in _DOUBTFUL]
     if not {"y", "x"} <= set(found) or len(set(found)) < len(found) or doubtful:
+        listed = ", ".join(name[:40] for name in names[:_MOST_NAMED])
         raise InvalidInputError(
-            f"{path} does not say which column belongs to which axis ({', '.join(names)}): call each by the letter of "
-            f"its axis once (of {', '.join(CANONICAL)}; y and x are needed), or axis-0, axis-1, … as napari does."
+            f"{path} does not say which column belongs to which axis ({listed}): separate columns by commas, and call "
+            f"each by the letter of its axis (of {', '.join(CANONICAL)}; y and x are needed), or axis-0, axis-1, … "
+            "as napari does."
         )
     return [letters.index(letter) for letter in CANONICAL if letter in found]
 

@@ -15,16 +15,17 @@ from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.partial import is_being_written
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.tiff_series import split_part
 from napari_tessera.io.writing import writing
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.folder_runs import (
-    Finished,
+    Noted,
     forget_finished,
-    note_finished,
-    read_finished,
+    note,
+    read_noted,
     state_of,
     work_of,
 )
@@ -40,11 +41,15 @@ READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".bt
 
 @dataclass(frozen=True)
 class Target:
-    """One image and the files of its outputs by name; `finished`: a run that was ended early has made them."""
+    """One image and the files of its outputs by name.
+
+    A run that was ended early has made them if it is `finished`, and may have left unfinished ones if it is `begun`.
+    """
 
     image: InputFile
     outputs: Mapping[str, Path]
     finished: bool = False
+    begun: bool = False
 
 
 def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
@@ -76,12 +81,15 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
     targets = plan_targets(checked, request, work)
     folder = expand_home(request.out) if _is_folder(request.image.path) else None
     finished = {one.image.path.name: state_of(one.image.path) for one in targets if one.finished}
+    begun = {one.image.path.name for one in targets if one.begun}
     failed: list[str] = []
     for index, target in enumerate(targets):
         if target.finished:
             yield _of_all(Progress(100, 100, "percent"), index, targets, started)
             continue
-        state = state_of(target.image.path)
+        name, state = target.image.path.name, state_of(target.image.path)
+        begun.add(name)
+        note(folder, work, Noted(finished, frozenset(begun)))
         try:
             with closing(_run(checked, arrays, target, request, cancel)) as events:
                 for event in events:
@@ -91,11 +99,12 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
         except (TesseraError, OSError, MemoryError) as error:
             if len(targets) == 1:
                 raise
-            failed.append(f"{target.image.path.name}: {describe_error(error)}")
+            failed.append(f"{name}: {describe_error(error)}")
             yield Warning(failed[-1])
         else:
-            finished[target.image.path.name] = state
-            note_finished(folder, work, finished)
+            finished[name] = state
+            begun.discard(name)
+            note(folder, work, Noted(finished, frozenset(begun)))
     if failed:
         raise TesseraError(f"{len(failed)} of {len(targets)} images could not be done, the first: {failed[0]}")
     forget_finished(folder)
@@ -125,10 +134,10 @@ def _run(
     cancel: CancelToken,
 ) -> Generator[Progress | Warning]:
     given = {**({checked.image: target.image} if checked.image else {}), **request.inputs}
-    metadata = metadata_of(checked)
+    metadata, overwrite = metadata_of(checked), request.overwrite or target.begun
 
     def open_output(name: str, spec: ImageSpec) -> ImageSink:
-        return create_image(target.outputs[name], spec, overwrite=request.overwrite, metadata=metadata)
+        return create_image(target.outputs[name], spec, overwrite=overwrite, metadata=metadata)
 
     options = ApplyOptions(tile=request.tile, threads=request.threads)
     beside = next(iter(target.outputs.values()))
@@ -136,7 +145,7 @@ def _run(
     with closing(run.events()) as events:
         yield from events
     for name, points in run.points.items():
-        write_points(target.outputs[name], points, overwrite=request.overwrite)
+        write_points(target.outputs[name], points, overwrite=overwrite)
 
 
 def _of_all(progress: Progress, index: int, targets: list[Target], started: float) -> Progress:
@@ -188,8 +197,8 @@ def plan_targets(checked: CheckedRecipe, request: RecipeRequest, work: str) -> l
             for path in images
         ]
     if in_folder and not request.overwrite:
-        noted = read_finished(out, work)
-        targets = [replace(one, finished=_is_finished(one, noted)) for one in targets]
+        noted = read_noted(out, work)
+        targets = [replace(one, finished=_is_finished(one, noted), begun=_is_begun(one, noted)) for one in targets]
     _check_targets(checked, targets, [*request.inputs.values(), request.recipe], request.overwrite)
     return targets
 
@@ -208,7 +217,7 @@ def _check_targets(
                 )
             check_apart(path, [target.image, images.get(path.resolve(), target.image), *further])
             if not target.finished:
-                check_target(checked, name, path, overwrite)
+                check_target(checked, name, path, overwrite or target.begun)
     for folder in {path.parent for target in targets for path in target.outputs.values()}:
         check_folder(folder)
         with writing(folder):
@@ -221,9 +230,15 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not is_zarr(path)
 
 
-def _is_finished(target: Target, noted: Finished) -> bool:
+def _is_finished(target: Target, noted: Noted) -> bool:
     path = target.image.path
-    return noted.get(path.name) == state_of(path) and all(output.exists() for output in target.outputs.values())
+    same = noted.finished.get(path.name) == state_of(path)
+    return same and all(output.exists() for output in target.outputs.values())
+
+
+def _is_begun(target: Target, noted: Noted) -> bool:
+    """Whether what stands in the place of the outputs comes from a run that was ended, and none is writing there."""
+    return target.image.path.name in noted.begun and not any(map(is_being_written, target.outputs.values()))
 
 
 def images_in(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, Outp
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
 from napari_tessera.io.model_lock import LOCK_FILE, check_not_trained, holding_model
 from napari_tessera.io.opening import as_labels, notes_about
-from napari_tessera.io.places import check_apart
+from napari_tessera.io.places import check_apart, check_outside
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import Model, save_model, weight_files
 from napari_tessera.nn.networks import build_network
@@ -24,7 +24,7 @@ from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_ne
 from napari_tessera.pipeline.annotation import describe_classes
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
-from napari_tessera.pipeline.likeness import by_name
+from napari_tessera.pipeline.likeness import by_name, mixed_pixels
 from napari_tessera.pipeline.previews import Previewer, remove_previews
 from napari_tessera.pipeline.requests import TrainRequest
 from napari_tessera.pipeline.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
@@ -96,6 +96,7 @@ def train_pairs(
     """
     cancel = cancel or CancelToken()
     check_apart(out, [source for pair in pairs for source in pair])
+    check_outside(out)
     check_not_trained(out)
     check_model_folder(out, resume=resume, overwrite=overwrite)
     with holding_model(out):
@@ -130,11 +131,13 @@ def _train_pairs(
 def _alike(pairs: Sequence[Pair], model: Path | None, cancel: CancelToken) -> tuple[list[Pair], tuple[str, ...]]:
     """Return the pairs with channels in one order by their names, that of `model` or of the first image, and notes."""
     named = model is not None and (model / HEADER_FILE).is_file()
-    names = load_model_spec(model).channel_names if named and model else pairs[0][0].spec.channel_names
+    header = load_model_spec(model) if named and model else None
+    names = pairs[0][0].spec.channel_names if header is None else header.channel_names
     whose = "the model" if named else f"the first image, {pairs[0][0].name},"
     images = {id(image): by_name(image, names, whose) for image, _ in pairs}  # the same image stays the same
     alike = [(images[id(image)][0], as_labels(labels)) for image, labels in pairs]
     notes = [note for pair in alike for source in pair for note in notes_about(source)]
+    notes += mixed_pixels([image.spec for image, _ in alike], header)
     return _cancellable(alike, cancel), tuple(
         dict.fromkeys([*notes, *(told for _, others in images.values() for told in others)])
     )

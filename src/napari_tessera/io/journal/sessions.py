@@ -119,8 +119,8 @@ def find_sessions(home: Path) -> list[SessionSummary]:
 
     Nothing is changed or locked. A session that cannot be read is listed with the reason.
     """
-    paths = sorted((home / SESSIONS).glob(f"[!.]*/{SESSION_FILE}"))  # a dot: half moved, or half removed
-    known = {path.parent.resolve(): path.parent for path in paths}
+    paths = sorted((home / SESSIONS).glob("[!.]*"))  # a dot: half moved, or half removed
+    known = {path.resolve(): path for path in paths if _holds_anything(path)}
     for path in _elsewhere(home):
         if _is_session(path):
             known.setdefault(path.resolve(), path)
@@ -210,7 +210,7 @@ def remove_session(path: Path) -> None:
     StorageError
         If it cannot be removed.
     """
-    if not (path / SESSION_FILE).exists():
+    if not _holds_anything(path):
         raise MissingInputError(f"There is no session {path}: it may have been moved or removed already.")
     SessionLock(path).release()
     with writing(path):
@@ -237,6 +237,11 @@ def _is_session(path: Path) -> bool:
         return (path / SESSION_FILE).is_file()
     except OSError:
         return True
+
+
+def _holds_anything(path: Path) -> bool:
+    """Whether there is a session at `path`, or annotation of one whose own file was lost."""
+    return (path / SESSION_FILE).exists() or bool(layer_folders(path))
 
 
 def _removed(path: Path) -> Path:
