@@ -25,14 +25,17 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
+from napari_tessera.napari_plugin.jobs.ahead import Ahead, GettingReady, shared_ahead
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import real_viewer
+from napari_tessera.napari_plugin.layers import full_resolution, real_viewer
 from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, replay_layer
 from napari_tessera.napari_plugin.recipes.replaying import replay_on
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
+from napari_tessera.operations.registry import all_operations
+from napari_tessera.pipeline.requests import CompileRequest
 
 DISPLAY_NAME = "Filter & threshold"
 
@@ -40,8 +43,11 @@ DISPLAY_NAME = "Filter & threshold"
 class FilterWidget(WorkWidget):
     """Applies an operation to a layer, with a live preview of what is on screen."""
 
-    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner)
+        self.ahead = ahead or shared_ahead()
+        if self.ahead is not None:
+            self.ahead.attach(self._user)
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
         self.session = current_session()
@@ -91,6 +97,7 @@ class FilterWidget(WorkWidget):
         self.note = PlainLabel()
         self.note.setWordWrap(True)
         self.note.hide()
+        self.getting_ready = GettingReady(self.ahead)
 
     def _make_buttons(self) -> None:
         self.reset_button = QPushButton("Defaults")
@@ -117,6 +124,7 @@ class FilterWidget(WorkWidget):
         self._preview_row = in_a_row(self.preview_box, self.before_button, self.reset_button)
         layout.addWidget(self._preview_row)
         layout.addWidget(self.note)
+        layout.addWidget(self.getting_ready)
         self._result_row = QFormLayout()
         self._result_row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._result_row.addRow("Result", self.into)
@@ -195,7 +203,24 @@ class FilterWidget(WorkWidget):
         self.axes.show_layer(self.layer)
         self.before_button.setChecked(False)
         self.panel_of_operation.show_image(self.layer)
+        self._compile_ahead()
         self._update()
+
+    def _compile_ahead(self) -> None:
+        """Have compiled what operations need for pixels like those of the chosen layer, the chosen operation first."""
+        layer, axes = self.layer, self.axes.axes
+        if self.ahead is None or layer is None or axes is None:
+            return
+        kind = "labels" if self.on_labels else "image"
+        names = [name for name, one in all_operations().items() if one.inputs[0].kind == kind]
+        if self.operation is not None:
+            first = self.operation.name()
+            names.sort(key=lambda name: name != first)
+        dtype, dimensions = full_resolution(layer).dtype, max(2, sum(axis in "zyx" for axis in axes))
+        self.ahead.want(
+            CompileRequest(operation=name, dtype=str(dtype), dimensions=dimensions, notes=self.session.compiled)
+            for name in names
+        )
 
     def _show_operation(self) -> None:
         self._paused = False
@@ -205,6 +230,7 @@ class FilterWidget(WorkWidget):
         if self.into.layer is not self.layer:  # what was written into is overwritten only where it is worked on
             self.into.setCurrentIndex(0)
         self.panel_of_operation.show_operation(self.operation, self.layer)
+        self._compile_ahead()
         self.preview.forget_histogram()
         self._preview_row.setVisible(self.operation is not None)
         self.axes.show_layer(self.layer)
@@ -331,6 +357,9 @@ class FilterWidget(WorkWidget):
     def on_close(self) -> None:
         """Let go of the viewer, and end what runs."""
         super().on_close()
+        self.getting_ready.let_go()
+        if self.ahead is not None:
+            self.ahead.detach(self._user)
         self.recipes.disconnect_viewer()
         self.panel_of_operation.disconnect_viewer()
         for picker in (self.images, self.labels, self.into):
