@@ -311,10 +311,10 @@ class ClickWidget(JobWidget):
 
     def on_close(self) -> None:
         """Give the mouse back and let go of the viewer."""
-        self.mode.close()
-        self.getting_ready.let_go()
         if self.ahead is not None:
             self.ahead.detach(self._user)
+        self.getting_ready.let_go()
+        self.mode.close()
         self.points.close_section()
         if self._bound:
             self.viewer.bind_key(SHORTCUT, None)

@@ -1,6 +1,8 @@
 """Compiles what a click needs ahead of the first one: in the process that does so for all widgets, or in a thread."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +84,8 @@ class Readiness(QObject):
         """Wait for nothing any more."""
         self._waiting.clear()
         if self._ahead is not None:
-            self._ahead.changed.disconnect(self._load_waiting)
+            with suppress(RuntimeError, TypeError):  # Qt has deleted this, and the connection with it
+                self._ahead.changed.disconnect(self._load_waiting)
             self._ahead = None
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -96,9 +99,9 @@ class Readiness(QObject):
             del self._waiting[key]
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-warm")
-            self._pool.submit(_compile, key, *click).add_done_callback(lambda _, key=key: self._finish(key))
+            self._pool.submit(_compile, key, *click).add_done_callback(partial(self._finish, key))
 
-    def _finish(self, key: _Key) -> None:
+    def _finish(self, key: _Key, _: object) -> None:
         self._under_way.discard(key)
         try:
             self._done.emit()

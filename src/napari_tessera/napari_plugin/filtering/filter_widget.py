@@ -356,10 +356,10 @@ class FilterWidget(WorkWidget):
 
     def on_close(self) -> None:
         """Let go of the viewer, and end what runs."""
-        super().on_close()
-        self.getting_ready.let_go()
         if self.ahead is not None:
             self.ahead.detach(self._user)
+        self.getting_ready.let_go()
+        super().on_close()
         self.recipes.disconnect_viewer()
         self.panel_of_operation.disconnect_viewer()
         for picker in (self.images, self.labels, self.into):

@@ -8,6 +8,7 @@ that wanted something, or with napari. Where all is compiled already no process 
 import os
 import queue
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -190,13 +191,13 @@ class GettingReady(PlainLabel):
             self._show()
 
     def _show(self) -> None:
-        assert self._ahead is not None
-        self.setVisible(self._ahead.busy)
+        self.setVisible(self._ahead is not None and self._ahead.busy)
 
     def let_go(self) -> None:
         """Look no more."""
         if self._ahead is not None:
-            self._ahead.changed.disconnect(self._show)
+            with suppress(RuntimeError, TypeError):  # Qt has deleted this, and the connection with it
+                self._ahead.changed.disconnect(self._show)
             self._ahead = None
 
 
