@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.clicking import readiness as readiness_module
@@ -115,6 +116,19 @@ def test_a_process_that_dies_is_not_waited_for(qtbot, no_process_left, request_f
 def test_it_can_be_switched_off(monkeypatch):
     monkeypatch.setenv(VARIABLE, "0")
     assert shared_ahead() is None
+
+
+def test_a_line_that_is_made_meanwhile_shows_with_its_widget(qtbot, ahead, notes, request_for):
+    ahead.want([request_for("median")])
+    wait_until_at_work(qtbot, ahead, notes)
+    line, widget = GettingReady(ahead), QWidget()
+    qtbot.addWidget(widget)
+    assert not line.isVisible()  # no window of its own
+    QVBoxLayout(widget).addWidget(line)
+    widget.show()
+    assert line.isVisible()
+    line.let_go()
+    assert not ahead.busy
 
 
 @pytest.mark.parametrize("widget_class", [FilterWidget, ClickWidget])

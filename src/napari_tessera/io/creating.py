@@ -15,7 +15,8 @@ from napari_tessera.io.zarr_folders import is_zarr
 if TYPE_CHECKING:
     from napari_tessera.io.zarr_sink import NgffVersion
 
-_SUFFIXES = (".tif", ".tiff", ".npy", ".png", ".zarr")
+_SUFFIXES_OF_FILES = (".tif", ".tiff", ".npy", ".png")
+_SUFFIXES = (*_SUFFIXES_OF_FILES, ".zarr")
 
 
 def check_output(path: str | Path, overwrite: bool = False) -> None:
@@ -97,16 +98,22 @@ def create_image(
     suffix = path.suffix.lower()
     check_output(path, overwrite)
     check_fits(path, spec, levels=levels)
-    from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink  # slow to import, as is zarr
-
-    if suffix in (".tif", ".tiff"):
-        return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)
-    if suffix == ".npy":
-        return FileSink(path, spec, overwrite=overwrite)
-    if suffix == ".png":
-        return PngSink(path, spec, overwrite=overwrite)
+    if suffix in _SUFFIXES_OF_FILES:
+        return _open_file(path, spec, overwrite, metadata)
     from napari_tessera.io.zarr_sink import ZarrSink
 
     return ZarrSink(
         path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
     )
+
+
+def _open_file(path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None) -> ImageSink:
+    from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink  # slow to import, as is zarr
+
+    match path.suffix.lower():
+        case ".npy":
+            return FileSink(path, spec, overwrite=overwrite)
+        case ".png":
+            return PngSink(path, spec, overwrite=overwrite)
+        case _:
+            return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)

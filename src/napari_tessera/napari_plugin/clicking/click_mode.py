@@ -47,8 +47,6 @@ class ClickMode(QObject):
     ----------
     target
         Returns what is chosen; raises InvalidInputError if something is lacking.
-    ahead
-        Compiles what clicks need, in a process.
     """
 
     toggled = Signal(bool)
@@ -58,13 +56,7 @@ class ClickMode(QObject):
     changed = Signal()
     tool_asked = Signal(str)
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        target: Callable[[], Target],
-        parent: QObject | None = None,
-        ahead: Ahead | None = None,
-    ) -> None:
+    def __init__(self, viewer: ViewerModel, target: Callable[[], Target], parent: QObject, ahead: Ahead | None) -> None:
         super().__init__(parent)
         self.viewer = viewer
         self._target = target

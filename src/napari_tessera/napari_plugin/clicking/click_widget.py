@@ -43,13 +43,10 @@ class ClickWidget(JobWidget):
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner, tab="Click")
-        self.ahead = ahead or shared_ahead()
-        if self.ahead is not None:
-            self.ahead.attach(self._user)
-        self.getting_ready = GettingReady(self.ahead)
+        self.getting_ready = GettingReady(ahead or shared_ahead())
         self.viewer = viewer = real_viewer(viewer)
         self._bound = False
-        self.mode = ClickMode(viewer, self.target, self, self.ahead)
+        self.mode = ClickMode(viewer, self.target, self, self.getting_ready.ahead)
         self._make_layers()
         self._make_mode()
         self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
@@ -286,7 +283,7 @@ class ClickWidget(JobWidget):
     def _compile_ahead(self) -> None:
         """Have compiled what a click in the chosen image needs, long before there is one."""
         image, axes, options = self.images.layer, self.axes.axes, self.options.options()
-        if self.ahead is None or image is None or axes is None:
+        if self.getting_ready.ahead is None or image is None or axes is None:
             return
         ndim = 2 if EXTENTS[self.extent.currentIndex()][0] == "plane" else 3
         try:
@@ -311,8 +308,6 @@ class ClickWidget(JobWidget):
 
     def on_close(self) -> None:
         """Give the mouse back and let go of the viewer."""
-        if self.ahead is not None:
-            self.ahead.detach(self._user)
         self.getting_ready.let_go()
         self.mode.close()
         self.points.close_section()

@@ -18,6 +18,7 @@ from napari_tessera.napari_plugin.filtering.applying import Application
 from napari_tessera.napari_plugin.filtering.filter_preview import FilterPreview, Target
 from napari_tessera.napari_plugin.filtering.operation_panel import OperationPanel
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker
+from napari_tessera.napari_plugin.filtering.operations_ahead import OperationsAhead
 from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
 from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
@@ -25,19 +26,23 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
-from napari_tessera.napari_plugin.jobs.ahead import Ahead, GettingReady, shared_ahead
+from napari_tessera.napari_plugin.jobs.ahead import Ahead, shared_ahead
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import full_resolution, real_viewer
+from napari_tessera.napari_plugin.layers import real_viewer
 from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, replay_layer
 from napari_tessera.napari_plugin.recipes.replaying import replay_on
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
-from napari_tessera.operations.registry import all_operations
-from napari_tessera.pipeline.requests import CompileRequest
 
 DISPLAY_NAME = "Filter & threshold"
+
+
+def _what_apply_does(into: Layer | None) -> str:
+    if into is not None:
+        return f"Compute it on all of the image, in place of what is in {into.name!r} now."
+    return "Make a new layer, computed on all of the image."
 
 
 class FilterWidget(WorkWidget):
@@ -45,12 +50,10 @@ class FilterWidget(WorkWidget):
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner)
-        self.ahead = ahead or shared_ahead()
-        if self.ahead is not None:
-            self.ahead.attach(self._user)
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
         self.session = current_session()
+        self.getting_ready = OperationsAhead(ahead or shared_ahead(), self.session.compiled)
         self._paused = False
         self._make_choosers()
         self._make_preview()
@@ -97,7 +100,6 @@ class FilterWidget(WorkWidget):
         self.note = PlainLabel()
         self.note.setWordWrap(True)
         self.note.hide()
-        self.getting_ready = GettingReady(self.ahead)
 
     def _make_buttons(self) -> None:
         self.reset_button = QPushButton("Defaults")
@@ -174,12 +176,6 @@ class FilterWidget(WorkWidget):
             return "Open an image: drop a file into napari."
         return "" if self.axes.axes else f"{self.layer.name!r} cannot be used: choose one with 2 to 5 dimensions."
 
-    @property
-    def _what_apply_does(self) -> str:
-        if self.into.layer is not None:
-            return f"Compute it on all of the image, in place of what is in {self.into.layer.name!r} now."
-        return "Make a new layer, computed on all of the image."
-
     def _can_take(self, layer: Layer) -> bool:
         """Whether a result of the chosen operation can be written into `layer`."""
         if self.operation is None or self.layer is None or self.axes.axes is None or not isinstance(layer, Labels):
@@ -191,7 +187,7 @@ class FilterWidget(WorkWidget):
         super().refresh()
         why_not = self.why_not
         self.apply_button.setEnabled(not why_not)
-        set_tooltip(self.apply_button, why_not or self._what_apply_does)
+        set_tooltip(self.apply_button, why_not or _what_apply_does(self.into.layer))
         self.recipes.set_why_not_replay(self.why_busy or ("" if self.layer is not None else self._why_not_layer))
         self.reset_button.setEnabled(self.panel_of_operation.differs)
         self.before_button.setEnabled(self.preview_box.isChecked() and self.operation is not None)
@@ -203,24 +199,7 @@ class FilterWidget(WorkWidget):
         self.axes.show_layer(self.layer)
         self.before_button.setChecked(False)
         self.panel_of_operation.show_image(self.layer)
-        self._compile_ahead()
         self._update()
-
-    def _compile_ahead(self) -> None:
-        """Have compiled what operations need for pixels like those of the chosen layer, the chosen operation first."""
-        layer, axes = self.layer, self.axes.axes
-        if self.ahead is None or layer is None or axes is None:
-            return
-        kind = "labels" if self.on_labels else "image"
-        names = [name for name, one in all_operations().items() if one.inputs[0].kind == kind]
-        if self.operation is not None:
-            first = self.operation.name()
-            names.sort(key=lambda name: name != first)
-        dtype, dimensions = full_resolution(layer).dtype, max(2, sum(axis in "zyx" for axis in axes))
-        self.ahead.want(
-            CompileRequest(operation=name, dtype=str(dtype), dimensions=dimensions, notes=self.session.compiled)
-            for name in names
-        )
 
     def _show_operation(self) -> None:
         self._paused = False
@@ -230,7 +209,6 @@ class FilterWidget(WorkWidget):
         if self.into.layer is not self.layer:  # what was written into is overwritten only where it is worked on
             self.into.setCurrentIndex(0)
         self.panel_of_operation.show_operation(self.operation, self.layer)
-        self._compile_ahead()
         self.preview.forget_histogram()
         self._preview_row.setVisible(self.operation is not None)
         self.axes.show_layer(self.layer)
@@ -244,6 +222,7 @@ class FilterWidget(WorkWidget):
         self._form.setRowVisible(self.axes, self.axes.in_doubt)
         self._preview_row.setVisible(self.operation is not None)
         self.panel_of_operation.show_axes(self.axes.axes or "yx")
+        self.getting_ready.want(self.layer, self.axes.axes, self.operation)
         self.into.update_layers()
         self._say("", False)
         if not self.why_busy:
@@ -356,8 +335,6 @@ class FilterWidget(WorkWidget):
 
     def on_close(self) -> None:
         """Let go of the viewer, and end what runs."""
-        if self.ahead is not None:
-            self.ahead.detach(self._user)
         self.getting_ready.let_go()
         super().on_close()
         self.recipes.disconnect_viewer()

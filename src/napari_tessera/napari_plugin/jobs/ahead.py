@@ -7,6 +7,7 @@ that wanted something, or with napari. Where all is compiled already no process 
 
 import os
 import queue
+import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -172,7 +173,7 @@ class Ahead(QObject):
 
 
 class GettingReady(PlainLabel):
-    """One line that is there while something is being compiled.
+    """One line that is there while something is being compiled; its widget is a user of what compiles.
 
     Parameters
     ----------
@@ -184,21 +185,24 @@ class GettingReady(PlainLabel):
         super().__init__(GETTING_READY, parent)
         self.setWordWrap(True)
         self.setToolTip("In the background, once for each type of image. Everything can be used meanwhile.")
-        self._ahead = ahead
-        self.hide()
+        self.ahead = ahead
+        self._user = uuid.uuid4().hex
+        if ahead is None or not ahead.busy:  # not shown here: without a parent it would be a window of its own
+            self.hide()
         if ahead is not None:
+            ahead.attach(self._user)
             ahead.changed.connect(self._show)
-            self._show()
 
     def _show(self) -> None:
-        self.setVisible(self._ahead is not None and self._ahead.busy)
+        self.setVisible(self.ahead is not None and self.ahead.busy)
 
     def let_go(self) -> None:
-        """Look no more."""
-        if self._ahead is not None:
+        """Look no more, and need it no more."""
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None:
             with suppress(RuntimeError, TypeError):  # Qt has deleted this, and the connection with it
-                self._ahead.changed.disconnect(self._show)
-            self._ahead = None
+                ahead.changed.disconnect(self._show)
+            ahead.detach(self._user)
 
 
 _shared: Ahead | None = None
