@@ -8,6 +8,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+# what tests use is compiled where they use it: no process beside theirs
+os.environ["NAPARI_TESSERA_COMPILE_AHEAD"] = "0"
 # napari's settings are in memory: those of the person who runs the tests are neither used nor changed
 os.environ["NAPARI_CONFIG"] = ""
 

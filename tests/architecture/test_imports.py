@@ -54,8 +54,19 @@ def test_the_core_needs_numpy_only() -> None:
 
 def test_public_names_are_imported_when_they_are_used() -> None:
     loaded = _loaded("import napari_tessera\nnapari_tessera.open_image")
-    assert "zarr" in loaded
+    assert "numpy" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_libraries_of_formats_are_imported_with_the_first_file() -> None:
+    loaded = _loaded(
+        "from napari_tessera.io import creating, kept, opening\n"
+        "from napari_tessera.pipeline import applying, compiling, recipes\n"
+        "from napari_tessera.operations.registry import all_operations\n"
+        "all_operations()"
+    )
+    assert "yaml" in loaded
+    assert not loaded & {"zarr", "numcodecs", "tifffile", "dask", "numba", "cv2", *HEAVY}
 
 
 def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:

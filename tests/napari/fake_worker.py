@@ -27,7 +27,18 @@ class FakeBackend:
         self.view = None if region is None else (image, region)
 
     def start(self, fields: Mapping[str, Any], cancel: CancelToken) -> Job:
+        if fields.get("job") == "compile":
+            return self.compiles(cancel, str(fields["operation"]), Path(fields["notes"]))
         return getattr(self, fields["kind"])(cancel, float(fields.get("seconds", 0.0)))
+
+    def compiles(self, cancel: CancelToken, operation: str, notes: Path) -> Job:
+        """Note what is asked for, and wait until there is a file that lets it through."""
+        with (notes / "asked").open("a") as file:
+            file.write(f"{operation}\n")
+        while not (notes / "gate").exists():
+            cancel.raise_if_cancelled()
+            time.sleep(0.01)
+        yield Result({})
 
     def quick(self, cancel: CancelToken, seconds: float) -> Job:
         print("a library prints this to standard output")  # noqa: T201

@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -40,12 +41,16 @@ Color = Annotated[str, AfterValidator(_rgb)]
 """A colour as ``#rrggbb``."""
 
 
+_building = threading.RLock()
+
+
 class Config(BaseModel):
     """A frozen set of fields; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def __init__(self, /, **fields: Any) -> None:
+        self.make_ready()
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -61,6 +66,16 @@ class Config(BaseModel):
         return handler(fields)
 
     @classmethod
+    def make_ready(cls) -> None:
+        """Build what checks the fields, of a class that puts it off to its first use (``defer_build``).
+
+        One thread at a time: pydantic takes a half-built one for whole.
+        """
+        if not cls.__pydantic_complete__:
+            with _building:
+                cls.model_rebuild()  # does nothing where another thread was first
+
+    @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Self:
         """Build from plain data, with one readable sentence if that cannot be done.
 
@@ -69,6 +84,7 @@ class Config(BaseModel):
         InvalidInputError
             Naming the field, the value and what is allowed.
         """
+        cls.make_ready()
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:

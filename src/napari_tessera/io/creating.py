@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.paths import expand_home
-from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink
 from napari_tessera.io.levels import plan_levels
-from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.room import check_room
 from napari_tessera.io.writing import check_free
-from napari_tessera.io.zarr_sink import NgffVersion, ZarrSink
+from napari_tessera.io.zarr_folders import is_zarr
 
-_SUFFIXES = (".tif", ".tiff", ".npy", ".png", ".zarr")
+if TYPE_CHECKING:
+    from napari_tessera.io.zarr_sink import NgffVersion
+
+_SUFFIXES_OF_FILES = (".tif", ".tiff", ".npy", ".png")
+_SUFFIXES = (*_SUFFIXES_OF_FILES, ".zarr")
 
 
 def check_output(path: str | Path, overwrite: bool = False) -> None:
@@ -55,7 +57,7 @@ def create_image(
     overwrite: bool = False,
     chunks: tuple[int, ...] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    ngff_version: NgffVersion = "0.5",
+    ngff_version: "NgffVersion" = "0.5",
     levels: bool = True,
 ) -> ImageSink:
     """Create an output that appears under its final name only when it is finished.
@@ -96,12 +98,22 @@ def create_image(
     suffix = path.suffix.lower()
     check_output(path, overwrite)
     check_fits(path, spec, levels=levels)
-    if suffix in (".tif", ".tiff"):
-        return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)
-    if suffix == ".npy":
-        return FileSink(path, spec, overwrite=overwrite)
-    if suffix == ".png":
-        return PngSink(path, spec, overwrite=overwrite)
+    if suffix in _SUFFIXES_OF_FILES:
+        return _open_file(path, spec, overwrite, metadata)
+    from napari_tessera.io.zarr_sink import ZarrSink
+
     return ZarrSink(
         path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
     )
+
+
+def _open_file(path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None) -> ImageSink:
+    from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink  # slow to import, as is zarr
+
+    match path.suffix.lower():
+        case ".npy":
+            return FileSink(path, spec, overwrite=overwrite)
+        case ".png":
+            return PngSink(path, spec, overwrite=overwrite)
+        case _:
+            return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)

@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import zarr
-
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.io.arrays import reading
-from napari_tessera.io.ome_zarr import is_zarr
-from napari_tessera.io.zarr_sink import METADATA_KEY
+from napari_tessera.io.zarr_folders import METADATA_KEY, is_zarr
 
 
 def read_kept(path: Path) -> dict[str, Any]:
@@ -23,6 +20,8 @@ def read_kept(path: Path) -> dict[str, Any]:
 
 
 def _kept_in_zarr(path: Path) -> Any:
+    import zarr
+
     return zarr.open(str(path), mode="r").attrs.asdict().get(METADATA_KEY)
 
 

@@ -15,21 +15,14 @@ from napari_tessera.io.ngff_reading import Multiscale, calibration_of, read_mult
 from napari_tessera.io.ngff_transforms import quoted
 from napari_tessera.io.zarr_bounds import bounded
 from napari_tessera.io.zarr_chunks import find_chunks
+from napari_tessera.io.zarr_folders import NODE_FILES, is_zarr
 from napari_tessera.io.zarr_understood import what_is_unknown
-
-NODE_FILES = ("zarr.json", ".zarray", ".zgroup")
-"""One of these lies in every folder that is a zarr array or group."""
 
 _MOST_IMAGES = 64
 """A group lists one image as a rule, and a few at most."""
 
 _MOST_METADATA = 2**28
 """Bytes of a file of metadata; the largest that are known describe plates of many thousand images."""
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether `path` is a zarr array or group."""
-    return any((path / name).is_file() for name in NODE_FILES)
 
 
 def open_zarr(path: Path, axes: str | None = None) -> tuple[ArraySource, ...]:

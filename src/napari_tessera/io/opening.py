@@ -14,10 +14,8 @@ from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, ArraySource, RespecifiedSource, check_not_empty, checked_dtype
 from napari_tessera.io.npy import open_npy
-from napari_tessera.io.ome_zarr import open_zarr
 from napari_tessera.io.png import PaletteSource, open_png
-from napari_tessera.io.tiff import open_tiff
-from napari_tessera.io.tiff_series import SUFFIXES, split_part
+from napari_tessera.io.tiff_names import SUFFIXES, split_part
 
 _OPENERS: Mapping[str, Callable[[Path, str | None], tuple[ArraySource, ...]]] = {
     ".png": lambda path, axes: (open_png(path, axes),),
@@ -157,6 +155,8 @@ def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
     if not path.exists():
         raise MissingInputError(f"There is no file or folder {path}: check the path.")
     if path.is_dir():
+        from napari_tessera.io.ome_zarr import open_zarr  # zarr takes half a second to import, here and for TIFF
+
         return open_zarr(path, axes)
     suffix = path.suffix.lower()
     if suffix not in (*SUFFIXES, *_OPENERS):
@@ -167,7 +167,13 @@ def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
         raise InvalidInputError(f"{path} is a pipe or a device and holds no image: choose a file.")
     if path.stat().st_size == 0:
         raise StorageError(f"{path} is empty: copy or export it again.")
-    return open_tiff(path, axes, part) if suffix in SUFFIXES else _OPENERS[suffix](path, axes)
+    return _OPENERS[suffix](path, axes) if suffix in _OPENERS else _open_tiff(path, axes, part)
+
+
+def _open_tiff(path: Path, axes: str | None, part: str) -> tuple[ImageSource, ...]:
+    from napari_tessera.io.tiff import open_tiff
+
+    return open_tiff(path, axes, part)
 
 
 def _override(spec: ImageSpec, given: Mapping[str, Any]) -> ImageSpec:

@@ -8,7 +8,7 @@ from typing import IO
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
 from napari_tessera.core.leftovers import remove_leftovers
-from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.zarr_folders import is_zarr
 
 _LOCK = ".writing"
 """File inside the folder that is locked while a run writes there; the system frees it if that run dies."""

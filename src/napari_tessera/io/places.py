@@ -14,8 +14,8 @@ from napari_tessera.core.errors import InvalidInputError, TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.ngff import ngff_attributes
-from napari_tessera.io.ome_zarr import is_zarr, open_zarr
-from napari_tessera.io.tiff_series import SUFFIXES, files_of, split_part
+from napari_tessera.io.tiff_names import SUFFIXES, split_part
+from napari_tessera.io.zarr_folders import is_zarr
 
 LABELS = "labels"
 """Group inside an image that holds its label images, which are results too."""
@@ -172,6 +172,8 @@ def _all_files(paths: Iterable[Path], out: Path) -> Iterator[Path]:
     for path in paths:
         yield path
         if maybe_part and path.suffix.lower() in SUFFIXES and path.is_file():
+            from napari_tessera.io.tiff_series import files_of
+
             yield from files_of(path)
 
 
@@ -245,6 +247,8 @@ def _listed(names: list[str]) -> str:
 
 
 def _fits(labels: Path, spec: ImageSpec) -> bool:
+    from napari_tessera.io.ome_zarr import open_zarr
+
     try:
         sizes = open_zarr(labels)[0].spec.sizes
     except TesseraError:

@@ -28,7 +28,6 @@ from napari_tessera.io.ome_xml import (
     other_files,
 )
 
-SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 PAGES = "pages"
 """Behind the name of a file: all its pages as they lie, whatever its description says (``cells.tif/pages``)."""
 
@@ -65,13 +64,6 @@ class Chosen:
     index: int
     count: int
     notes: tuple[str, ...]
-
-
-def split_part(path: Path) -> tuple[Path, str]:
-    """Return the file, and what of it is meant: ``cells.tif/1`` is an image of ``cells.tif``; empty for the file."""
-    if path.suffix.lower() not in SUFFIXES and path.parent.suffix.lower() in SUFFIXES and path.parent.is_file():
-        return path.parent, path.name
-    return path, ""
 
 
 def choose_series(path: Path, part: str = "") -> Chosen:

@@ -19,9 +19,9 @@ from napari_tessera.core.errors import InvalidInputError, OutputExistsError, Sto
 from napari_tessera.core.image import ImageSink, ImageSpec, Region
 from napari_tessera.core.leftovers import OLD, Hidden
 from napari_tessera.io.arrays import checked_pixels
-from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.partial import check_partial
 from napari_tessera.io.places import check_place, check_replaceable
+from napari_tessera.io.zarr_folders import is_zarr
 
 
 @contextmanager
@@ -107,6 +107,21 @@ class PathSink(ImageSink):
         pixels = checked_pixels(region, pixels, self._spec)
         with writing(self.path):
             self._store(region, pixels)
+
+    @property
+    def kept(self) -> Path | None:
+        """Folder in which the finished part of an output stays that is given up; None if the format keeps nothing."""
+        return None
+
+    def write_levels(self) -> Iterator[None]:
+        """Write what follows the pixels, a step at a time: the smaller copies of a large image, in formats with such.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full.
+        """
+        yield from ()
 
     @abstractmethod
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:

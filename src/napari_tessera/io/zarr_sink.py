@@ -19,15 +19,12 @@ from napari_tessera.core.image import ImageSpec, Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, region_above, shrink
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
-from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.partial import PartialFolder
 from napari_tessera.io.places import labels_to_keep
 from napari_tessera.io.writing import PathSink, publish_folder, writing
+from napari_tessera.io.zarr_folders import METADATA_KEY, is_zarr
 
 NgffVersion = Literal["0.4", "0.5"]
-
-METADATA_KEY = "napari-tessera"
-"""Attribute of the group that holds the metadata given to `create_image`."""
 
 
 class ZarrSink(PathSink):
@@ -94,6 +91,11 @@ class ZarrSink(PathSink):
     def partial(self) -> Path:
         """Where the output lies until it is finished."""
         return self._folder.path
+
+    @property
+    def kept(self) -> Path:
+        """The same: what was finished stays there."""
+        return self.partial
 
     def _attributes(self, levels: Sequence[ImageSpec]) -> dict[str, Any]:
         attributes = multiscale_attributes(levels, self._version)

@@ -12,8 +12,8 @@ from napari.utils.notifications import show_warning
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.io.kept import read_kept
-from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.opening import notes_about, open_levels
+from napari_tessera.io.zarr_folders import is_zarr
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, known_unit
 from napari_tessera.napari_plugin.lazy import lazy
 from napari_tessera.operations.registry import all_operations

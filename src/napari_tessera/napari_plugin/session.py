@@ -52,6 +52,11 @@ class Session:
         return self.folder / SESSIONS
 
     @property
+    def compiled(self) -> Path:
+        """Notes on what has been compiled for this person on this computer."""
+        return self.folder / "compiled"
+
+    @property
     def log(self) -> Path:
         """What the worker writes to standard error."""
         return self.folder / "log.txt"

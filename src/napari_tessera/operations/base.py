@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from pydantic import ConfigDict
 
 from napari_tessera.config.base import Config
 from napari_tessera.core.image import ImageSpec, Region
@@ -134,6 +135,8 @@ class Operation(Config):
 
     The first line of the docstring is the summary that people read. Subclass one of the families, not this.
     """
+
+    model_config = ConfigDict(defer_build=True)  # of nearly two hundred classes a person uses a few
 
     title: ClassVar[str]
     """What a person calls it: ``"Gaussian blur"``."""

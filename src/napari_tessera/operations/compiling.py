@@ -3,6 +3,9 @@
 Modules of numba kernels call `announce_compilation` when they are imported. Nothing here imports numba before that.
 """
 
+import atexit
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +32,10 @@ def noticing_compilation(notice: Callable[[], None]) -> Iterator[None]:
 
 @cache
 def announce_compilation() -> None:
-    """Listen to numba from now on."""
+    """Listen to numba from now on, and give it a folder for what it compiles where it finds none."""
     from numba.core import event
+
+    _find_cache()
 
     class Listener(event.Listener):  # type: ignore[misc]
         def on_start(self, event: Any) -> None:  # noqa: ARG002
@@ -43,3 +48,19 @@ def announce_compilation() -> None:
             """Nothing: what follows speaks for itself."""
 
     event.register("numba:compile", Listener())
+
+
+def _find_cache() -> None:
+    """Let numba keep compiled code for this process alone where it may write neither beside the modules nor at home.
+
+    Otherwise it refuses every function that is to be cached.
+    """
+    from numba import njit
+    from numba.core import config
+
+    try:
+        njit(cache=True)(_find_cache)  # compiles nothing, but looks for a place
+    except RuntimeError:
+        folder = tempfile.mkdtemp(prefix="napari-tessera-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        config.CACHE_DIR = folder

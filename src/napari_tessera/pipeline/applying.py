@@ -15,8 +15,7 @@ from napari_tessera.io.creating import check_output, create_image
 from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.io.opening import as_labels, notes_about, open_image
 from napari_tessera.io.places import check_apart
-from napari_tessera.io.writing import check_free
-from napari_tessera.io.zarr_sink import ZarrSink
+from napari_tessera.io.writing import PathSink, check_free
 from napari_tessera.operations.base import Global, Mapped, Operation
 from napari_tessera.operations.compiling import FIRST_USE, noticing_compilation
 from napari_tessera.operations.paging import Paged
@@ -111,7 +110,7 @@ def apply_into(
     else:
         with finishing(open_sink(frames.output)) as sink:
             told = yield from _run(frames, sink, work, cancel, options)
-            if isinstance(sink, ZarrSink):
+            if isinstance(sink, PathSink):
                 for _ in sink.write_levels():
                     cancel.raise_if_cancelled()
     yield Result({"operation": operation.name(), **told, "seconds": round(time.perf_counter() - started, 3)})

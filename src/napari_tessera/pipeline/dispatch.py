@@ -1,7 +1,7 @@
 """From a request to its job: the one place where both ends agree which function does what."""
 
 from napari_tessera.core.jobs import CancelToken, Job
-from napari_tessera.pipeline.requests import AnyRequest, ApplyRequest, RecipeRequest, TrainRequest
+from napari_tessera.pipeline.requests import AnyRequest, ApplyRequest, CompileRequest, RecipeRequest, TrainRequest
 from napari_tessera.pipeline.viewport import Viewport
 
 
@@ -15,6 +15,10 @@ def run_request(request: AnyRequest, cancel: CancelToken, viewport: Viewport | N
         from napari_tessera.pipeline.recipe_job import recipe_job
 
         return recipe_job(request, cancel)
+    if isinstance(request, CompileRequest):
+        from napari_tessera.pipeline.compiling import compiling_job
+
+        return compiling_job(request, cancel)
     # imported here because both load torch, which a process that only describes jobs must do without
     from napari_tessera.pipeline.prediction import prediction_job
     from napari_tessera.pipeline.training import training_job

@@ -3,7 +3,7 @@
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.io.arrays import ArraySource, RespecifiedSource
-from napari_tessera.io.ome_zarr import is_zarr
+from napari_tessera.io.zarr_folders import is_zarr
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.registry import all_operations
 

@@ -20,7 +20,7 @@ from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed, notes_about
 from napari_tessera.io.places import check_apart
-from napari_tessera.io.zarr_sink import ZarrSink
+from napari_tessera.io.writing import PathSink
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
@@ -183,7 +183,7 @@ def _fill_background(
             where = tuple(region[axis] for axis in output.axes)
             shape = tuple(part.stop - part.start for part in where)
             sink.write(where, np.full(shape, certain, output.dtype))
-    if isinstance(sink, ZarrSink):
+    if isinstance(sink, PathSink):
         for _ in sink.write_levels():
             cancel.raise_if_cancelled()
     yield Progress(plan.tiles, plan.tiles, "tile", "Filled with background", 0.0)
@@ -271,7 +271,7 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
                 done += count
                 seconds = time.perf_counter() - started
                 yield Progress(done, total, "tile", message, seconds / done * (total - done))
-        if isinstance(work.sink, ZarrSink):
+        if isinstance(work.sink, PathSink):
             for _ in work.sink.write_levels():
                 cancel.raise_if_cancelled()
     except JobCancelledError as error:

@@ -14,11 +14,11 @@ from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.ome_zarr import is_zarr
 from napari_tessera.io.partial import is_being_written
 from napari_tessera.io.places import check_apart
-from napari_tessera.io.tiff_series import split_part
+from napari_tessera.io.tiff_names import split_part
 from napari_tessera.io.writing import writing
+from napari_tessera.io.zarr_folders import is_zarr
 from napari_tessera.pipeline.applying import ApplyOptions
 from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.folder_runs import (

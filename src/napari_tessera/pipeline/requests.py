@@ -154,7 +154,33 @@ class RecipeRequest(Config):
     threads: int | None = Field(default=None, ge=1)
 
 
-AnyRequest = TrainRequest | PredictRequest | ApplyRequest | RecipeRequest
+class CompileRequest(Config):
+    """Compile what an operation or a click needs for images of a kind, ahead of its first use.
+
+    Attributes
+    ----------
+    operation
+        Its name; None for a click.
+    criterion, smoothing, fill_holes
+        Of a click: what its `ClickRule` says.
+    dtype, dimensions, channels
+        Of the pixels: spatial dimensions, and channels that grow together, 0 for one.
+    notes
+        Folder of this person's in which is noted what has been done.
+    """
+
+    job: Literal["compile"] = "compile"
+    operation: str | None = None
+    criterion: Literal["running_mean", "fixed_range", "edge_stopped"] = "running_mean"
+    smoothing: float | None = None
+    fill_holes: bool = False
+    dtype: str
+    dimensions: int = Field(default=2, ge=2, le=3)
+    channels: int = Field(default=0, ge=0)
+    notes: Path
+
+
+AnyRequest = TrainRequest | PredictRequest | ApplyRequest | RecipeRequest | CompileRequest
 
 JobRequest = Annotated[AnyRequest, Field(discriminator="job")]
 

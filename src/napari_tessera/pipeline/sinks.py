@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSink, ImageSpec, Region
 from napari_tessera.io.arrays import checked_pixels
-from napari_tessera.io.file_sinks import FileSink
 from napari_tessera.io.memory import zeros
-from napari_tessera.io.zarr_sink import ZarrSink
+from napari_tessera.io.writing import PathSink
 from napari_tessera.operations.base import Operation
 
 CHUNK_PIXELS = (2**16, 2**22)
@@ -23,9 +22,9 @@ VOLUME_CHUNK = {"z": 16, "y": 256, "x": 256}
 
 def what_is_kept(sink: ImageSink | None) -> str:
     """Return where the finished part of an output that was given up lies, to end a sentence with."""
-    if isinstance(sink, ZarrSink):
-        return f"what was finished lies in {sink.partial}"
-    if isinstance(sink, FileSink):
+    if isinstance(sink, PathSink) and sink.kept is not None:
+        return f"what was finished lies in {sink.kept}"
+    if isinstance(sink, PathSink):
         return "a file of this type cannot keep what was finished, write to .ome.zarr if it should"
     return "nothing is kept"
 

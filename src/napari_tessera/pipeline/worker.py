@@ -23,7 +23,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -37,6 +37,10 @@ _log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 15.0
 """How long a job may take to save what it has, once nobody waits for it any more."""
+
+
+WITHOUT_NETWORKS = "--without-networks"
+"""Argument of a worker that is asked for nothing that needs torch: it is ready in half a second."""
 
 
 class Backend(Protocol):
@@ -56,15 +60,25 @@ class Backend(Protocol):
 
 
 class PipelineBackend:
-    """The jobs of ``pipeline``."""
+    """The jobs of ``pipeline``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    prepared
+        Modules that are imported before the first job; those of networks load torch.
+    """
+
+    def __init__(self, prepared: Sequence[str] = ("training", "prediction", "dispatch")) -> None:
+        self._prepared = prepared
         self._viewport = Viewport()
 
     def prepare(self) -> None:
-        """Import torch, by way of the jobs that use it, with a thread for every core but the one that draws."""
+        """Import what jobs use, torch among it if there will be any for networks.
+
+        It gets a thread for every core but the one that draws.
+        """
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
-        for name in ("training", "prediction", "dispatch"):
+        for name in self._prepared:
             importlib.import_module(f"napari_tessera.pipeline.{name}")
 
     def start(self, fields: Mapping[str, Any], cancel: CancelToken) -> Job:
@@ -202,4 +216,4 @@ def serve(backend: Backend, grace: float = GRACE_SECONDS) -> None:
 
 
 if __name__ == "__main__":
-    serve(PipelineBackend())
+    serve(PipelineBackend(("dispatch",)) if WITHOUT_NETWORKS in sys.argv[1:] else PipelineBackend())

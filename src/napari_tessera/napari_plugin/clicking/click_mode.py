@@ -19,6 +19,7 @@ from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.stepping import take_step
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, pixel_in
 from napari_tessera.napari_plugin.clicking.tool_buttons import GROW, TOOL_KEYS
+from napari_tessera.napari_plugin.jobs.ahead import Ahead
 
 _KEYS_EVERY_MS = 100
 """How often is looked which keys are held: no event tells of it while the mouse rests."""
@@ -55,7 +56,7 @@ class ClickMode(QObject):
     changed = Signal()
     tool_asked = Signal(str)
 
-    def __init__(self, viewer: ViewerModel, target: Callable[[], Target], parent: QObject | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, target: Callable[[], Target], parent: QObject, ahead: Ahead | None) -> None:
         super().__init__(parent)
         self.viewer = viewer
         self._target = target
@@ -64,7 +65,7 @@ class ClickMode(QObject):
         self.tool = GROW
         self._mouse: Mouse | None = None
         self._keys: KeyBinding | None = None
-        self.readiness = Readiness(self)
+        self.readiness = Readiness(self, ahead)
         self.grow = GrowTool(viewer, target, self.readiness, self)
         self.correct = CorrectTool(viewer, target, self)
         self._binding = MouseBinding(

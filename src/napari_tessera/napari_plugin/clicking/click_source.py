@@ -216,6 +216,20 @@ def click_source(
     return ClickSource(frame, dtype, several, lazy, array, tuple(places), order, shift, chosen)
 
 
+def pixel_kind(
+    viewer: ViewerModel, image: Layer, axes: str, channels: tuple[int, ...] | None
+) -> tuple[np.dtype[Any], int]:
+    """Return dtype and channels of the pixels that a click in `image` reads, as `ClickSource` has them.
+
+    Raises
+    ------
+    InvalidInputError
+        If regions cannot grow in such pixels.
+    """
+    chosen = _channels(viewer, image, axes, channels)
+    return _read_dtype(np.dtype(full_resolution(image).dtype), image.name), len(chosen) if len(chosen) > 1 else 0
+
+
 def channel_count(image: Layer, axes: str) -> int:
     """Return how many channels `image` has to choose from; opacity is none."""
     if "c" not in axes:

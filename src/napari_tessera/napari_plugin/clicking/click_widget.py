@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWi
 from napari_tessera.core.errors import InvalidInputError, TesseraError
 from napari_tessera.napari_plugin.clicking.channel_button import ChannelButton
 from napari_tessera.napari_plugin.clicking.click_mode import GROW, ClickMode
-from napari_tessera.napari_plugin.clicking.click_source import Extent, channel_count
+from napari_tessera.napari_plugin.clicking.click_source import Extent, channel_count, pixel_kind
 from napari_tessera.napari_plugin.clicking.intent import KEYS
 from napari_tessera.napari_plugin.clicking.message_lines import MessageLines, faint
 from napari_tessera.napari_plugin.clicking.new_labels import new_labels
@@ -24,6 +24,7 @@ from napari_tessera.napari_plugin.clicking.tool_buttons import ToolButtons
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, show_error
+from napari_tessera.napari_plugin.jobs.ahead import Ahead, GettingReady, shared_ahead
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
@@ -40,11 +41,12 @@ EXTENTS: tuple[tuple[Extent, str], ...] = (("plane", "The slice on screen"), ("v
 class ClickWidget(JobWidget):
     """Makes objects where a person clicks, and corrects them."""
 
-    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner, tab="Click")
+        self.getting_ready = GettingReady(ahead or shared_ahead())
         self.viewer = viewer = real_viewer(viewer)
         self._bound = False
-        self.mode = ClickMode(viewer, self.target, self)
+        self.mode = ClickMode(viewer, self.target, self, self.getting_ready.ahead)
         self._make_layers()
         self._make_mode()
         self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
@@ -117,6 +119,7 @@ class ClickWidget(JobWidget):
         form.addRow("Grow in", self.extent)
         layout.addLayout(form)
         layout.addWidget(self.tools)
+        layout.addWidget(self.getting_ready)
         layout.addWidget(self.messages)
         layout.addWidget(self.keys)
         layout.addWidget(self.objects)
@@ -272,9 +275,22 @@ class ClickWidget(JobWidget):
         self.refresh()
 
     def _options_changed(self) -> None:
+        self._compile_ahead()
         if self.mode.on:
             self.mode.prepare()
             self.mode.tell()
+
+    def _compile_ahead(self) -> None:
+        """Have compiled what a click in the chosen image needs, long before there is one."""
+        image, axes, options = self.images.layer, self.axes.axes, self.options.options()
+        if self.getting_ready.ahead is None or image is None or axes is None:
+            return
+        ndim = 2 if EXTENTS[self.extent.currentIndex()][0] == "plane" else 3
+        try:
+            dtype, channels = pixel_kind(self.viewer, image, axes, self.channels.channels)
+        except InvalidInputError:
+            return  # the click itself will say so
+        self.mode.readiness.compile_ahead(ndim, dtype, channels, options.rule(ndim))
 
     def _target_with_labels(self) -> Target:
         """Return what is chosen, with new labels if there are none."""
@@ -292,6 +308,7 @@ class ClickWidget(JobWidget):
 
     def on_close(self) -> None:
         """Give the mouse back and let go of the viewer."""
+        self.getting_ready.let_go()
         self.mode.close()
         self.points.close_section()
         if self._bound:

@@ -1,10 +1,16 @@
-"""Compiles what a click needs ahead of the first one, in a thread."""
+"""Compiles what a click needs ahead of the first one: in the process that does so for all widgets, or in a thread."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
+
+from napari_tessera.napari_plugin.jobs.ahead import Ahead
+from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.pipeline.requests import CompileRequest
 
 if TYPE_CHECKING:
     from napari_tessera.operations.growing.clicking import ClickRule
@@ -12,7 +18,7 @@ if TYPE_CHECKING:
 _Key = tuple[int, str, bool, str, bool]
 
 _warm: set[_Key] = set()
-"""What has been compiled in this process."""
+"""What has been compiled in this process, or loaded into it."""
 
 
 class Readiness(QObject):
@@ -22,16 +28,25 @@ class Readiness(QObject):
     -------
     changed(bool)
         Something is being made ready (true), or nothing is any more.
+
+    Parameters
+    ----------
+    ahead
+        Whose process compiles; a thread then loads what it has made. None: the thread compiles.
     """
 
     changed = Signal(bool)
     _done = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(parent)
+        self._ahead = ahead
         self._pool: ThreadPoolExecutor | None = None
         self._under_way: set[_Key] = set()
+        self._waiting: dict[_Key, tuple[CompileRequest, Any]] = {}
         self._done.connect(self._tell)
+        if ahead is not None:
+            ahead.changed.connect(self._load_waiting)
 
     @property
     def busy(self) -> bool:
@@ -44,20 +59,49 @@ class Readiness(QObject):
         if key in _warm:
             return True
         if key not in self._under_way:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-warm")
             self._under_way.add(key)
-            self._pool.submit(_compile, key, ndim, dtype, channels, rule).add_done_callback(lambda _: self._finish(key))
+            self._waiting[key] = self.compile_ahead(ndim, dtype, channels, rule), (ndim, dtype, channels, rule)
+            self._load_waiting()
             self.changed.emit(True)
         return False
 
+    def compile_ahead(self, ndim: int, dtype: np.dtype[Any], channels: int, rule: "ClickRule") -> CompileRequest:
+        """Have the process compile what such a click needs, if there is one; return what it is asked for."""
+        request = CompileRequest(
+            criterion=rule.criterion,
+            smoothing=rule.smoothing,
+            fill_holes=rule.fill_holes,
+            dtype=dtype.name,
+            dimensions=ndim,
+            channels=channels,
+            notes=current_session().compiled,
+        )
+        if self._ahead is not None:
+            self._ahead.want([request])
+        return request
+
     def close(self) -> None:
         """Wait for nothing any more."""
+        self._waiting.clear()
+        if self._ahead is not None:
+            with suppress(RuntimeError, TypeError):  # Qt has deleted this, and the connection with it
+                self._ahead.changed.disconnect(self._load_waiting)
+            self._ahead = None
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _finish(self, key: _Key) -> None:
+    def _load_waiting(self) -> None:
+        """Load in a thread what the process has compiled, and compile there what it is not asked for or cannot do."""
+        for key, (request, click) in list(self._waiting.items()):
+            if self._ahead is not None and self._ahead.pending(request):
+                continue
+            del self._waiting[key]
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-warm")
+            self._pool.submit(_compile, key, *click).add_done_callback(partial(self._finish, key))
+
+    def _finish(self, key: _Key, _: object) -> None:
         self._under_way.discard(key)
         try:
             self._done.emit()

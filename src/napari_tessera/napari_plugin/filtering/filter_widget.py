@@ -18,6 +18,7 @@ from napari_tessera.napari_plugin.filtering.applying import Application
 from napari_tessera.napari_plugin.filtering.filter_preview import FilterPreview, Target
 from napari_tessera.napari_plugin.filtering.operation_panel import OperationPanel
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker
+from napari_tessera.napari_plugin.filtering.operations_ahead import OperationsAhead
 from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
 from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
@@ -25,6 +26,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
+from napari_tessera.napari_plugin.jobs.ahead import Ahead, shared_ahead
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found
@@ -37,14 +39,21 @@ from napari_tessera.operations.base import Operation
 DISPLAY_NAME = "Filter & threshold"
 
 
+def _what_apply_does(into: Layer | None) -> str:
+    if into is not None:
+        return f"Compute it on all of the image, in place of what is in {into.name!r} now."
+    return "Make a new layer, computed on all of the image."
+
+
 class FilterWidget(WorkWidget):
     """Applies an operation to a layer, with a live preview of what is on screen."""
 
-    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(DISPLAY_NAME, runner)
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
         self.session = current_session()
+        self.getting_ready = OperationsAhead(ahead or shared_ahead(), self.session.compiled)
         self._paused = False
         self._make_choosers()
         self._make_preview()
@@ -117,6 +126,7 @@ class FilterWidget(WorkWidget):
         self._preview_row = in_a_row(self.preview_box, self.before_button, self.reset_button)
         layout.addWidget(self._preview_row)
         layout.addWidget(self.note)
+        layout.addWidget(self.getting_ready)
         self._result_row = QFormLayout()
         self._result_row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._result_row.addRow("Result", self.into)
@@ -166,12 +176,6 @@ class FilterWidget(WorkWidget):
             return "Open an image: drop a file into napari."
         return "" if self.axes.axes else f"{self.layer.name!r} cannot be used: choose one with 2 to 5 dimensions."
 
-    @property
-    def _what_apply_does(self) -> str:
-        if self.into.layer is not None:
-            return f"Compute it on all of the image, in place of what is in {self.into.layer.name!r} now."
-        return "Make a new layer, computed on all of the image."
-
     def _can_take(self, layer: Layer) -> bool:
         """Whether a result of the chosen operation can be written into `layer`."""
         if self.operation is None or self.layer is None or self.axes.axes is None or not isinstance(layer, Labels):
@@ -183,7 +187,7 @@ class FilterWidget(WorkWidget):
         super().refresh()
         why_not = self.why_not
         self.apply_button.setEnabled(not why_not)
-        set_tooltip(self.apply_button, why_not or self._what_apply_does)
+        set_tooltip(self.apply_button, why_not or _what_apply_does(self.into.layer))
         self.recipes.set_why_not_replay(self.why_busy or ("" if self.layer is not None else self._why_not_layer))
         self.reset_button.setEnabled(self.panel_of_operation.differs)
         self.before_button.setEnabled(self.preview_box.isChecked() and self.operation is not None)
@@ -218,6 +222,7 @@ class FilterWidget(WorkWidget):
         self._form.setRowVisible(self.axes, self.axes.in_doubt)
         self._preview_row.setVisible(self.operation is not None)
         self.panel_of_operation.show_axes(self.axes.axes or "yx")
+        self.getting_ready.want(self.layer, self.axes.axes, self.operation)
         self.into.update_layers()
         self._say("", False)
         if not self.why_busy:
@@ -330,6 +335,7 @@ class FilterWidget(WorkWidget):
 
     def on_close(self) -> None:
         """Let go of the viewer, and end what runs."""
+        self.getting_ready.let_go()
         super().on_close()
         self.recipes.disconnect_viewer()
         self.panel_of_operation.disconnect_viewer()

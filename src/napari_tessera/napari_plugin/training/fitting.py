@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array
 import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
@@ -136,6 +135,8 @@ def take_over(array: Any, found: Fit, cancel: CancelToken) -> Any:
         return array
     indices = found.indices()
     if not isinstance(array, np.ndarray):
+        import dask.array  # takes as long to import as all else that a widget needs
+
         lazy = array if hasattr(array, "dask") else dask.array.from_array(array)
         for axis, own in enumerate(indices):
             lazy = dask.array.take(lazy, own, axis=axis)

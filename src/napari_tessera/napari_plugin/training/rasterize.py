@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from napari.layers import Layer, Points, Shapes
 from numpy.typing import NDArray
-from skimage.draw import disk, polygon
 
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.napari_plugin.training.fitting import PIXEL, units_differ
@@ -90,6 +89,8 @@ def draw_marks(marks: Sequence[Mark], labels: NDArray[Any]) -> None:
 
 
 def _draw(mark: Mark, plane: NDArray[Any]) -> None:
+    from skimage.draw import disk, polygon  # brings scipy with it
+
     if mark.radius is None:
         rows, columns = polygon(mark.outline[:, 0], mark.outline[:, 1], plane.shape)
         plane[rows, columns] = mark.number

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import dask.array
 import numpy as np
 from napari.layers import Labels, Layer
 
@@ -218,6 +217,8 @@ def _cut(image: LayerImage, region: Region) -> LayerImage:
     index = tuple(parts.get(axis, slice(None)) for axis in spec.axes)
     array = image.array
     if not isinstance(array, np.ndarray) and not hasattr(array, "dask"):
+        import dask.array
+
         array = dask.array.from_array(array)  # of a zarr array a slice would be read at once
     cut = array[index]
     starts = [part.start or 0 for part in index]
