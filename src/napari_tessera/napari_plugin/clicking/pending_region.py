@@ -16,7 +16,7 @@ from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.target import Target
 
 if TYPE_CHECKING:
-    from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule
+    from napari_tessera.operations.growing.clicking import ClickFrame, ClickRegion, ClickRule
 
 PER_PIXEL = 1.012
 """By how much the tolerance grows with each pixel of the canvas that the mouse is dragged: twofold with 58."""
@@ -109,13 +109,7 @@ class Pending:
         """Why what has grown is taken for background; empty if it is not."""
         if self.latest is None or not self.estimated:
             return ""
-        pixels = math.prod(self.source.frame.shape)
-        part = self.latest.region.size / pixels
-        loaded = self.latest.region.ended == "loaded"
-        if part <= MOST_OF_FRAME and not (loaded and self.latest.region.size > MOST_OF_FRAME * self.most_loaded):
-            return ""
-        of = "volume" if len(self.source.frame.shape) == 3 else "image"
-        return f"{100 * part:.0f} % of the {of}{' and goes on' if loaded else ''}: that looks like background."
+        return looks_like_background(self.latest.region, self.source.frame.shape, self.most_loaded)
 
     @property
     def most_loaded(self) -> int:
@@ -126,6 +120,26 @@ class Pending:
     def settled(self) -> bool:
         """Whether what has grown last is what is asked for."""
         return self.latest is not None and self.latest.done and self.latest.tolerance == self.wanted
+
+
+def looks_like_background(region: "ClickRegion", shape: tuple[int, ...], most_loaded: int) -> str:
+    """Return why a region whose tolerance was only estimated is taken for background; empty if it is not.
+
+    Parameters
+    ----------
+    region
+        What has grown, maybe not to its end.
+    shape
+        Of the plane or volume that it grows in.
+    most_loaded
+        How many pixels of the image it may load.
+    """
+    part = region.size / math.prod(shape)
+    loaded = region.ended == "loaded"
+    if part <= MOST_OF_FRAME and not (loaded and region.size > MOST_OF_FRAME * most_loaded):
+        return ""
+    of = "volume" if len(shape) == 3 else "image"
+    return f"{100 * part:.0f} % of the {of}{' and goes on' if loaded else ''}: that looks like background."
 
 
 def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Callable[[Box], NDArray[np.bool_]]:

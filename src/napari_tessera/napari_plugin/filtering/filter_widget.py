@@ -52,6 +52,7 @@ class FilterWidget(WorkWidget):
         self.set_content(self._arrange(), self.apply_button, self.cancel_button)
         self.panel_of_operation.show_operation(None, None)
         self._show_layer()
+        self.place_changed.connect(self._aim)
         offer_found(viewer)
 
     def _make_choosers(self) -> None:
@@ -227,7 +228,8 @@ class FilterWidget(WorkWidget):
 
     def _aim(self) -> None:
         layer, axes = self.layer, self.axes.axes
-        wanted = self.preview_box.isChecked() and not self._paused
+        # behind another tab it would come over what is worked on there, and nobody would know from where
+        wanted = self.preview_box.isChecked() and not self._paused and not self.behind
         if not wanted or layer is None or axes is None or self.operation is None:
             self.preview.aim(None)
             return

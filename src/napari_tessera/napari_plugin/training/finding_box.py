@@ -14,6 +14,7 @@ _TOOLTIPS = {
     Remedy.MASKS: "Every pixel counts: 0 is background, every other number a class.",
     Remedy.STROKES: "1 is background, 2 and up are classes, and what is 0 is not learnt from.",
     Remedy.PAINT: "Take 1, background, and the brush.",
+    Remedy.CLASS: "Take 2, what you look for, and the brush.",
 }
 
 
@@ -78,7 +79,8 @@ class FindingBox(QWidget):
         if remedy is not None:
             self.remedy_button.setText(remedy.value)
             self.remedy_button.setToolTip(_TOOLTIPS[remedy])
-        self.sure_button.setVisible(doubt is not None and remedy is not Remedy.MASKS)  # one class alone teaches nothing
+        alone = remedy in {Remedy.MASKS, Remedy.CLASS}  # one class teaches nothing
+        self.sure_button.setVisible(doubt is not None and not alone)
 
     def _show_line(self) -> None:
         found = self._found if self._doubt is None else ""  # a doubt says itself what was found

@@ -18,7 +18,7 @@ from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import layer_classes
+from napari_tessera.napari_plugin.layers import is_annotation, layer_classes
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
@@ -79,6 +79,8 @@ class TrainWidget(JobWidget):
         self._resuming = False
         self._sure = False
         self._seen: set[int] = set()
+        self._classes_of: dict[Annotation, dict[int, tuple[str, str]]] = {}
+        self._kind: Annotation | None = None
         self._learnt: list[Learnt] = []
         self._counter = PaintCounter(viewer, self)
         self._counter.counted.connect(self._show_counts)
@@ -204,10 +206,16 @@ class TrainWidget(JobWidget):
 
     def _choose_kind(self) -> None:
         annotation, _, explanation = KINDS[self.kind.currentIndex()]
+        before, self._kind = self._kind, annotation
+        if before is not None:  # names and colours are there again for whoever comes back
+            self._classes_of[before] = self.classes.classes
         self.explanation.setText(explanation)
         self.classes.setVisible(annotation is not Annotation.OBJECTS)
-        self.classes.set_classes(annotation, default_classes(annotation, max(2, len(self.classes.classes))))
+        kept = self._classes_of.get(annotation) or default_classes(annotation, max(2, len(self.classes.classes)))
+        self.classes.set_classes(annotation, kept)
         self._show_layer_classes()
+        if before not in {None, annotation}:
+            self._recolor()  # the layer shows the colours of the table
         self._sure = False
         self._show_counts()
         self.refresh()
@@ -232,12 +240,18 @@ class TrainWidget(JobWidget):
         self.finding.show_found(counts, self.annotation, self.pairs.remark)
         doubt = None
         if counts and not self._sure and len(painted) == len(annotations):
-            doubt = find_doubt(counts, self.annotation, self.classes.classes)
+            begun_here = all(is_annotation(layer) for layer in painted)
+            doubt = find_doubt(counts, self.annotation, self.classes.classes, begun_here=begun_here)
+        before = self.finding.doubt
+        if before is not None and before != doubt and self.panel.status.text() == before.sentence:
+            self.panel.say("")  # it was refused for what is no longer so
         self.finding.show_doubt(doubt)
 
     def _take_remedy(self, remedy: Remedy) -> None:
         if remedy is Remedy.PAINT:
             self._painted.choose(SCRIBBLED_BACKGROUND)
+        elif remedy is Remedy.CLASS:
+            self._painted.choose(SCRIBBLED_BACKGROUND + 1)
         else:
             wanted = _KIND_OF[remedy]
             self.kind.setCurrentIndex(next(index for index, (kind, _, _) in enumerate(KINDS) if kind is wanted))
@@ -310,6 +324,7 @@ class TrainWidget(JobWidget):
             return
         images = list({pair.image: pair.axes for pair in pairs}.items())
         self._open_preview(images, inputs, keep_away=resume)
+        self.pairs.hold(True)
         self.run(inputs, "Getting ready …")
         self._leaving.watch()
         self._tracker.watch(images)
@@ -336,6 +351,7 @@ class TrainWidget(JobWidget):
     def on_end(self, state: RunState) -> None:
         """Remove scratch files and stop following the view; show what was doubted."""
         self._leaving.release()
+        self.pairs.hold(False)
         if self._open:
             self._tracker.watch([])
             self.models.update_models(self._folder())
