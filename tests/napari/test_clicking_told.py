@@ -42,6 +42,23 @@ def test_a_click_on_background_is_told_and_writes_nothing(hand, widget):
     assert "background" not in hand.news
 
 
+def ring(width):
+    """Return a frame round a bright square, which reaches all sides of the image."""
+    image = np.full((80, 120), 20, np.uint8)
+    image[width:-width, width:-width] = 140
+    return image
+
+
+@pytest.mark.parametrize(("width", "told"), [(12, True), (6, False)])
+def test_what_reaches_all_sides_is_background_from_a_third_of_the_image_on(hand, widget, width, told):
+    image = ring(width)
+    assert (0.5 > (image == 20).mean() > 1 / 3) is told
+    labels = start(hand, image)
+    hand.click(2, 60)
+    assert ("looks like background" in hand.news) is told
+    np.testing.assert_array_equal(labels.data != 0, (image == 20) & (not told))
+
+
 def test_background_is_kept_by_whoever_drags_turns_the_wheel_or_has_a_tolerance(hand, widget):
     labels = start(hand)
 

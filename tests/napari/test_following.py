@@ -259,6 +259,15 @@ def test_the_first_pair_follows_the_selected_image_with_what_annotates_it(row, m
     assert chosen(row) == ("third", "third · annotation")
 
 
+def test_strokes_are_taken_before_labels_of_objects_of_the_same_image(model):
+    model.add_layer(image("first"))
+    model.add_layer(annotation("first · annotation"))
+    model.add_layer(Labels(np.zeros((20, 30), np.uint16), name="first · objects"))
+    row = PairRow(model, removable=False)
+    assert chosen(row) == ("first", "first · annotation")
+    row.disconnect_viewer()
+
+
 def test_the_pair_follows_no_probability_and_no_preview(row, model):
     model.add_layer(image("first · probability of cell", role="prediction"))
     model.add_layer(image("first · preview", role="preview"))

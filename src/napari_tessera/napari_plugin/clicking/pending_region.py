@@ -27,6 +27,8 @@ DEAD_PIXELS = 3
 
 MOST_OF_FRAME = 0.5
 """What fills a larger part of what is clicked in, without a tolerance that the person has chosen, is no object."""
+MOST_TO_ALL_SIDES = 1 / 3
+"""The same of what reaches from side to side along every axis, as background does round objects and between them."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,9 @@ def looks_like_background(region: "ClickRegion", shape: tuple[int, ...], most_lo
     """
     part = region.size / math.prod(shape)
     loaded = region.ended == "loaded"
-    if part <= MOST_OF_FRAME and not (loaded and region.size > MOST_OF_FRAME * most_loaded):
+    around = all(side.start == 0 and side.stop == n for side, n in zip(region.box, shape, strict=True))
+    most = MOST_TO_ALL_SIDES if around else MOST_OF_FRAME
+    if part <= most and not (loaded and region.size > MOST_OF_FRAME * most_loaded):
         return ""
     of = "volume" if len(shape) == 3 else "image"
     return f"{100 * part:.0f} % of the {of}{' and goes on' if loaded else ''}: that looks like background."

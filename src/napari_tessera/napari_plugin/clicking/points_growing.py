@@ -18,7 +18,11 @@ from napari_tessera.napari_plugin.clicking.click_source import ClickSource, Labe
 from napari_tessera.napari_plugin.clicking.committing import new_label
 from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
 from napari_tessera.napari_plugin.clicking.label_writing import write_box
-from napari_tessera.napari_plugin.clicking.pending_region import MOST_OF_FRAME, blocked_reader, looks_like_background
+from napari_tessera.napari_plugin.clicking.pending_region import (
+    MOST_TO_ALL_SIDES,
+    blocked_reader,
+    looks_like_background,
+)
 from napari_tessera.napari_plugin.clicking.target import Target
 
 if TYPE_CHECKING:
@@ -87,7 +91,7 @@ class PointsGrowth:
         of = "volume" if len(self._source.frame.shape) == 3 else "image"
         return (
             f"{_points(self._on_background)} of {self.points.name!r} left out: from {'it' if one else 'each of them'} "
-            f"a region fills more than half of the {of}, which looks like background. Move {'it' if one else 'them'} "
+            f"a region fills much of the {of}, which looks like background. Move {'it' if one else 'them'} "
             "onto objects, or set a first tolerance."
         )
 
@@ -101,9 +105,9 @@ class PointsGrowth:
         )
 
     def _fill_much(self, regions: "CompetingRegions") -> bool:
-        """Whether there may be background in what has grown: points on it share it, so that none need fill half."""
+        """Whether there may be background in what has grown: points on it share it, so that none need fill much."""
         pixels = math.prod(self._source.frame.shape)
-        return regions.ended == "loaded" or int(regions.sizes.sum()) > MOST_OF_FRAME * pixels
+        return regions.ended == "loaded" or int(regions.sizes.sum()) > MOST_TO_ALL_SIDES * pixels
 
     def _is_background(self, seed: NDArray[np.int64], smoothing: float, cancel: CancelToken) -> bool:
         """Whether a click on `seed` would be told to be one on background."""

@@ -6,7 +6,7 @@ from napari.layers import Labels, Layer
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.belonging import image_of, made_of
-from napari_tessera.napari_plugin.layers import possible_axes
+from napari_tessera.napari_plugin.layers import is_annotation, possible_axes
 from napari_tessera.napari_plugin.training.fitting import can_lie_on, fit
 
 
@@ -36,19 +36,19 @@ def _rank(layer: Layer, image: Layer, axes: str, images: Sequence[Layer]) -> int
     """Return how well `layer` suits `image`, the less the better; None if it belongs to another one."""
     owner = image_of(layer, images)
     if owner is image:
-        return 0
+        return 0 if is_annotation(layer) else 1  # before labels of objects, which have its name, too
     if owner is not None and not made_of(image, owner):
         return None
     found = fit(layer, image, axes) if isinstance(layer, Labels) else None
     if found is None:
-        return 2  # points and shapes lie on whatever is below them
+        return 3  # points and shapes lie on whatever is below them
     if not isinstance(found, str) and found.exact:
-        return 1
+        return 2
     others = [other for other in images if other is not image]
     if owner is not None or any(_same_pixels(layer, other) for other in others):
         return None  # plainly another image's
     # what does not fit is shown with what to do about it
-    return 2 if not isinstance(found, str) else 3 if can_lie_on(layer, image, axes) else 4
+    return 3 if not isinstance(found, str) else 4 if can_lie_on(layer, image, axes) else 5
 
 
 def _same_pixels(layer: Layer, image: Layer) -> bool:
