@@ -63,6 +63,11 @@ def test_a_picker_follows_what_is_selected_and_what_is_added(model):
     with picker.held():
         model.layers.selection.active = second
     assert picker.layer is first
+    picker.layer = None  # which is no layer to choose
+    assert picker.layer is first
+    picker.choose(None)
+    assert picker.layer is None
+    picker.layer = first
     picker.disconnect_viewer()
     model.layers.selection.active = None
     model.layers.selection.active = second

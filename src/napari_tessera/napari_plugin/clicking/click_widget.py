@@ -247,7 +247,7 @@ class ClickWidget(JobWidget):
         """Another image was chosen: go on in its labels."""
         chosen = self.labels.layer
         if not self.mode.on and chosen is not None and chosen is not self._picked and not self._suits(chosen):
-            self.labels.layer = self._usual_labels(self.labels.layers)
+            self.labels.choose(self._usual_labels(self.labels.layers))
 
     def _take_own_image(self) -> None:
         """Labels were selected: work on the image that they were made of."""

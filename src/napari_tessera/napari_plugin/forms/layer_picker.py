@@ -99,8 +99,12 @@ class LayerPicker(QComboBox):
     def layer(self, layer: Layer | None) -> None:
         if layer in self._listed:
             self.setCurrentIndex(self._listed.index(layer) + self._first)
-        elif layer is None:
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose `layer`; None for nothing, until something is chosen or comes that is usual."""
+        if layer is None:
             self.setCurrentIndex(self._first - 1)
+        self.layer = layer
 
     @property
     def layers(self) -> tuple[Layer, ...]:

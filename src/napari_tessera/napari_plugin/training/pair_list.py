@@ -168,7 +168,7 @@ class PairRow(QFrame):
         for widget in (self.axes, self._axes_label):
             widget.setVisible(self.axes.in_doubt)
         if self._follows:
-            self.annotation.layer = self._own_annotation(self.annotation.layers, self.annotation.layer)
+            self.annotation.choose(self._own_annotation(self.annotation.layers, self.annotation.layer))
         self.changed.emit()
 
     def _show_annotation(self) -> None:
