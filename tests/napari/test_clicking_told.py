@@ -52,7 +52,7 @@ def ring(width):
 @pytest.mark.parametrize(("width", "told"), [(12, True), (6, False)])
 def test_what_reaches_all_sides_is_background_from_a_third_of_the_image_on(hand, widget, width, told):
     image = ring(width)
-    assert (0.5 > (image == 20).mean() > 1 / 3) is told
+    assert (0.5 > float((image == 20).mean()) > 1 / 3) is told
     labels = start(hand, image)
     hand.click(2, 60)
     assert ("looks like background" in hand.news) is told
