@@ -228,8 +228,7 @@ class FilterWidget(WorkWidget):
 
     def _aim(self) -> None:
         layer, axes = self.layer, self.axes.axes
-        # behind another tab it would come over what is worked on there, and nobody would know from where
-        wanted = self.preview_box.isChecked() and not self._paused and not self.behind
+        wanted = self.preview_box.isChecked() and not (self._paused or self.behind)  # there it would be in the way
         if not wanted or layer is None or axes is None or self.operation is None:
             self.preview.aim(None)
             return

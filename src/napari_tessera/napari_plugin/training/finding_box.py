@@ -27,9 +27,12 @@ class FindingBox(QWidget):
         The person takes this `Remedy`.
     sure()
         The person wants to train on what there is.
+    doubt_gone(str)
+        The sentence of a doubt that is none any more.
     """
 
     remedy_wanted = Signal(object)
+    doubt_gone = Signal(str)
     sure = Signal()
 
     def __init__(self) -> None:
@@ -70,7 +73,9 @@ class FindingBox(QWidget):
 
     def show_doubt(self, doubt: Doubt | None) -> None:
         """Show a doubt and its remedy; None takes them away."""
-        self._doubt = doubt
+        before, self._doubt = self._doubt, doubt
+        if before is not None and before != doubt:
+            self.doubt_gone.emit(before.sentence)
         self.doubt_line.setText(doubt.sentence if doubt is not None else "")
         self.doubt_line.setVisible(doubt is not None)
         self._show_line()
