@@ -1,18 +1,46 @@
-"""A hand on the mouse over the canvas, and what it clicks on."""
+"""A hand on the mouse over the canvas, what it clicks on, and the fixtures of tests that click.
+
+A test file has the fixtures by ``viewer, widget, hand = FIXTURES``, in place of those of these names in conftest.
+"""
 
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
+
+from napari_tessera.napari_plugin.clicking.click_widget import ClickWidget
 
 PLAIN = Qt.KeyboardModifier.NoModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
 ALT = Qt.KeyboardModifier.AltModifier
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    viewer = make_napari_viewer()
+    viewer.window._qt_viewer.canvas.native.resize(600, 400)
+    return viewer
+
+
+@pytest.fixture
+def widget(viewer, runner, qtbot):
+    widget = ClickWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget, name="Click to segment")
+    return widget
+
+
+@pytest.fixture
+def hand(viewer, widget, qtbot):
+    return Hand(viewer, widget, qtbot)
+
+
+FIXTURES = viewer, widget, hand
 
 
 def discs(dtype=np.uint8):

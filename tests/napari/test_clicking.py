@@ -22,28 +22,10 @@ from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.growing import click_window
 
-from .click_helpers import ALT, CONTROL, LEFT, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
+from .click_helpers import ALT, CONTROL, FIXTURES, LEFT, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer()
-    viewer.window._qt_viewer.canvas.native.resize(600, 400)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner, qtbot):
-    widget = ClickWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name="Click to segment")
-    return widget
-
-
-@pytest.fixture
-def hand(viewer, widget, qtbot):
-    return Hand(viewer, widget, qtbot)
+viewer, widget, hand = FIXTURES
 
 
 def test_press_drag_release_and_undo(hand, widget, viewer):

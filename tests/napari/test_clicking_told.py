@@ -10,34 +10,16 @@ from qtpy.QtCore import Qt
 
 import napari_tessera
 from napari_tessera.napari_plugin.canvas import canvas_of, canvas_size
-from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT, ClickWidget
+from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT
 from napari_tessera.napari_plugin.clicking.locking import locked_places, set_locked
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.tool_buttons import TOOL_KEYS
 from napari_tessera.napari_plugin.view_tracker import camera_of
 
-from .click_helpers import CONTROL, SHIFT, Hand, discs, start
+from .click_helpers import CONTROL, FIXTURES, SHIFT, discs, start
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer()
-    viewer.window._qt_viewer.canvas.native.resize(600, 400)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner, qtbot):
-    widget = ClickWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name="Click to segment")
-    return widget
-
-
-@pytest.fixture
-def hand(viewer, widget, qtbot):
-    return Hand(viewer, widget, qtbot)
+viewer, widget, hand = FIXTURES
 
 
 # Background
@@ -58,6 +40,23 @@ def test_a_click_on_background_is_told_and_writes_nothing(hand, widget):
     hand.click(40, 30)
     assert set(np.unique(labels.data)) == {0, 1}, "an object is one as before"
     assert "background" not in hand.news
+
+
+def ring(width):
+    """Return a frame round a bright square, which reaches all sides of the image."""
+    image = np.full((80, 120), 20, np.uint8)
+    image[width:-width, width:-width] = 140
+    return image
+
+
+@pytest.mark.parametrize(("width", "told"), [(12, True), (6, False)])
+def test_what_reaches_all_sides_is_background_from_a_third_of_the_image_on(hand, widget, width, told):
+    image = ring(width)
+    assert (0.5 > float((image == 20).mean()) > 1 / 3) is told
+    labels = start(hand, image)
+    hand.click(2, 60)
+    assert ("looks like background" in hand.news) is told
+    np.testing.assert_array_equal(labels.data != 0, (image == 20) & (not told))
 
 
 def test_background_is_kept_by_whoever_drags_turns_the_wheel_or_has_a_tolerance(hand, widget):
@@ -92,6 +91,35 @@ def test_background_replaces_no_object_and_takes_nothing_away(hand, widget):
         hand.click(5, 60, modifiers)
         np.testing.assert_array_equal(labels.data, made)
         assert "looks like background" in hand.news
+
+
+@pytest.mark.parametrize("places", [[(40, 30), (5, 60), (40, 85), (75, 5)], [(5, 60), (75, 5), (40, 58)]])
+def test_points_on_background_are_told_and_left_out(hand, widget, viewer, places):
+    labels = start(hand)
+    viewer.add_points(places, name="marked")
+    hand.qtbot.waitUntil(widget.points.button.isEnabled)
+    widget.points.button.click()
+    hand.qtbot.waitUntil(lambda: "left out" in widget.panel.status.text(), timeout=120_000)
+    told, objects = widget.panel.status.text(), discs() > 20
+    background = [place for place in places if not objects[place]]
+    assert f"{len(background)} points of 'marked' left out" in told  # each of which shares it with the others
+    assert "Move them onto objects" in told
+    assert not labels.data[~objects].any()
+    if len(background) < len(places):
+        assert "2 objects from 2 points" in told
+        assert set(np.unique(labels.data)) == {0, 1, 2}
+    else:
+        assert not labels.data.any()
+
+
+def test_points_on_background_are_grown_with_a_tolerance_of_the_person(hand, widget, viewer):
+    labels = start(hand)
+    widget.options.tolerance.setValue(3)
+    viewer.add_points([(5, 60)])
+    hand.qtbot.waitUntil(widget.points.button.isEnabled)
+    widget.points.button.click()
+    hand.qtbot.waitUntil(lambda: "1 object from 1 point." in widget.panel.status.text(), timeout=120_000)
+    assert labels.data[discs() == 20].all()
 
 
 # Dim objects

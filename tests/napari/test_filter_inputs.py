@@ -175,7 +175,7 @@ def test_an_image_is_combined_with_itself_only_if_that_is_chosen(viewer):
     layer = viewer.add_image(cells(), name="cells")
     inputs = OperationInputs(viewer, find_operation("flat_field"), layer)
     assert inputs.layers() == {}
-    assert "Flat is needed" in inputs.why_not
+    assert "This needs flat" in inputs.why_not
     assert "Choose a layer" in inputs.why_not
     inputs.rows["flat"].picker.layer = layer
     assert inputs.layers() == {"flat": layer}

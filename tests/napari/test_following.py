@@ -5,6 +5,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_tessera.napari_plugin.clicking.click_widget import ClickWidget
 from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
 from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData, HistogramTask, _count
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView
@@ -14,6 +15,7 @@ from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.recipes.recipe_bar import replay_layer
 from napari_tessera.napari_plugin.recipes.recording_layers import RECIPE_KEY, remembered
+from napari_tessera.napari_plugin.training.pair_list import PairRow
 from napari_tessera.operations.registry import build_operation
 
 pytestmark = pytest.mark.gui
@@ -61,6 +63,11 @@ def test_a_picker_follows_what_is_selected_and_what_is_added(model):
     with picker.held():
         model.layers.selection.active = second
     assert picker.layer is first
+    picker.layer = None  # which is no layer to choose
+    assert picker.layer is first
+    picker.choose(None)
+    assert picker.layer is None
+    picker.layer = first
     picker.disconnect_viewer()
     model.layers.selection.active = None
     model.layers.selection.active = second
@@ -221,3 +228,146 @@ def test_undo_brings_back_how_labels_were_made(filtering, model):
     assert remembered(layer).recipe.steps[0].operation == "triangle"
     layer.undo()
     assert remembered(layer).sha256 == "otsu"
+
+
+# The pair of Train
+
+
+@pytest.fixture
+def row(model):
+    """Return the first row of Train over two images, each with an annotation of its own; the first one is selected."""
+    first = model.add_layer(image("first"))
+    model.add_layer(image("second"))
+    for name in ("first", "second"):
+        model.add_layer(annotation(f"{name} · annotation"))
+    model.layers.selection.active = first
+    row = PairRow(model, removable=False)
+    yield row
+    row.disconnect_viewer()
+
+
+def chosen(row):
+    return tuple(picker.layer and picker.layer.name for picker in (row.image, row.annotation))
+
+
+def test_the_first_pair_follows_the_selected_image_with_what_annotates_it(row, model):
+    assert chosen(row) == ("first", "first · annotation")
+    model.layers.selection.active = model.layers["second"]
+    assert chosen(row) == ("second", "second · annotation")
+    model.layers.selection.active = model.layers["first · annotation"]
+    assert chosen(row) == ("first", "first · annotation")
+    model.add_layer(image("first · median"))
+    assert chosen(row) == ("first · median", "first · annotation")
+    model.add_layer(image("third"))
+    assert chosen(row) == ("third", None)  # strokes on another image are not learnt from by accident
+    model.add_layer(annotation("third · annotation"))
+    assert chosen(row) == ("third", "third · annotation")
+
+
+def test_strokes_are_taken_before_labels_of_objects_of_the_same_image(model):
+    model.add_layer(image("first"))
+    model.add_layer(annotation("first · annotation"))
+    model.add_layer(Labels(np.zeros((20, 30), np.uint16), name="first · objects"))
+    row = PairRow(model, removable=False)
+    assert chosen(row) == ("first", "first · annotation")
+    row.disconnect_viewer()
+
+
+def test_the_pair_follows_no_probability_and_no_preview(row, model):
+    model.add_layer(image("first · probability of cell", role="prediction"))
+    model.add_layer(image("first · preview", role="preview"))
+    cells = model.add_layer(Labels(np.zeros((20, 30), int), name="cells"))
+    model.layers.selection.active = cells
+    assert chosen(row) == ("first", "first · annotation")
+
+
+def test_the_pair_stays_once_the_person_has_chosen_or_while_it_is_learnt(row, model):
+    row.hold(True)
+    model.layers.selection.active = model.layers["second"]
+    assert chosen(row) == ("first", "first · annotation")
+    row.hold(False)
+    at = row.annotation.findText("second · annotation")
+    row.annotation.setCurrentIndex(at)
+    row.annotation.activated.emit(at)
+    assert chosen(row) == ("second", "second · annotation")
+    row.image.setCurrentIndex(row.image.findText("first"))
+    assert chosen(row) == ("first", "second · annotation")
+    model.layers.selection.active = None
+    model.layers.selection.active = model.layers["second"]
+    model.add_layer(image("third"))
+    assert chosen(row) == ("first", "second · annotation")
+
+
+def test_labels_of_no_image_by_name_go_to_the_image_that_they_lie_on(model):
+    small = model.add_layer(Image(np.zeros((10, 10), np.uint8), name="small"))
+    drawn = model.add_layer(Labels(np.zeros((20, 30), np.uint8), name="Labels"))
+    row = PairRow(model, removable=False)
+    assert chosen(row) == ("small", "Labels")
+    drawn.translate = (50, 0)
+    assert "lies beside" in row.problem  # what does not fit is shown with what to do about it
+    drawn.translate = (0, 0)
+    model.add_layer(image("large"))
+    assert chosen(row) == ("large", "Labels")
+    model.layers.selection.active = small
+    assert chosen(row) == ("small", None)
+    model.layers.remove(drawn)
+    assert "New annotation layer" in row.problem
+    row.disconnect_viewer()
+
+
+# The labels of Click to segment
+
+
+@pytest.fixture
+def clicking(model, runner):
+    model.add_layer(image("first"))
+    widget = ClickWidget(model, runner)
+    yield widget
+    widget.close()
+
+
+def labelled(name, shape=(20, 30)):
+    return Labels(np.zeros(shape, np.uint16), name=name)
+
+
+def test_objects_are_made_in_no_labels_of_another_image(clicking, model):
+    mine = model.add_layer(labelled("first · objects"))
+    assert clicking.labels.layer is mine
+    second = model.add_layer(image("second"))
+    assert clicking.labels.layer is None
+    clicking.target_with_labels()
+    made = clicking.labels.layer
+    assert made.name == "second · objects"
+    model.layers.selection.active = model.layers["first"]
+    assert clicking.labels.layer is mine
+    model.layers.selection.active = made  # to be corrected, on its image
+    assert (clicking.images.layer, clicking.labels.layer) == (second, made)
+    model.add_layer(image("second · median"))
+    assert clicking.labels.layer is made
+
+
+def test_labels_of_another_size_are_those_of_another_image(clicking, model):
+    large = model.add_layer(Image(np.zeros((40, 50), np.uint8), name="large"))
+    drawn = model.add_layer(labelled("Labels", (40, 50)))
+    assert clicking.labels.layer is drawn
+    model.layers.selection.active = model.layers["first"]
+    assert clicking.labels.layer is None
+    clicking.labels.setCurrentIndex(0)
+    clicking.labels.activated.emit(0)  # on purpose they can be chosen
+    clicking.target_with_labels()
+    assert (clicking.images.layer.name, clicking.labels.layer) == ("first", drawn)
+    model.layers.remove(large)
+    assert clicking.labels.layer is drawn
+
+
+def test_no_preview_comes_from_behind_another_tab(filtering, model):
+    filtering.choose("median", model.layers["raw"])
+    assert filtering.preview._target is not None
+    filtering._behind = True
+    filtering.place_changed.emit()
+    assert filtering.preview._target is None
+    model.add_layer(image("other"))
+    assert filtering.preview._target is None
+    filtering._behind = False
+    filtering.place_changed.emit()
+    assert filtering.preview._target.layer is model.layers["other"]

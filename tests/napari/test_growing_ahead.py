@@ -5,31 +5,12 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_tessera.napari_plugin.clicking import live_growth
-from napari_tessera.napari_plugin.clicking.click_widget import ClickWidget
 from napari_tessera.napari_plugin.clicking.locking import set_locked
 
-from .click_helpers import SHIFT, Hand, full_mask, start
+from .click_helpers import FIXTURES, SHIFT, full_mask, start
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer()
-    viewer.window._qt_viewer.canvas.native.resize(600, 400)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, runner, qtbot):
-    widget = ClickWidget(viewer, runner)
-    viewer.window.add_dock_widget(widget, name="Click to segment")
-    return widget
-
-
-@pytest.fixture
-def hand(viewer, widget, qtbot):
-    return Hand(viewer, widget, qtbot)
+viewer, widget, hand = FIXTURES
 
 
 def come_to_rest(hand, y, x):

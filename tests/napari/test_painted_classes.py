@@ -9,7 +9,7 @@ from qtpy.QtTest import QTest
 from napari_tessera.config.training import Annotation
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.jobs.runner import RunState
-from napari_tessera.napari_plugin.layers import placement
+from napari_tessera.napari_plugin.layers import hex_color, placement
 from napari_tessera.napari_plugin.training import paint_counter
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
@@ -100,6 +100,36 @@ def test_a_doubt_stops_a_training_and_its_remedy_is_a_button(train, viewer, qtbo
     assert train.annotation is Annotation.OBJECTS
     qtbot.waitUntil(lambda: train.finding.line.text() == "Found 29 objects.", timeout=120_000)
     assert train.finding.doubt is None
+
+
+def test_whoever_has_painted_background_is_led_on_to_the_next_class(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)), name="cells")
+    train.new_button.click()
+    layer = viewer.layers.selection.active
+    layer.paint((5, 5), 1)
+    qtbot.waitUntil(lambda: train.finding.doubt is not None, timeout=120_000)
+    assert "Only 1, background, is painted so far" in train.finding.doubt_line.text()
+    press(qtbot, train)
+    assert train.panel.status.text() == train.finding.doubt_line.text()
+    train.finding.remedy_button.click()
+    assert (layer.selected_label, layer.mode) == (2, "paint")
+    layer.paint((20, 15), 2)
+    qtbot.waitUntil(lambda: train.finding.doubt is None, timeout=120_000)
+    assert not train.panel.status.text()  # the refusal goes with its reason
+
+
+def test_the_layer_shows_the_colours_of_the_table_whatever_the_labels_are_said_to_be(train, viewer):
+    viewer.add_image(np.zeros((30, 20)), name="cells")
+    train.new_button.click()
+    layer = viewer.layers.selection.active
+    train.classes._rename(2, "nucleus")
+    strokes = train.classes.classes
+    for index in (1, 2, 0):
+        train.kind.setCurrentIndex(index)
+        if train.annotation is not Annotation.OBJECTS:
+            shown = {n: hex_color(layer, n) for n in train.classes.classes if n}
+            assert shown == {n: color for n, (_, color) in train.classes.classes.items() if n}
+    assert train.classes.classes == strokes
 
 
 def test_a_stray_number_is_told_and_may_be_meant(train, viewer, qtbot):

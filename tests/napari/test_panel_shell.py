@@ -161,6 +161,46 @@ def test_what_is_said_takes_room_only_while_it_is_there(window):
     assert text.visibleRegion().boundingRect().height() >= text.fontMetrics().height()
 
 
+FRAMED = "QScrollArea { border: 1px solid red; } QPushButton { min-width: 400px; }"
+"""A style as that of napari, which a widget gets with its dock: wider buttons, and frames where there were none."""
+
+
+def test_nothing_is_cut_at_the_side_whatever_style_comes_with_the_dock(window):
+    panel = Panel()
+    panel.box.addWidget(QPushButton("Wide"))
+    dock(window, panel)
+    window.setStyleSheet(FRAMED)
+    QApplication.processEvents()
+    area = panel.findChildren(QScrollArea)[0]
+    assert area.viewport().width() >= area.widget().minimumSizeHint().width() >= 400
+
+
+def test_what_is_said_needs_no_scroll_bar_in_a_frame(window):
+    text = QLabel("Two lines of a text that is broken where it has to be. " * 2)
+    text.setWordWrap(True)
+    area = LowArea(text, 200)
+    window.setStyleSheet(FRAMED)
+    box = QWidget()
+    QVBoxLayout(box).addWidget(area)
+    holder = dock(window, box)
+    window.resizeDocks([holder], [260], Qt.Orientation.Horizontal)
+    QApplication.processEvents()
+    assert not area.verticalScrollBar().isVisible()
+    assert area.height() > 2 * text.fontMetrics().lineSpacing()
+
+
+def test_a_panel_knows_when_another_tab_lies_before_it(window):
+    first, second = Panel("Train"), Panel("Click")
+    places = []
+    first.place_changed.connect(lambda: places.append(first.behind))
+    dock(window, first)
+    dock(window, second)
+    QApplication.processEvents()
+    first.show_panel()
+    QApplication.processEvents()
+    assert places == [True, False]
+
+
 def test_widgets_are_tabs_beside_each_other_and_keep_their_title(window):
     docks = [dock(window, Panel(title)) for title in ("Cut & paste", "Click", "Train")]
     other = dock(window, QLabel("of another plugin"))

@@ -76,6 +76,11 @@ def test_own_parameters_come_before_those_of_the_bases():
     assert set(own_first(Sample)) == set(Sample.model_fields)
 
 
+def test_what_matters_most_is_asked_for_first():
+    assert own_first(find_operation("separate_stains"))[:3] == ["stains", "stain", "first"]
+    assert own_first(find_operation("frangi"))[:5] == ["sigma", "largest", "scales", "ridges", "alpha"]
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "allowed", "default"),
     [

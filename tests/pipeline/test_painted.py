@@ -46,6 +46,14 @@ def test_what_was_meant_is_not_doubted(numbers, annotation, known) -> None:
     assert find_doubt(dict.fromkeys(numbers, 10), annotation, known) is None
 
 
+def test_background_alone_is_a_beginning_in_a_layer_for_strokes() -> None:
+    doubt = find_doubt({0: 50, 1: 10}, STROKES, (1, 2), begun_here=True)
+    assert doubt is not None
+    assert "paint what you look for with 2" in doubt.sentence
+    assert doubt.remedy is Remedy.CLASS
+    assert find_doubt({0: 50, 1: 10, 2: 1}, STROKES, (1, 2), begun_here=True) is None
+
+
 def test_what_was_erased_does_not_count() -> None:
     assert find_doubt({0: 50, 1: 10, 2: 10, 7: 0}, STROKES, (1, 2)) is None
 

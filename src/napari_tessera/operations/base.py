@@ -157,6 +157,8 @@ class Operation(Config):
     """Whether an image in colours (the last axis ``c``, 3 or 4 long) is refused; channels are frames of their own."""
     keeps_depth: ClassVar[bool] = False
     """Whether a volume of one plane is handed over as a volume, not as a plane: it may come out with more planes."""
+    foremost: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are asked for first; the others follow, its own before those of its bases."""
     also: ClassVar[tuple[str, ...]] = ()
     """Other words that people search for it by, in small letters: ``("denoise", "despeckle")``."""
     bound: ClassVar[str] = ""

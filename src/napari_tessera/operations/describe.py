@@ -207,8 +207,9 @@ def describe_operation(operation: type[Operation]) -> OperationDescription:
 
 
 def own_first(operation: type[Operation]) -> list[str]:
-    """Return the names of the parameters, those that `operation` declares itself before those of its bases."""
-    nearest = dict.fromkeys(name for base in operation.__mro__ for name in inspect.get_annotations(base))
+    """Return the names of the parameters: the foremost, those that `operation` declares, and those of its bases."""
+    declared = (name for base in operation.__mro__ for name in inspect.get_annotations(base))
+    nearest = dict.fromkeys([*operation.foremost, *declared])
     return [name for name in nearest if name in operation.model_fields]
 
 

@@ -19,6 +19,7 @@ class Remedy(Enum):
     MASKS = "They are complete masks"
     STROKES = "They are strokes"
     PAINT = "Paint background"
+    CLASS = "Paint what you look for"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Doubt:
     remedy: Remedy | None = None
 
 
-def find_doubt(counts: Mapping[int, int], annotation: Annotation, known: Collection[int]) -> Doubt | None:
+def find_doubt(
+    counts: Mapping[int, int], annotation: Annotation, known: Collection[int], *, begun_here: bool = False
+) -> Doubt | None:
     """Return what speaks against learning from an annotation as it is; None if nothing does.
 
     Parameters
@@ -48,6 +51,9 @@ def find_doubt(counts: Mapping[int, int], annotation: Annotation, known: Collect
         What the numbers are said to mean.
     known
         Numbers of the classes that the person has been shown or has named.
+    begun_here
+        Whether the person painted in a layer that was made for strokes, in which 1 is called background: 1 alone then
+        means that the rest is still to come.
     """
     numbers = sorted(number for number, count in counts.items() if number > 0 and count)
     if annotation is Annotation.OBJECTS or not numbers:
@@ -61,10 +67,14 @@ def find_doubt(counts: Mapping[int, int], annotation: Annotation, known: Collect
             f"Found {listed(numbers)}: is {listed(stray, 'or')} a class, painted with {_pixels(pixels)}? If not, erase "
             "it or paint over it."
         )
-    return _doubt_strokes(numbers) if annotation is Annotation.SCRIBBLES else _doubt_masks(numbers, counts.get(0, 0))
+    if annotation is Annotation.SCRIBBLES:
+        return _doubt_strokes(numbers, begun_here=begun_here)
+    return _doubt_masks(numbers, counts.get(0, 0))
 
 
-def _doubt_strokes(numbers: Sequence[int]) -> Doubt | None:
+def _doubt_strokes(numbers: Sequence[int], *, begun_here: bool) -> Doubt | None:
+    if numbers == [SCRIBBLED_BACKGROUND] and begun_here:
+        return Doubt("Only 1, background, is painted so far: paint what you look for with 2.", Remedy.CLASS)
     if numbers == [SCRIBBLED_BACKGROUND]:
         return Doubt(
             "Found 1 alone, which is background in strokes: if 1 is what you look for and 0 is background, these are "

@@ -9,6 +9,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.core.errors import InvalidInputError, TesseraError
+from napari_tessera.napari_plugin.belonging import image_of
 from napari_tessera.napari_plugin.clicking.channel_button import ChannelButton
 from napari_tessera.napari_plugin.clicking.click_mode import GROW, ClickMode
 from napari_tessera.napari_plugin.clicking.click_source import Extent, channel_count, pixel_kind
@@ -17,6 +18,7 @@ from napari_tessera.napari_plugin.clicking.message_lines import MessageLines, fa
 from napari_tessera.napari_plugin.clicking.new_labels import new_labels
 from napari_tessera.napari_plugin.clicking.object_bar import ObjectBar
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
+from napari_tessera.napari_plugin.clicking.own_labels import belongs
 from napari_tessera.napari_plugin.clicking.points_section import PointsSection
 from napari_tessera.napari_plugin.clicking.status_text import StatusText
 from napari_tessera.napari_plugin.clicking.target import Target
@@ -49,7 +51,7 @@ class ClickWidget(JobWidget):
         self.mode = ClickMode(viewer, self.target, self, self.getting_ready.ahead)
         self._make_layers()
         self._make_mode()
-        self.points = PointsSection(viewer, self._target_with_labels, self.panel, self.cancel_button)
+        self.points = PointsSection(viewer, self.target_with_labels, self.panel, self.cancel_button)
         self.mode.happened.connect(self.points.forget)
         self.set_content(self._arrange(), self.mode_button, self.cancel_button)
         self._bind_shortcut()
@@ -59,12 +61,21 @@ class ClickWidget(JobWidget):
     def _make_layers(self) -> None:
         self.images = LayerPicker(self.viewer, (Image,), "Open an image first", follow=True, unasked=self._may_follow)
         self.images.setToolTip("The image in which regions grow; an image of probabilities will do as well.")
+        self.images.layer_changed.connect(self._take_own_labels)
         self.images.layer_changed.connect(self._show_layers)
-        self.labels = LayerPicker(self.viewer, (Labels,), "Press New labels", follow=True, unasked=self._may_follow)
+        self._picked: Layer | None = None
+        self.labels = LayerPicker(
+            self.viewer,
+            (Labels,),
+            "Press New labels",
+            follow=True,
+            unasked=self._may_follow,
+            usual=self._usual_labels,
+        )
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
+        self.labels.layer_changed.connect(self._take_own_image)
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)
-        self._picked: Layer | None = None
         self.new_button = QPushButton("New labels")
         self.new_button.clicked.connect(self._new_labels)
         self.axes = AxesPicker()
@@ -227,14 +238,34 @@ class ClickWidget(JobWidget):
     def _pick_labels(self, _index: int) -> None:
         self._picked = self.labels.layer
 
+    def _suits(self, labels: Layer) -> bool:
+        """Whether objects may be made in `labels` unasked: it holds no classes, nor objects of another image."""
+        return not holds_classes(labels) and belongs(labels, self.images.layer, self.images.layers)
+
+    def _usual_labels(self, layers: tuple[Layer, ...]) -> Layer | None:
+        active = self.viewer.layers.selection.active
+        return next((layer for layer in sorted(layers, key=lambda one: one is not active) if self._suits(layer)), None)
+
+    def _take_own_labels(self) -> None:
+        """Another image was chosen: go on in its labels."""
+        chosen = self.labels.layer
+        if not self.mode.on and chosen is not None and chosen is not self._picked and not self._suits(chosen):
+            self.labels.choose(self._usual_labels(self.labels.layers))
+
+    def _take_own_image(self) -> None:
+        """Labels were selected: work on the image that they were made of."""
+        labels = self.labels.layer
+        if not self.mode.on and labels is not None and not self._suits(labels):
+            self.images.layer = image_of(labels, self.images.layers) or self.images.layer
+
     def _find_labels(self) -> None:
         """Choose labels for objects, or make some, unless the person has: annotation with classes is none by itself."""
         chosen = self.labels.layer
-        if chosen is not None and (chosen is self._picked or not holds_classes(chosen)):
+        if chosen is not None and (chosen is self._picked or self._suits(chosen)):
             return
-        others = [layer for layer in self.labels.layers if not holds_classes(layer)]
-        if others:
-            self.labels.layer = others[0]
+        usual = self._usual_labels(self.labels.layers)
+        if usual is not None:
+            self.labels.layer = usual
         elif self.new_button.isEnabled():
             self._new_labels()
 
@@ -292,7 +323,7 @@ class ClickWidget(JobWidget):
             return  # the click itself will say so
         self.mode.readiness.compile_ahead(ndim, dtype, channels, options.rule(ndim))
 
-    def _target_with_labels(self) -> Target:
+    def target_with_labels(self) -> Target:
         """Return what is chosen, with new labels if there are none."""
         self._find_labels()
         return self.target()

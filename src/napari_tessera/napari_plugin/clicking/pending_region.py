@@ -16,7 +16,7 @@ from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.target import Target
 
 if TYPE_CHECKING:
-    from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule
+    from napari_tessera.operations.growing.clicking import ClickFrame, ClickRegion, ClickRule
 
 PER_PIXEL = 1.012
 """By how much the tolerance grows with each pixel of the canvas that the mouse is dragged: twofold with 58."""
@@ -27,6 +27,8 @@ DEAD_PIXELS = 3
 
 MOST_OF_FRAME = 0.5
 """What fills a larger part of what is clicked in, without a tolerance that the person has chosen, is no object."""
+MOST_TO_ALL_SIDES = 1 / 3
+"""The same of what reaches from side to side along every axis, as background does round objects and between them."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,7 @@ class Pending:
         """Why what has grown is taken for background; empty if it is not."""
         if self.latest is None or not self.estimated:
             return ""
-        pixels = math.prod(self.source.frame.shape)
-        part = self.latest.region.size / pixels
-        loaded = self.latest.region.ended == "loaded"
-        if part <= MOST_OF_FRAME and not (loaded and self.latest.region.size > MOST_OF_FRAME * self.most_loaded):
-            return ""
-        of = "volume" if len(self.source.frame.shape) == 3 else "image"
-        return f"{100 * part:.0f} % of the {of}{' and goes on' if loaded else ''}: that looks like background."
+        return looks_like_background(self.latest.region, self.source.frame.shape, self.most_loaded)
 
     @property
     def most_loaded(self) -> int:
@@ -126,6 +122,28 @@ class Pending:
     def settled(self) -> bool:
         """Whether what has grown last is what is asked for."""
         return self.latest is not None and self.latest.done and self.latest.tolerance == self.wanted
+
+
+def looks_like_background(region: "ClickRegion", shape: tuple[int, ...], most_loaded: int) -> str:
+    """Return why a region whose tolerance was only estimated is taken for background; empty if it is not.
+
+    Parameters
+    ----------
+    region
+        What has grown, maybe not to its end.
+    shape
+        Of the plane or volume that it grows in.
+    most_loaded
+        How many pixels of the image it may load.
+    """
+    part = region.size / math.prod(shape)
+    loaded = region.ended == "loaded"
+    around = all(side.start == 0 and side.stop == n for side, n in zip(region.box, shape, strict=True))
+    most = MOST_TO_ALL_SIDES if around else MOST_OF_FRAME
+    if part <= most and not (loaded and region.size > MOST_OF_FRAME * most_loaded):
+        return ""
+    of = "volume" if len(shape) == 3 else "image"
+    return f"{100 * part:.0f} % of the {of}{' and goes on' if loaded else ''}: that looks like background."
 
 
 def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Callable[[Box], NDArray[np.bool_]]:

@@ -61,6 +61,7 @@ class FilterWidget(WorkWidget):
         self.set_content(self._arrange(), self.apply_button, self.cancel_button)
         self.panel_of_operation.show_operation(None, None)
         self._show_layer()
+        self.place_changed.connect(self._aim)
         offer_found(viewer)
 
     def _make_choosers(self) -> None:
@@ -232,7 +233,7 @@ class FilterWidget(WorkWidget):
 
     def _aim(self) -> None:
         layer, axes = self.layer, self.axes.axes
-        wanted = self.preview_box.isChecked() and not self._paused
+        wanted = self.preview_box.isChecked() and not (self._paused or self.behind)  # there it would be in the way
         if not wanted or layer is None or axes is None or self.operation is None:
             self.preview.aim(None)
             return

@@ -171,7 +171,7 @@ class OperationInputs(QWidget):
         for row in self.rows.values():
             if row.layer is None and not row.declared.optional:
                 remedy = f"{_NONE_YET} here, or open one." if row.picker.layers else f"{_EMPTY[row.declared.kind]}."
-                return f"{words(row.declared.name)} is needed: {row.declared.help} {remedy}"
+                return f"This needs {words(row.declared.name).lower()}: {row.declared.help} {remedy}"
         return ""
 
     def layers(self) -> dict[str, Layer]:

@@ -1,4 +1,4 @@
-"""The layer in which the live preview is seen, above all images and labels."""
+"""The layer in which the live preview is seen, above all images and labels but what is being annotated."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult
 from napari_tessera.napari_plugin.filtering.result_layers import contrast, image_look, labels_look, place_in
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers import METADATA_KEY, is_annotation
 from napari_tessera.operations.base import Operation
 
 OPACITY = 0.6
@@ -113,8 +113,12 @@ class ShownPreview:
         layer.visible = self._visible
         selected, active = set(self._viewer.layers.selection), self._viewer.layers.selection.active
         self._source, self.layer = source, layer
-        # Above earlier results, which would hide it, and below points, which a person places on it.
-        rasters = [at for at, other in enumerate(self._viewer.layers) if isinstance(other, Image | Labels)]
+        # Above earlier results, which would hide it, and below points and annotation, which a person places on it.
+        rasters = [
+            at
+            for at, other in enumerate(self._viewer.layers)
+            if isinstance(other, Image | Labels) and (other is source or not is_annotation(other))
+        ]
         self._viewer.layers.insert(rasters[-1] + 1, layer)
         if as_labels:
             layer.editable = False

@@ -47,6 +47,9 @@ class LayerPicker(QComboBox):
         Whether a layer that the person selects, or that is added and thereby selected, is chosen.
     unasked
         Which layers may be chosen without the person's doing.
+    usual
+        Returns which of the listed layers to choose where nothing is chosen, or None; without it the selected layer
+        or the uppermost one is.
     """
 
     layer_changed = Signal()
@@ -63,10 +66,11 @@ class LayerPicker(QComboBox):
         prefix: str = "",
         follow: bool = False,
         unasked: Callable[[Layer], bool] = taken_unasked,
+        usual: Callable[[tuple[Layer, ...]], Layer | None] | None = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer = real_viewer(viewer)
-        self._follow, self._held, self._unasked = follow, False, unasked
+        self._follow, self._held, self._unasked, self._usual_layer = follow, False, unasked, usual
         self._seen = _weakly(viewer.layers.selection.active)
         self._kinds = kinds
         self._accepts = accepts
@@ -96,6 +100,12 @@ class LayerPicker(QComboBox):
         if layer in self._listed:
             self.setCurrentIndex(self._listed.index(layer) + self._first)
 
+    def choose(self, layer: Layer | None) -> None:
+        """Choose `layer`; None for nothing, until something is chosen or comes that is usual."""
+        if layer is None:
+            self.setCurrentIndex(self._first - 1)
+        self.layer = layer
+
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers that can be chosen, the uppermost first."""
@@ -109,6 +119,9 @@ class LayerPicker(QComboBox):
     @property
     def _usual(self) -> int:
         """Index of the entry to choose where nothing is chosen: the selected layer, or the uppermost to go on with."""
+        if self._usual_layer is not None:
+            wanted = self._usual_layer(self.layers)
+            return self._listed.index(wanted) if wanted in self._listed else -1
         if self._none or not (self._follow or self._kinds == (Image,)):
             return 0
         welcome = [layer for layer in self._listed if self._unasked(layer)]
@@ -119,8 +132,7 @@ class LayerPicker(QComboBox):
         """Stop listening to the viewer; to be called before the widget goes."""
         for event in self._events():
             event.disconnect(self.update_layers)
-        if self._follow:
-            self._viewer.layers.selection.events.active.disconnect(self.follow)
+        self.stop_following()
         for layer in self._listed:
             layer.events.name.disconnect(self.update_layers)
 
@@ -132,6 +144,16 @@ class LayerPicker(QComboBox):
         self._seen = _weakly(active)
         if not self._held and self._unasked(active):
             self.layer = active
+
+    def stop_following(self) -> None:
+        """Keep the choice from now on, whatever is selected."""
+        if self._follow:
+            self._viewer.layers.selection.events.active.disconnect(self.follow)
+        self._follow = False
+
+    def hold(self, on: bool) -> None:
+        """Keep the choice, whatever is selected, until it is let go again."""
+        self._held = on
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tessera.napari_plugin.forms.help_button import HelpButton
@@ -24,6 +24,11 @@ class PanelShell(QWidget):
     Docked in napari it becomes a tab beside a widget of its kind that is there already, so that five of them need no
     more room than one. The wheel scrolls it and changes no setting without the focus; Tab goes through it in order.
 
+    Signals
+    -------
+    place_changed()
+        The tab has come to the front, or gone behind another.
+
     Parameters
     ----------
     title
@@ -31,6 +36,8 @@ class PanelShell(QWidget):
     tab
         What stands on its tab, if that is to be shorter: five tabs share the width of one widget.
     """
+
+    place_changed = Signal()
 
     def __init__(self, title: str, tab: str = "") -> None:
         super().__init__()
@@ -44,15 +51,7 @@ class PanelShell(QWidget):
 
     def set_content(self, content: QWidget, *footer: QWidget) -> None:
         """Show `content`, scrolled where there is too little room, and below it `footer`, which stays in sight."""
-        scroll = QScrollArea()
-        scroll.setWidget(content)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        bar = scroll.verticalScrollBar()
-        scroll.setMinimumWidth(content.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0))
-        scroll.setMinimumHeight(LEAST_HEIGHT)
+        scroll = _HighArea(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -99,8 +98,10 @@ class PanelShell(QWidget):
         return bool(super().eventFilter(watched, event))
 
     def _note_place(self, seen: bool) -> None:
-        dock = self._dock
+        dock, before = self._dock, self._behind
         self._behind = not seen and dock is not None and not dock.isHidden() and bool(_tabs_of(dock))
+        if self._behind is not before:
+            self.place_changed.emit()
 
     def _come_forward(self) -> None:
         dock, window = self._dock, self.window()
@@ -133,6 +134,11 @@ class PanelShell(QWidget):
                 return
 
     @property
+    def behind(self) -> bool:
+        """Whether another tab lies before the widget."""
+        return self._behind
+
+    @property
     def in_window(self) -> bool:
         """Whether the widget has a place in a window, seen or not."""
         return self._dock is not None and self.parent() is self._dock
@@ -146,6 +152,31 @@ def dock_name(title: str) -> str:
 def _tabs_of(dock: QDockWidget) -> list[QDockWidget]:
     window = dock.parent()
     return window.tabifiedDockWidgets(dock) if isinstance(window, QMainWindow) else []
+
+
+class _HighArea(QScrollArea):
+    """Shows `content` scrolled up and down where there is too little room, and never cut at the side."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMinimumHeight(LEAST_HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt calls it by this name
+        """Return the width that the content needs now: napari's style, which comes with the dock, makes it wider."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        needed = content.minimumSizeHint().width() if content is not None else 0
+        return QSize(needed + (bar.sizeHint().width() if bar is not None else 0) + _frame(self), LEAST_HEIGHT)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Follow the content."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
 
 
 class LowArea(QScrollArea):
@@ -189,7 +220,14 @@ class LowArea(QScrollArea):
         content, viewport = self.widget(), self.viewport()
         if content is None or viewport is None:
             return 0
-        return content.heightForWidth(viewport.width()) if content.hasHeightForWidth() else content.sizeHint().height()
+        width = self.width() - _frame(self)  # without a scroll bar, which is not needed where all of it is seen
+        height = content.heightForWidth(width) if content.hasHeightForWidth() else content.sizeHint().height()
+        return height + _frame(self)
+
+
+def _frame(area: QScrollArea) -> int:
+    """Return by how much `area` is larger than what it shows: a style sheet may draw a frame where there is none."""
+    return 2 * area.frameWidth()
 
 
 def in_a_row(*widgets: QWidget) -> QWidget:

@@ -98,6 +98,11 @@ class JobPanel(QWidget):
             self.say(text)
             self._hint = True
 
+    def take_back(self, text: str) -> None:
+        """Say `text` no more, if that is what is said: it is no longer so."""
+        if self.status.text() == text:
+            self.say("")
+
     def say_error(self, text: str) -> None:
         """Show a sentence about what went wrong."""
         self.status.setStyleSheet(f"color: {ERROR_COLOR};")

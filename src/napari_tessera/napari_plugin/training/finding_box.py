@@ -14,6 +14,7 @@ _TOOLTIPS = {
     Remedy.MASKS: "Every pixel counts: 0 is background, every other number a class.",
     Remedy.STROKES: "1 is background, 2 and up are classes, and what is 0 is not learnt from.",
     Remedy.PAINT: "Take 1, background, and the brush.",
+    Remedy.CLASS: "Take 2, what you look for, and the brush.",
 }
 
 
@@ -26,9 +27,12 @@ class FindingBox(QWidget):
         The person takes this `Remedy`.
     sure()
         The person wants to train on what there is.
+    doubt_gone(str)
+        The sentence of a doubt that is none any more.
     """
 
     remedy_wanted = Signal(object)
+    doubt_gone = Signal(str)
     sure = Signal()
 
     def __init__(self) -> None:
@@ -69,7 +73,9 @@ class FindingBox(QWidget):
 
     def show_doubt(self, doubt: Doubt | None) -> None:
         """Show a doubt and its remedy; None takes them away."""
-        self._doubt = doubt
+        before, self._doubt = self._doubt, doubt
+        if before is not None and before != doubt:
+            self.doubt_gone.emit(before.sentence)
         self.doubt_line.setText(doubt.sentence if doubt is not None else "")
         self.doubt_line.setVisible(doubt is not None)
         self._show_line()
@@ -78,7 +84,8 @@ class FindingBox(QWidget):
         if remedy is not None:
             self.remedy_button.setText(remedy.value)
             self.remedy_button.setToolTip(_TOOLTIPS[remedy])
-        self.sure_button.setVisible(doubt is not None and remedy is not Remedy.MASKS)  # one class alone teaches nothing
+        alone = remedy in {Remedy.MASKS, Remedy.CLASS}  # one class teaches nothing
+        self.sure_button.setVisible(doubt is not None and not alone)
 
     def _show_line(self) -> None:
         found = self._found if self._doubt is None else ""  # a doubt says itself what was found

@@ -5,9 +5,11 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
+from napari_tessera.napari_plugin.belonging import image_of
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers import METADATA_KEY, is_annotation
 from napari_tessera.napari_plugin.training.fitting import can_lie_on, lay_on
+from napari_tessera.napari_plugin.training.own_annotation import own_annotation
 from napari_tessera.napari_plugin.training.training_inputs import Pair
 
 _PLACE = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
@@ -16,6 +18,9 @@ _PLACE = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
 
 class PairRow(QFrame):
     """One image layer and one layer that annotates it.
+
+    The first row follows the image that is selected, with what annotates it, and the annotation that is selected, until
+    the person has chosen in it.
 
     Signals
     -------
@@ -30,10 +35,23 @@ class PairRow(QFrame):
 
     def __init__(self, viewer: ViewerModel, *, removable: bool) -> None:
         super().__init__()
-        self.image = LayerPicker(viewer, (Image,), "Open an image first")
+        first = not removable
+        self._follows = first
+        self.image = LayerPicker(viewer, (Image,), "Open an image first", follow=first)
         self.image.setToolTip("The image layer to learn from.")
+        self.image.activated.connect(self.stay)
         self.axes = AxesPicker()
-        self.annotation = LayerPicker(viewer, (Labels, Points, Shapes), "None yet", accepts=_is_annotation)
+        self.axes.show_layer(self.image.layer)
+        self.annotation = LayerPicker(
+            viewer,
+            (Labels, Points, Shapes),
+            "None yet",
+            accepts=_is_annotation,
+            follow=first,
+            unasked=is_annotation,
+            usual=self._own_annotation if first else None,
+        )
+        self.annotation.activated.connect(self.stay)
         self.annotation.setToolTip(
             "The layer with your annotation: a Labels layer to paint in. Points and Shapes work too: points count as "
             "discs of their size, closed shapes are filled."
@@ -94,11 +112,28 @@ class PairRow(QFrame):
             return "Press New annotation layer and paint a few strokes of each class."
         return self.pair.problem if self.pair is not None else ""
 
+    def stay(self) -> None:
+        """Follow no more what is selected: the person has chosen."""
+        self._follows = False
+        self.image.stop_following()
+        self.annotation.stop_following()
+
+    def hold(self, on: bool) -> None:
+        """Keep what is chosen for a while, as long as it is learnt from."""
+        self.image.hold(on)
+        self.annotation.hold(on)
+
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer."""
         self._watch([])
         self.image.disconnect_viewer()
         self.annotation.disconnect_viewer()
+
+    def _own_annotation(self, annotations: tuple[Layer, ...], current: Layer | None = None) -> Layer | None:
+        image, axes = self.image.layer, self.axes.axes
+        if image is None or axes is None:
+            return current or (annotations[0] if annotations else None)
+        return own_annotation(image, axes, annotations, self.image.layers, current)
 
     def _watch(self, layers: list[Layer]) -> None:
         """Notice where `layers` are moved to: that decides what is learnt."""
@@ -132,11 +167,16 @@ class PairRow(QFrame):
         self.axes.show_layer(self.image.layer)
         for widget in (self.axes, self._axes_label):
             widget.setVisible(self.axes.in_doubt)
+        if self._follows:
+            self.annotation.choose(self._own_annotation(self.annotation.layers, self.annotation.layer))
         self.changed.emit()
 
     def _show_annotation(self) -> None:
         self._watch_chosen()
-        marks = isinstance(self.annotation.layer, Points | Shapes)
+        annotation = self.annotation.layer
+        if self._follows and annotation is not None:
+            self.image.layer = image_of(annotation, self.image.layers) or self.image.layer
+        marks = isinstance(annotation, Points | Shapes)
         for widget in (self.number, self._number_label):
             widget.setVisible(marks)
         self.changed.emit()
@@ -183,6 +223,8 @@ class PairList(QWidget):
 
     def add_row(self, *, removable: bool = True) -> PairRow:
         """Add a row."""
+        for other in self.rows:
+            other.stay()  # the new row is chosen beside it
         row = PairRow(self._viewer, removable=removable)
         row.changed.connect(self.changed)
         row.removed.connect(lambda: self._remove(row))
@@ -190,6 +232,11 @@ class PairList(QWidget):
         self._layout.addWidget(row)
         self.changed.emit()
         return row
+
+    def hold(self, on: bool) -> None:
+        """Keep what is chosen for a while, as long as it is learnt from."""
+        for row in self.rows:
+            row.hold(on)
 
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer."""

@@ -18,7 +18,7 @@ from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import layer_classes
+from napari_tessera.napari_plugin.layers import is_annotation, layer_classes
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.session import current_session, file_name
@@ -52,6 +52,8 @@ _KIND_OF = {
     Remedy.STROKES: Annotation.SCRIBBLES,
 }
 
+_PAINTED_BY = {Remedy.PAINT: SCRIBBLED_BACKGROUND, Remedy.CLASS: SCRIBBLED_BACKGROUND + 1}
+
 SETTINGS = (
     ("max_steps", "Steps"),
     ("max_seconds", "Time limit (s)"),
@@ -76,9 +78,10 @@ class TrainWidget(JobWidget):
         self.session = current_session()
         self._inputs: TrainingInputs | None = None
         self._preview: PreviewLayer | None = None
-        self._resuming = False
-        self._sure = False
+        self._resuming = self._sure = False
         self._seen: set[int] = set()
+        self._classes_of: dict[Annotation | None, dict[int, tuple[str, str]]] = {}
+        self._kind: Annotation | None = None
         self._learnt: list[Learnt] = []
         self._counter = PaintCounter(viewer, self)
         self._counter.counted.connect(self._show_counts)
@@ -98,7 +101,7 @@ class TrainWidget(JobWidget):
         self.new_button.clicked.connect(self._new_annotation)
         self.add_pair_button = QPushButton("Add a pair")
         self.add_pair_button.setToolTip("Learn from one more image, or add one more layer of annotation to an image.")
-        self.add_pair_button.clicked.connect(self._add_pair)
+        self.add_pair_button.clicked.connect(lambda _: self.pairs.add_row())
         self.correcting = CorrectionBox(self.viewer)
         self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
         self.correcting.made.connect(self._correct)
@@ -116,6 +119,7 @@ class TrainWidget(JobWidget):
         self.finding = FindingBox()
         self.finding.remedy_wanted.connect(self._take_remedy)
         self.finding.sure.connect(self._train_all_the_same)
+        self.finding.doubt_gone.connect(self.panel.take_back)  # it was refused for that
         self.name = QLineEdit(self.session.free_model_name("model"))
         set_tooltip(self.name, f"Under this name the model is kept in {self.session.models} and offered in Predict.")
         self.name.textChanged.connect(self.refresh)
@@ -204,10 +208,15 @@ class TrainWidget(JobWidget):
 
     def _choose_kind(self) -> None:
         annotation, _, explanation = KINDS[self.kind.currentIndex()]
+        before, self._kind = self._kind, annotation
+        self._classes_of[before] = self.classes.classes  # there again for whoever comes back
         self.explanation.setText(explanation)
         self.classes.setVisible(annotation is not Annotation.OBJECTS)
-        self.classes.set_classes(annotation, default_classes(annotation, max(2, len(self.classes.classes))))
+        usual = default_classes(annotation, max(2, len(self.classes.classes)))
+        self.classes.set_classes(annotation, self._classes_of.get(annotation, usual))
         self._show_layer_classes()
+        if before is not None:
+            self._recolor()
         self._sure = False
         self._show_counts()
         self.refresh()
@@ -232,12 +241,13 @@ class TrainWidget(JobWidget):
         self.finding.show_found(counts, self.annotation, self.pairs.remark)
         doubt = None
         if counts and not self._sure and len(painted) == len(annotations):
-            doubt = find_doubt(counts, self.annotation, self.classes.classes)
+            begun = all(map(is_annotation, painted))
+            doubt = find_doubt(counts, self.annotation, self.classes.classes, begun_here=begun)
         self.finding.show_doubt(doubt)
 
     def _take_remedy(self, remedy: Remedy) -> None:
-        if remedy is Remedy.PAINT:
-            self._painted.choose(SCRIBBLED_BACKGROUND)
+        if remedy in _PAINTED_BY:
+            self._painted.choose(_PAINTED_BY[remedy])
         else:
             wanted = _KIND_OF[remedy]
             self.kind.setCurrentIndex(next(index for index, (kind, _, _) in enumerate(KINDS) if kind is wanted))
@@ -265,9 +275,6 @@ class TrainWidget(JobWidget):
             layer = row.annotation.layer
             if isinstance(layer, Labels) and layer_classes(layer):  # colours of layers made elsewhere are not ours
                 show_classes(layer, self.classes.classes)
-
-    def _add_pair(self) -> None:
-        self.pairs.add_row()
 
     def _new_annotation(self) -> None:
         row = self.pairs.rows[-1]
@@ -310,6 +317,7 @@ class TrainWidget(JobWidget):
             return
         images = list({pair.image: pair.axes for pair in pairs}.items())
         self._open_preview(images, inputs, keep_away=resume)
+        self.pairs.hold(True)
         self.run(inputs, "Getting ready …")
         self._leaving.watch()
         self._tracker.watch(images)
@@ -336,6 +344,7 @@ class TrainWidget(JobWidget):
     def on_end(self, state: RunState) -> None:
         """Remove scratch files and stop following the view; show what was doubted."""
         self._leaving.release()
+        self.pairs.hold(False)
         if self._open:
             self._tracker.watch([])
             self.models.update_models(self._folder())

@@ -14,7 +14,7 @@ from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.image import ImageSpec, Region
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.jobs.inputs import count_numbers, write_input
-from napari_tessera.napari_plugin.layers import LayerImage, layer_image
+from napari_tessera.napari_plugin.layers import LayerImage, is_annotation, layer_image
 from napari_tessera.napari_plugin.session import Session
 from napari_tessera.napari_plugin.training.fitting import Fit, fit, take_over
 from napari_tessera.napari_plugin.training.rasterize import Mark, draw_marks, read_marks
@@ -102,6 +102,7 @@ class TrainingInputs:
         sure: bool = False,
     ) -> None:
         self._sure = sure
+        self._begun_here = all(is_annotation(pair.annotation) for pair in pairs)
         self.doubt: Doubt | None = None
         self._annotation = annotation
         self._classes = dict(classes)
@@ -159,7 +160,9 @@ class TrainingInputs:
     def _config(self, found: Mapping[int, int]) -> TrainingConfig:
         if found and min(found) < 0:
             raise AnnotationError(f"The annotation holds the negative number {min(found)}: use 0 and above.")
-        self.doubt = None if self._sure else find_doubt(found, self._annotation, self._classes)
+        self.doubt = None
+        if not self._sure:
+            self.doubt = find_doubt(found, self._annotation, self._classes, begun_here=self._begun_here)
         if self.doubt is not None:
             raise AnnotationError(self.doubt.sentence)
         numbers = class_numbers(sorted(found), self._annotation)

@@ -21,6 +21,7 @@ class _Ridge(PlaneOrVolume, Operation):
     """What ridge filters have in common: several scales, of which the one that answers most counts."""
 
     group: ClassVar = GROUP
+    foremost: ClassVar = ("sigma", "largest", "scales", "ridges")
 
     sigma: float = parameter(
         1.0,

@@ -22,6 +22,7 @@ class _Separating(Operation):
     """Takes in red, green and blue and gives one stain, or all as channels."""
 
     group: ClassVar = "Intensity"
+    foremost: ClassVar = ("stains", "stain")
 
     stains: Stains = parameter(
         "H&E", "Which stains the tissue has: hematoxylin and eosin, hematoxylin and DAB, all three, or your own."
