@@ -65,12 +65,7 @@ class ClickWidget(JobWidget):
         self.images.layer_changed.connect(self._show_layers)
         self._picked: Layer | None = None
         self.labels = LayerPicker(
-            self.viewer,
-            (Labels,),
-            "Press New labels",
-            follow=True,
-            unasked=self._may_follow,
-            usual=self._usual_labels,
+            self.viewer, (Labels,), "Press New labels", follow=True, unasked=self._may_follow, usual=self._usual_labels
         )
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._take_own_image)
@@ -82,6 +77,7 @@ class ClickWidget(JobWidget):
         self.axes.currentIndexChanged.connect(self._show_axes)
         self.extent = QComboBox()
         self.extent.addItems([words for _, words in EXTENTS])
+        self.extent.setToolTip("Whether clicks and tools work in the slice on screen or in all slices of the volume.")
         self.extent.currentIndexChanged.connect(self._options_changed)
         self.channels = ChannelButton()
         self.channels.changed.connect(self._options_changed)
@@ -299,9 +295,6 @@ class ClickWidget(JobWidget):
         self._form.setRowVisible(self.extent, volume)
         if not volume:
             self.extent.setCurrentIndex(0)
-        self.extent.setToolTip(
-            "Whether a click and the tools work in the slice on screen or in all slices of the volume."
-        )
         self._options_changed()
         self.refresh()
 
