@@ -1,7 +1,6 @@
 """The widget Click to segment: objects by click and drag, and tools to correct them."""
 
 from dataclasses import replace
-from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -322,13 +321,9 @@ class ClickWidget(JobWidget):
         return self.target()
 
     def _bind_shortcut(self) -> None:
-        taken = SHORTCUT in {str(key) for key in self.viewer.keymap}
-        if not taken:
-            self.viewer.bind_key(SHORTCUT, self._on_shortcut)
+        if SHORTCUT not in {str(key) for key in self.viewer.keymap}:
+            self.viewer.bind_key(SHORTCUT, lambda _viewer: self.toggle())
             self._bound = True
-
-    def _on_shortcut(self, _viewer: Any) -> None:
-        self.toggle()
 
     def on_close(self) -> None:
         """Give the mouse back and let go of the viewer."""
