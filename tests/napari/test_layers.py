@@ -16,8 +16,9 @@ from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs import inputs as inputs_module
-from napari_tessera.napari_plugin.jobs.inputs import blocks, numbers_in, source_path, stored_path, write_input
+from napari_tessera.napari_plugin.jobs.inputs import blocks, count_numbers, source_path, stored_path, write_input
 from napari_tessera.napari_plugin.layers import (
+    METADATA_KEY,
     displaced,
     hex_color,
     labels_layer,
@@ -207,10 +208,19 @@ def test_copying_stops_when_cancelled(tmp_path):
     assert not (tmp_path / "x.zarr").exists()
 
 
-def test_numbers_in_finds_all_values():
+@pytest.mark.parametrize(("names", "known"), [(["DNA", "actin"], ("DNA", "actin")), (["DNA"], ()), ("DNA", ())])
+def test_channels_keep_the_names_that_their_file_gave_them(tmp_path, names, known):
+    layer = Image(ramp((2, 8, 9)), metadata={METADATA_KEY: {"channel_names": names}})
+    image = layer_image(layer, "cyx")
+    assert image.spec.channel_names == known
+    assert write_input(image, tmp_path / "x", CancelToken()).open().spec.channel_names == known
+    assert layer_image(layer, "zyx").spec.channel_names == ()
+
+
+def test_all_values_are_counted():
     array = np.zeros((300, 5000), np.int32)
     array[299, 4999], array[0, 1] = 7, -3
-    assert numbers_in(array, CancelToken()) == {0, 7, -3}
+    assert count_numbers(array, CancelToken()) == {0: array.size - 2, 7: 1, -3: 1}
 
 
 def test_points_become_discs_of_their_size():

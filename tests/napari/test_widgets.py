@@ -166,6 +166,7 @@ def test_the_request_says_what_was_chosen(train, viewer):
     request = inputs(CancelToken())
     assert request.config.max_steps == 7
     assert request.config.class_names == {1: "background", 2: "cell"}  # class 3 is not painted
+    assert request.config.class_colors == {1: "#808080", 2: "#ff0000"}
     assert request.images[0].units == ("micrometer", "micrometer")
     np.testing.assert_array_equal(np.load(request.labels[0].path), labels.data)
     inputs.clean()

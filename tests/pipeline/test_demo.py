@@ -100,6 +100,9 @@ def test_new_empty_and_earlier_folders_are_taken(tmp_path):
     check_demo_folder(tmp_path)
     (tmp_path / "nuclei").mkdir()
     check_demo_folder(tmp_path)
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(OutputExistsError, match="--out"):
+        check_demo_folder(tmp_path)
 
 
 def test_a_cancelled_demo_leaves_no_metrics(tmp_path):

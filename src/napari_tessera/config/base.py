@@ -141,7 +141,7 @@ def describe_validation_error(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"There is no setting {where!r}: check its spelling."
     if first["type"] == "missing":
-        return f"The setting {where!r} is required."
+        return f"The setting {where!r} is required: give it a value."
     if not where:  # a validator over several fields names them itself
         return first["msg"].removeprefix("Value error, ")
     given = first["input"]

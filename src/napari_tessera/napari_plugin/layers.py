@@ -133,9 +133,17 @@ def layer_image(layer: Layer, axes: str | None = None) -> LayerImage:
         translate=(*layer.translate, *(0.0,) * extra),
         units=(*(_unit_name(unit) for unit in layer.units), *(None,) * extra),
         name=layer.name,
+        channel_names=_channel_names(layer, array.shape[axes.index("c")] if "c" in axes else 0),
     )
     path = layer.source.path
     return LayerImage(array, spec, Path(path) if path else None)
+
+
+def _channel_names(layer: Layer, channels: int) -> tuple[str, ...]:
+    """Return the names that the file of `layer` gave its channels, if they are as many."""
+    names = layer.metadata.get(METADATA_KEY, {}).get("channel_names", ())
+    fits = isinstance(names, list | tuple) and len(names) == channels
+    return tuple(map(str, names)) if fits else ()
 
 
 def placement(layer: Layer, axes: str) -> dict[str, Any]:

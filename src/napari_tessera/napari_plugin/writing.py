@@ -1,7 +1,6 @@
 """napari's writers: image and labels layers as OME-Zarr and OME-TIFF, with scale, units and axis names."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ from napari.layers import Layer
 from napari.utils.notifications import show_warning
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
-from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import LABELS, check_apart
-from napari_tessera.napari_plugin.layers import METADATA_KEY, layer_classes, layer_image
+from napari_tessera.napari_plugin.layers import layer_classes, layer_image
 from napari_tessera.pipeline.sinks import finishing
 
 FullLayer = tuple[Any, dict[str, Any], str]
@@ -64,28 +62,22 @@ def _write(place: Path, layer: Layer) -> str:
     check_apart(place, [image.array, *([image.path] if image.path is not None else [])])
     if not (_is_plain(layer.rotate) and _is_plain(layer.affine.affine_matrix) and not np.any(layer.shear)):
         show_warning(f"{place.name} keeps scale and position of {layer.name!r}, but not its rotation or shear.")
-    spec = _named(image.spec, layer)
     source = ArraySource(image.array, image.spec)
     try:
-        sink = create_image(place, spec, overwrite=place.is_file(), metadata=_metadata(layer))
+        sink = create_image(place, image.spec, overwrite=place.is_file(), metadata=_metadata(layer))
     except OutputExistsError as error:
         raise OutputExistsError(
             f"{place} exists, or is being written, and is not replaced: choose another name, or remove it first."
         ) from error
     chunks = getattr(sink, "chunks", None) or [
-        _BLOCK if axis in "yx" else min(length, 1 if axis != "c" else length) for axis, length in spec.sizes.items()
+        _BLOCK if axis in "yx" else min(length, 1 if axis != "c" else length)
+        for axis, length in image.spec.sizes.items()
     ]
     with finishing(sink):
-        for tile in TileGrid(spec.shape, [min(chunk, n) for chunk, n in zip(chunks, spec.shape, strict=True)]):
+        shape = image.spec.shape
+        for tile in TileGrid(shape, [min(chunk, n) for chunk, n in zip(chunks, shape, strict=True)]):
             sink.write(tile.inner, source.read(tile.inner))
     return str(place)
-
-
-def _named(spec: ImageSpec, layer: Layer) -> ImageSpec:
-    """Return the specification with the names of channels that the layer was opened with."""
-    names = layer.metadata.get(METADATA_KEY, {}).get("channel_names", ())
-    fits = isinstance(names, list | tuple) and len(names) == spec.sizes.get("c")
-    return replace(spec, channel_names=tuple(map(str, names))) if fits else spec
 
 
 def _metadata(layer: Layer) -> dict[str, Any]:

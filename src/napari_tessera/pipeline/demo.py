@@ -85,7 +85,7 @@ def check_demo_folder(out: Path) -> None:
         Otherwise.
     """
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if out.is_file() or (found and not found & {*SAMPLES, SESSION_FOLDER}):
+    if out.is_file() or not found <= {*SAMPLES, SESSION_FOLDER, METRICS_FILE}:
         raise OutputExistsError(f"{out} holds other files: choose a new or empty folder with --out.")
 
 

@@ -164,11 +164,6 @@ def _write_zarr(image: LayerImage, path: Path, cancel: CancelToken) -> None:
     sink.finish()
 
 
-def numbers_in(array: NDArray[Any], cancel: CancelToken) -> set[int]:
-    """Return all values of an integer array, looked through in small blocks."""
-    return set(count_numbers(array, cancel))
-
-
 def count_numbers(array: Any, cancel: CancelToken) -> dict[int, int]:
     """Return how many pixels of an integer array have each of its values, looked through in small blocks."""
     found: dict[int, int] = {}

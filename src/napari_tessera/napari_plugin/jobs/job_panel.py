@@ -13,7 +13,6 @@ ERROR_COLOR = "#e0533d"
 MOST_TEXT = 120
 """Height of what is said at most, in pixels; longer texts scroll."""
 _SHOWN = ("Dice", "error")
-_UNITS = {"step": "step", "tile": "tile"}
 
 
 class JobPanel(QWidget):
