@@ -603,6 +603,8 @@ def test_labels_that_do_not_fit(hand, widget, viewer, capfd):
         hand.clear()
         viewer.add_image(discs())
         before = viewer.add_labels(np.zeros(shape, np.uint8), **kwargs)
+        widget.labels.layer = before
+        widget.labels.activated.emit(widget.labels.currentIndex())  # unasked it would not be taken
         widget.mode_button.click()
         viewer.reset_view()
         hand.click(40, 30)
