@@ -7,7 +7,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
 from napari_tessera.core.errors import InvalidInputError
@@ -15,6 +15,10 @@ from napari_tessera.napari_plugin.forms.plain_text import as_plain, shown_name
 from napari_tessera.napari_plugin.layers import is_preview, possible_axes, real_viewer, taken_unasked
 
 _AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
+
+
+_LEAST_WIDTH = 160
+"""Of a picker, in pixels."""
 
 
 class LayerPicker(QComboBox):
@@ -89,6 +93,11 @@ class LayerPicker(QComboBox):
             viewer.layers.selection.events.active.connect(self.follow)
         self._chosen: Layer | None = None
         self.update_layers()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt calls it by this name
+        """Return a width for some letters of a name: Qt asks for as much as all that is said where there is none."""
+        least = super().minimumSizeHint()
+        return QSize(min(least.width(), _LEAST_WIDTH), least.height())
 
     @property
     def layer(self) -> Layer | None:
