@@ -31,6 +31,7 @@ SCRIPTS = (
     "journal_stall",
     "journal",
     "click_to_outline",
+    "first_opening",
 )
 
 
