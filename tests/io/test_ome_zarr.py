@@ -161,7 +161,6 @@ DAMAGED = {
     "cut": "{",
     "list": "[]",
     "fields": '{"zarr_format": 3, "node_type": "array"}',
-    "version": '{"zarr_format": 9}',
     "nested": "[" * 100_000,
     "digits": f'{{"zarr_format": 3, "node_type": "array", "shape": [{"9" * 6000}]}}',
     "shape": '{"zarr_format": 3, "node_type": "array", "shape": "wide"}',
@@ -176,6 +175,13 @@ def test_damaged_metadata_are_reported_without_words_of_python(tmp_path: Path, c
         open_image(tmp_path / "a.zarr")
     for word in ("recursion", "digits", "argument", "object", "subscriptable", "iterable", "NoneType"):
         assert word not in str(caught.value)
+
+
+def test_a_format_of_zarr_that_is_not_known_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text('{"zarr_format": 9}')
+    with pytest.raises(InvalidInputError, match="the zarr format 9.*export it as OME-Zarr 0.4 or 0.5"):
+        open_image(tmp_path / "a.zarr")
 
 
 def test_a_damaged_chunk_is_reported_when_it_is_read(tmp_path: Path) -> None:
