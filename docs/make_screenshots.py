@@ -254,7 +254,7 @@ def main() -> None:
 
     viewer = napari.Viewer(title="napari")
     viewer.window.resize(*SIZE)
-    demo = Demo(viewer, "nuclei", PATIENCE_SECONDS)
+    demo = Demo(viewer, ("nuclei",), PATIENCE_SECONDS)
     demo.train.settings.controls["max_steps"].setValue(STEPS)
     lines: list[str] = []
     demo.finished.connect(lines.append)
