@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.errors import InvalidInputError, TesseraError
+from napari_tessera.config.files import write_atomically
+from napari_tessera.core.errors import InvalidInputError, StorageError, TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result
 from napari_tessera.operations.base import Input, Operation
 from napari_tessera.pipeline.requests import CompileRequest
@@ -128,11 +129,8 @@ def _note(request: CompileRequest) -> Path:
 def _write_note(request: CompileRequest) -> None:
     """Note what has been done; without a note it is done again at the next start, which does no harm."""
     note = _note(request)
-    with suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        partial = note.with_name(f".{note.name}.{os.getpid()}")
-        partial.write_text(json.dumps(sorted(_used_modules())), encoding="utf-8")
-        partial.replace(note)
+    with suppress(StorageError):
+        write_atomically(note, json.dumps(sorted(_used_modules())).encode())
 
 
 def _used_modules() -> Iterator[tuple[str, str]]:
