@@ -175,12 +175,12 @@ def means(folds: Sequence[Outcome]) -> NDArray[np.float64]:
 
 
 FIGURES = ("dice", "minority", "error")
-HEADER = """| set | strokes | method | painted | Dice (worst) | rarer class (worst) | error (worst) | steps | CPU s |
+HEADER = """| set | strokes | method | painted | Dice | rarer class | error | steps | CPU s |
 |---|---|---|---|---|---|---|---|---|"""
 
 
 def table(folder: Path, wanted: Sequence[Cell]) -> str:
-    """Return a line per set, hand and method: mean and worst over the seeds."""
+    """Return a line per set, hand and method: mean ± standard deviation (worst) over the seeds."""
     lines = [HEADER]
     for row in dict.fromkeys((cell.kind, cell.hand, cell.method) for cell in wanted):
         seeds = by_seed(folder, wanted, row)
@@ -189,7 +189,9 @@ def table(folder: Path, wanted: Sequence[Cell]) -> str:
         figures = np.array([means(folds) for folds in seeds.values()])
         every = [one for folds in seeds.values() for one in folds]
         worst = (*figures[:, :2].min(axis=0), figures[:, 2].max())
-        told = [f"{mean:.3f} ({bad:.3f})" for mean, bad in zip(figures.mean(axis=0), worst, strict=True)]
+        spread = figures.std(axis=0, ddof=1) if len(figures) > 1 else np.zeros(3)
+        columns = zip(figures.mean(axis=0), spread, worst, strict=True)
+        told = [f"{mean:.3f} ± {deviation:.3f} ({bad:.3f})" for mean, deviation, bad in columns]
         cost = f"{np.mean([one.steps for one in every]):.0f} | {np.mean([one.cpu_seconds for one in every]):.0f}"
         painted = f"{np.mean([one.painted for one in every]):.2%}"
         lines.append(f"| {' | '.join(row)} | {painted} | {' | '.join(told)} | {cost} |")
