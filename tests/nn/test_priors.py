@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tessera.nn.priors import (
+    MOST_BEYOND,
     MOST_LOST,
     RAREST,
     SANE,
@@ -171,6 +172,17 @@ def test_borders_move_to_edges_of_the_image_and_not_beyond(
     offsets = (0.0, -1.0)  # moves the border by ten pixels
     for piece in ((scores, along_y, along_x), (scores.mT, along_x.mT, along_y.mT)):
         assert least <= -bounded(offsets, certain, [piece])[1] <= most
+
+
+def test_edges_of_clutter_have_no_say() -> None:
+    scores, *_ = sloping(30)
+    clutter = np.random.default_rng(0).normal(size=(1, 60, 60)).astype(np.float32)
+    piece = scores, *edge_sides(clutter)
+    certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]]), torch.tensor([0, 1])
+    beyond = next(shift for shift in np.arange(0.5, 3, 0.1) if overshoot([piece], (0.0, -shift)) > MOST_BEYOND)
+    assert bounded((0.0, -beyond), certain, [piece]) == (0.0, -beyond)
+    doubtful = torch.tensor([[9.0, -9.0], [0.0, 0.1]]), torch.tensor([0, 1])  # the paint still has
+    assert bounded((0.0, -beyond), doubtful, [piece])[1] > -0.1
 
 
 def test_mirrored_images_have_mirrored_edges() -> None:
