@@ -58,6 +58,13 @@ def test_turns_keep_right_angles_and_bounds(seed: int, scale: float) -> None:
     assert np.allclose(turn @ turn.T, factor**2 * np.eye(2))
 
 
+@pytest.mark.parametrize(("rotations", "flips", "ways"), [(True, True, 8), (True, False, 4), (False, True, 2)])
+def test_all_right_angles_and_mirrors_are_drawn(rotations: bool, flips: bool, ways: int) -> None:
+    augmentation = AugmentationConfig(rotations=rotations, flips=flips, scale=1)
+    rng = np.random.default_rng(0)
+    assert len({tuple(random_turn(rng, augmentation).ravel().round(6) + 0.0) for _ in range(200)}) == ways
+
+
 def test_every_patch_has_annotation_and_rare_classes_get_their_share() -> None:
     target = np.full((100, 100), IGNORED, dtype=np.uint8)
     target[:, 40:] = 0
