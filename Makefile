@@ -34,10 +34,10 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint
+test: install
 	.ci/test $(BIN)
 
-coverage: lint
+coverage: install
 	.ci/test $(BIN) --coverage
 
 test-fast: install

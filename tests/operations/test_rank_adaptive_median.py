@@ -10,9 +10,9 @@ import napari_tessera.operations.rank.adaptive_median as module
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.rank.adaptive_median import adaptive_median
 
-KINDS = [((21, 25), 5, dtype) for dtype in ("bool", "uint8", "uint16", "float64")]
+KINDS = [((21, 25), 5, dtype) for dtype in ("bool", "uint8")]
 KINDS += [((5, 7, 9), 3, "float32")]
-RARE_KINDS = [((21, 25), 5, dtype) for dtype in ("uint64", "int8", "float16")]
+RARE_KINDS = [((21, 25), 5, dtype) for dtype in ("uint16", "float64", "uint64", "int8", "float16")]
 RARE_KINDS += [((5, 7, 9), 3, dtype) for dtype in ("uint8", "int32")]
 """Shape, largest window and dtype; the kernels of each are compiled anew in every test run."""
 
@@ -76,7 +76,7 @@ def test_equals_the_definition(shape, largest, dtype):
 
 @pytest.mark.parametrize("share", [0.05, 0.35, 0.7, 0.95])
 @pytest.mark.parametrize("flat", [False, True])
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("dtype", ["uint8", pytest.param("uint16", marks=pytest.mark.long), "float32"])
 def test_equals_the_composition_of_filters(dtype, flat, share):
     image = noisy((67, 1100), dtype, share=share, flat=flat)
     np.testing.assert_array_equal(adaptive_median(image, 9), by_composition(image, 9))
@@ -104,7 +104,7 @@ def test_volumes(monkeypatch, share):
     np.testing.assert_array_equal(adaptive_median(image, 9), by_composition(image, 9))
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint16", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("int8", marks=pytest.mark.long), "uint16", "float64"])
 @pytest.mark.parametrize("shape", [(70, 45), (7, 13, 22)], ids=["2D", "3D"])
 def test_counting_alone_gives_the_same(monkeypatch, dtype, shape):
     monkeypatch.setattr(module, "LARGEST_NETWORK", {2: 1, 3: 1})
