@@ -180,7 +180,7 @@ def overshoot(survey: Sequence[Piece], offsets: Offsets) -> float:
     balance, pairs = 0.0, 0
     favoured = torch.tensor(offsets)
     for scores, *sides in survey:
-        found = add_offsets(scores[None], offsets)[0].argmax(dim=0)
+        found = add_offsets(scores[None], offsets)[0].max(dim=0).indices  # argmax, which takes 17 times as long here
         for axis, side in enumerate(sides):
             gained = favoured[found].diff(dim=axis).sign()  # 1: the class of the later pixel has been enlarged
             balance += float((gained * side).sum())
