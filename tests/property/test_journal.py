@@ -40,7 +40,7 @@ def test_a_crash_at_any_write_leaves_the_layer_as_it_was_after_an_action(seed: i
     _crash_and_go_on(seed, moment, power=power)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # minutes of what the test before does in seconds
 @given(seed=SEEDS, moment=st.floats(0, 1), power=st.booleans())
 @settings(max_examples=250, phases=NO_SHRINKING)
 def test_many_crashes(seed: int, moment: float, power: bool) -> None:
