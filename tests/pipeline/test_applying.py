@@ -651,6 +651,32 @@ def test_a_header_that_leaves_the_order_open_is_refused(tmp_path: Path, header: 
         read_array(tmp_path / "points.csv")
 
 
+def test_a_table_may_name_no_axis_that_the_image_does_not_have(tmp_path: Path) -> None:
+    points = tmp_path / "points.csv"
+    points.write_text("t,y,x\n1,2,3\n")
+    image = nt.apply(
+        build_operation("flip", {}), open_image(image_of((4, 5, 5)), axes="zyx"), out=tmp_path / "image.ome.tif"
+    )
+    request = ApplyRequest(
+        operation="grow_regions",
+        inputs={"seeds": InputFile(path=points), "image": InputFile(path=image)},
+        out=tmp_path / "out.tif",
+    )
+    with pytest.raises(InvalidInputError, match="positions along t, and the image has the axes z, y, x"):
+        nt.apply(build_operation("grow_regions", {}), image, seeds=points)
+    with pytest.raises(InvalidInputError, match="positions along t, and the image has the axes z, y, x"):
+        drain(run_request(request, CancelToken()))
+    points.write_text("x,y,z\n3,2,1\n")
+    assert drain(run_request(request, CancelToken()))["out"] == str(request.out)
+
+
+def test_no_points_are_no_result_of_zeros(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("y,x\n")
+    for nothing in (tmp_path / "points.csv", np.zeros((0, 2))):
+        with pytest.raises(InvalidInputError, match="'seeds' holds no points: put some into the image"):
+            nt.apply(build_operation("grow_regions", {}), image_of((5, 5)), seeds=nothing)
+
+
 def test_a_table_without_a_header(tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_text("1,2\n3,4\n")
     WithArrays.given.clear()

@@ -254,8 +254,9 @@ def apply(
     path = None if out is None else expand_home(out)
     if path is not None:
         check_result_path(operation, path, overwrite, [image, *further.values()])
-    given = {name: _open_input(operation, name, value) for name, value in further.items()}
-    given[operation.inputs[0].name] = open_image(image)
+    source = open_image(image)
+    given = {name: _open_input(operation, name, value, source) for name, value in further.items()}
+    given[operation.inputs[0].name] = source
     memory: list[ResultSink] = []
     open_sink = keeper(memory) if path is None else file_sink(operation, path, given, overwrite=overwrite)
     with closing(apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))) as job:
@@ -280,9 +281,9 @@ def _checked(operation: Any, inputs: Mapping[str, ImageLike | None]) -> dict[str
     return {name: value for name, value in inputs.items() if value is not None}
 
 
-def _open_input(operation: Operation, name: str, value: ImageLike) -> OperationInput:
+def _open_input(operation: Operation, name: str, value: ImageLike, image: ImageSource) -> OperationInput:
     if isinstance(value, str | Path):
-        return open_input(operation, name, Path(value))
+        return open_input(operation, name, Path(value), image)
     if isinstance(value, ImageSource):
         return value
     return open_image(value) if hasattr(value, "chunks") else np.asarray(value)

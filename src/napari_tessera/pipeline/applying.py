@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutOfMemoryError
-from napari_tessera.core.image import ImageSink, ImageSpec
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import check_output, create_image
@@ -172,7 +173,7 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
     operation = build_operation(request.operation, request.parameters)
     out = expand_home(request.out)
     check_result_path(operation, out, request.overwrite, request.inputs.values())
-    inputs = {name: open_input(operation, name, value) for name, value in request.inputs.items()}
+    inputs = open_inputs(operation, request.inputs)
     options = ApplyOptions(tile=request.tile, threads=request.threads)
     open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite)
     with closing(apply_into(operation, inputs, open_sink, cancel, options)) as events:
@@ -203,15 +204,26 @@ def check_result_path(operation: Operation, out: Path, overwrite: bool, inputs: 
         check_output(out, overwrite)
 
 
-def open_input(operation: Operation, name: str, value: InputFile | Path) -> OperationInput:
-    """Open the file of one input: an image, or a table of positions for inputs of such a kind."""
+def open_inputs(operation: Operation, files: Mapping[str, InputFile | Path]) -> dict[str, OperationInput]:
+    """Open the files of all inputs, the image first: its axes say what a table of positions may name."""
+    first = operation.inputs[0].name
+    opened: dict[str, OperationInput] = {}
+    for name in sorted(files, key=lambda name: name != first):
+        opened[name] = open_input(operation, name, files[name], opened.get(first))
+    return opened
+
+
+def open_input(
+    operation: Operation, name: str, value: InputFile | Path, image: OperationInput | None = None
+) -> OperationInput:
+    """Open the file of one input: an image, or a table of positions in `image` for inputs of such a kind."""
     kind = next((one.kind for one in operation.inputs if one.name == name), "image")
     path = value.path if isinstance(value, InputFile) else value
     is_table = kind in ("points", "frequencies") or (kind == "seeds" and path.suffix.lower() == ".csv")
     if is_table or (kind in ("kernel", "seeds") and path.suffix.lower() == ".npy"):
-        return read_array(path)
-    image = value.open() if isinstance(value, InputFile) else open_image(path)
-    return as_labels(image) if kind in ("labels", "seeds") else image
+        return read_array(path, image.axes if isinstance(image, ImageSource) else CANONICAL)
+    source = value.open() if isinstance(value, InputFile) else open_image(path)
+    return as_labels(source) if kind in ("labels", "seeds") else source
 
 
 def file_sink(operation: Operation, out: Path, inputs: Mapping[str, OperationInput], *, overwrite: bool) -> OpenSink:

@@ -142,6 +142,8 @@ def _points(one: Input, value: OperationInput) -> NDArray[np.float64]:
                 f"The input {one.name!r} has shape {array.shape}: give one row per point, one column per axis."
             )
         array = array.reshape(0, 0)
+    if array.size == 0 and one.kind in ("points", "seeds") and not one.optional:
+        raise InvalidInputError(f"The input {one.name!r} holds no points: put some into the image, or choose others.")
     points = array.astype(np.float64)
     if not np.isfinite(points).all():
         raise InvalidInputError(f"The input {one.name!r} holds a position that is NaN or infinite: remove it.")

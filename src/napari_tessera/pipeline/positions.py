@@ -24,11 +24,18 @@ _DOUBTFUL = frozenset({"frame", "time", "slice", "plane", "depth", "channel", "c
 """Names of columns that mean an axis, but not which, or from where they count."""
 
 
-def read_array(path: Path) -> NDArray[Any]:
+def read_array(path: Path, axes: str = CANONICAL) -> NDArray[Any]:
     """Read a CSV of points (one row each) or a NPY array.
 
     The header of a CSV says which columns are positions: ``axis-0``, ``axis-1``, …, as napari writes them, or the
     letters of axes. Without a header all columns are, in the order of the axes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    axes
+        Those of the image that the points lie in; a letter of another one is refused.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def read_array(path: Path) -> NDArray[Any]:
     MissingInputError
         If there is no such file.
     InvalidInputError
-        If it is of another type, its header names no axes, or a cell is no number.
+        If it is of another type, its header names no axes or others than `axes`, or a cell is no number.
     StorageError
         If it is damaged.
     """
@@ -55,7 +62,7 @@ def read_array(path: Path) -> NDArray[Any]:
             check_npy(path)
             return np.asarray(np.load(path, allow_pickle=False))
         rows = _read_rows(path)
-    return _positions(rows, path)
+    return _positions(rows, path, axes)
 
 
 def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -69,14 +76,14 @@ def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
         raise InvalidInputError(f"{path} {why}: save the table again, as CSV in UTF-8 separated by commas.") from error
 
 
-def _positions(rows: list[tuple[int, list[str]]], path: Path) -> NDArray[np.float64]:
+def _positions(rows: list[tuple[int, list[str]]], path: Path, axes: str) -> NDArray[np.float64]:
     if not rows:
         raise InvalidInputError(f"{path} is empty: save the points again.")
     names = [cell.strip().lower() for cell in rows[0][1]]
     if all(_is_number(name) for name in names):
         columns, body = list(range(len(names))), rows
     else:
-        columns, body = _columns(names, path), rows[1:]
+        columns, body = _columns(names, path, axes), rows[1:]
     values = [[_number(row[at] if at < len(row) else "", path, line) for at in columns] for line, row in body]
     return np.array(values, np.float64).reshape(len(values), len(columns))
 
@@ -89,7 +96,7 @@ def _number(cell: str, path: Path, line: int) -> float:
         raise InvalidInputError(f"{path} has in line {line} {what}: correct it.") from error
 
 
-def _columns(names: list[str], path: Path) -> list[int]:
+def _columns(names: list[str], path: Path, axes: str) -> list[int]:
     """Return the columns that hold positions, in the order of the axes, by their names in small letters."""
     numbered = {at: int(name[5:]) for at, name in enumerate(names) if _NUMBERED.fullmatch(name)}
     if numbered:
@@ -105,6 +112,11 @@ def _columns(names: list[str], path: Path) -> list[int]:
             f"{path} does not say which column belongs to which axis ({listed}): separate columns by commas, and call "
             f"each by the letter of its axis (of {', '.join(CANONICAL)}; y and x are needed), or axis-0, axis-1, … "
             "as napari does."
+        )
+    if foreign := [letter for letter in found if letter not in axes]:
+        raise InvalidInputError(
+            f"{path} has positions along {foreign[0]}, and the image has the axes {', '.join(axes)}: call that column "
+            "by the axis that is meant, or leave it out."
         )
     return [letters.index(letter) for letter in CANONICAL if letter in found]
 

@@ -296,7 +296,10 @@ class RecipeRun:
 
     def _do(self, step: RecipeStep, intermediates: Intermediates) -> Generator[Progress | Warning]:
         operation = self.checked.operations[step.id]
-        inputs = {name: self._input(operation, name, source, intermediates) for name, source in step.inputs.items()}
+        inputs: dict[str, OperationInput] = {}
+        first = operation.inputs[0].name  # the image comes first: its axes say what a table of positions may name
+        for name in sorted(step.inputs, key=lambda name: name != first):
+            inputs[name] = self._input(operation, name, step.inputs[name], intermediates, inputs.get(first))
         outputs = [name for name, source in self.checked.recipe.outputs.items() if source == step.id]
         # a result that other steps or several outputs want is kept first and copied then
         direct = len(outputs) == 1 and not self._needed_after(step.id)
@@ -317,7 +320,9 @@ class RecipeRun:
                 source = intermediates.source(step.id)
                 copy_image(source, self.open_output(name, source.spec), self.cancel.raise_if_cancelled)
 
-    def _input(self, operation: Operation, name: str, source: str, intermediates: Intermediates) -> OperationInput:
+    def _input(
+        self, operation: Operation, name: str, source: str, intermediates: Intermediates, image: OperationInput | None
+    ) -> OperationInput:
         recipe = self.checked.recipe
         if source in self._made:
             return self._made[source]
@@ -326,7 +331,7 @@ class RecipeRun:
         if source not in recipe.inputs:
             return intermediates.source(source)
         value = self.given[source]
-        return open_input(operation, name, value) if isinstance(value, InputFile | Path) else value
+        return open_input(operation, name, value, image) if isinstance(value, InputFile | Path) else value
 
     def _array(self, array: NDArray[Any], identity: ArrayIdentity) -> OperationInput:
         """Return data made by hand: labels with the calibration of the image, or points."""
