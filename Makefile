@@ -41,7 +41,7 @@ coverage: install
 	.ci/test $(BIN) --coverage
 
 test-fast: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow and not long" -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gui and not slow and not long" -n 2 --dist loadfile -q
 
 # What would take the checks too long: operations on all types with values at their limits, the largest networks.
 test-long: install
