@@ -236,6 +236,23 @@ def test_going_on_keeps_the_network_of_the_model(train, viewer, qtbot):
     assert network != TrainingConfig(annotation=Annotation.SCRIBBLES).network
 
 
+@pytest.mark.gui
+def test_the_list_knows_what_is_being_trained(train, qtbot):
+    choose(train, "model")
+    folder = train.models.entry.folder
+    assert train.models.remove_button.isEnabled()
+    with holding_model(folder):  # as the worker does before it says anything
+        train.run(fake_job("slow"), "Getting ready …")
+        qtbot.waitUntil(lambda: not train.models.remove_button.isEnabled(), timeout=120_000)
+        assert train.models.entry.state == "being trained"
+        assert "being trained just now" in train.models.rename_button.toolTip()
+        train.models.rename("other")
+        qtbot.waitUntil(lambda: "being trained" in train.models.status.text(), timeout=120_000)
+    train.cancel()
+    qtbot.waitUntil(lambda: train.models.remove_button.isEnabled(), timeout=120_000)
+    assert not train.models.status.text()
+
+
 def closing_button(widget) -> QPushButton:
     dock = widget
     while not isinstance(dock, QDockWidget):

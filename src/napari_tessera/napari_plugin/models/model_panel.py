@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
+from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.telling import moment
 from napari_tessera.napari_plugin.models.listing import ModelEntry, list_models
@@ -58,16 +59,21 @@ class ModelPanel(QWidget):
     ----------
     models
         The folder of all models.
+    runner
+        Does the trainings of this window.
     """
 
     chosen = Signal(object)
     listed = Signal()
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, models: Path, runner: JobRunner) -> None:
         super().__init__()
         self._models = models
+        self._begun = True  # whether the job of the runner has said something yet
+        runner.state_changed.connect(self._on_state)
+        runner.event_received.connect(self._on_event)
         self.entries: list[ModelEntry] = []
-        self._working = False
+        self._working = self._outdated = False
         self._again: Path | None = None
         self._new: Path | None = None  # has just got its name: chosen for the person once it is listed
         self.list = QListWidget()
@@ -106,9 +112,21 @@ class ModelPanel(QWidget):
         """Look for models anew, in a thread; keep the choice, or choose `choose`."""
         self._again = choose or self._again
         if self._working:
+            self._outdated = True
             return
-        self._working = True
+        self._working, self._outdated = True, False
         in_thread(self, lambda: list_models(self._models), self._show, lambda _why: self._show([]))
+
+    def _on_state(self, _state: object) -> None:
+        self._begun = False
+        self._say("")  # what was refused because of the job before
+        self.update_models()
+
+    def _on_event(self, _event: object) -> None:
+        """Look anew at the first word of a job: from then on a training holds its model."""
+        if not self._begun:
+            self._begun = True
+            self.update_models()
 
     def choose(self, folder: Path | None) -> None:
         """Choose the model in `folder`, or none, without telling anybody."""
@@ -134,6 +152,8 @@ class ModelPanel(QWidget):
             self._new = None
             self.chosen.emit(self.entry)
         self.listed.emit()
+        if self._outdated:
+            self.update_models()
 
     def _on_row(self) -> None:
         self._refresh()

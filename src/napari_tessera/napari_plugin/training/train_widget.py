@@ -128,7 +128,7 @@ class TrainWidget(JobWidget):
         self.continue_button = QPushButton("Continue")
         self.continue_button.clicked.connect(lambda: self._start(resume=True))
         self.settings = SettingsForm(TrainingConfig, SETTINGS)
-        self.models = ModelPanel(self.session.models)
+        self.models = ModelPanel(self.session.models, self.runner)
         self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
         self.models.listed.connect(self.refresh)
         self._leaving = LeaveGuard(self, self._question_on_leaving)
