@@ -99,7 +99,7 @@ class Frangi(_Ridge, Fitted):
     gamma: float | None = parameter(
         None,
         "Curvature that counts as a clear ridge; left empty: half of the strongest at the smallest scale.",
-        unit="grey levels per pixel²",
+        unit="levels/pixel²",
         gt=0,
         allow_inf_nan=False,
     )
