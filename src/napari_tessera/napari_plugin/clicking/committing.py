@@ -35,7 +35,7 @@ def write_region(
     changed = write_mask(layer, *frame.in_layer(origin, mask), label, keep=keep)
     layer.selected_label = label
     if not changed:
-        return f"Nothing new for object {label}: drag to the right for more."
+        return f"Object {label} holds all of it already: drag to the right for more, or begin anew with New labels."
     if intent.action == "new":
         return f"Object {label}: {pixels_words(frame, int(np.count_nonzero(mask)))}. {UNDO}"
     return f"Object {label} has grown. {UNDO}"
