@@ -124,7 +124,7 @@ def test_components_of_a_large_image_in_little_memory(large: Path, tmp_path: Pat
     ("operation", "parameters"),
     [
         ("bin", {"factor": 2}),
-        ("rotate90", {"turns": 1}),
+        pytest.param("rotate90", {"turns": 1}, marks=pytest.mark.long),
         pytest.param("crop", {"left": 1000, "bottom": 3000}, marks=pytest.mark.long),
         pytest.param("flip", {"axis": "y"}, marks=pytest.mark.long),
         pytest.param("resize_labels", {"factor": 0.3}, marks=pytest.mark.long),
