@@ -153,7 +153,7 @@ def test_after_a_crash_any_widget_offers_what_was_found(listed, viewer, layer, j
     (bar,) = bars(viewer)
     (row,) = bar.rows.values()
     assert bar.line.text() == "1 unsaved session"
-    assert bar.height() < 60
+    qtbot.waitUntil(lambda: bar.height() < 60)  # once it is laid out
     assert not row.isVisible()
     press(qtbot, bar.show_button)
     assert "cells" in row.text.text()
