@@ -249,8 +249,8 @@ def test_the_list_knows_what_is_being_trained(train, qtbot):
         train.models.rename("other")
         qtbot.waitUntil(lambda: "being trained" in train.models.status.text(), timeout=120_000)
     train.cancel()
+    qtbot.waitUntil(lambda: not train.models.status.text(), timeout=120_000)
     qtbot.waitUntil(train.models.remove_button.isEnabled, timeout=120_000)
-    assert not train.models.status.text()
 
 
 def closing_button(widget) -> QPushButton:
