@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from napari_tessera.config.network import UNetConfig
+from napari_tessera.core import regions
 from napari_tessera.core.errors import JobCancelledError, OutOfMemoryError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.core.tiles import relative, round_up
+from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.needs import tile_needs
 from napari_tessera.nn.networks import build_network, fold_network
 from napari_tessera.nn.predictor import Predictor, encode, is_out_of_memory, predict_classes
-from napari_tessera.nn.regions import extents_of, grow, least_extents, split, widen
+from napari_tessera.nn.regions import grow, least_extents, split
 
 CPU = torch.device("cpu")
 
@@ -69,10 +70,10 @@ def random_pixels(*shape: int, seed: int = 0) -> np.ndarray:
 def test_a_part_equals_the_same_part_of_one_call_on_everything(trained: nn.Module, output: str) -> None:
     pixels = random_pixels(1, 333, 270)
     inner = (slice(96, 168), slice(104, 270))
-    outer = grow(widen(inner, (333, 270), 48), (333, 270), least_extents((333, 270), 40961), 8)
+    outer = grow(regions.grown(inner, 48, (333, 270)), (333, 270), least_extents((333, 270), 40961), 8)
     with Predictor(trained, channels=1) as predictor:
         assert predictor.needs.least_pixels == 40961
-        part = predictor.predict(pixels[:, *outer], relative(inner, outer), output)
+        part = predictor.predict(pixels[:, *outer], regions.relative(inner, outer), output)
     expected = encode(whole(trained, pixels)[..., *inner], output)[0].numpy()
     assert part.dtype == expected.dtype
     assert_same(part, expected)
@@ -327,7 +328,7 @@ def test_splitting_partitions(sizes: list[int], starts: list[int], edge: int) ->
     inner = tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=False))
     count = np.zeros([part.stop for part in inner], int)
     for part in split(inner, edge):
-        assert max(extents_of(part)) <= edge
+        assert max(regions.size(part)) <= edge
         count[part] += 1
     assert count[inner].min() == count[inner].max() == 1
     assert count.sum() == math.prod(sizes)

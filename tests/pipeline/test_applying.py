@@ -27,8 +27,9 @@ from napari_tessera.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, JobEvent, Progress, Result, Warning, drain
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.io.opening import open_image

@@ -27,8 +27,9 @@ from napari_tessera.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning, drain
+from napari_tessera.core.regions import Region
 from napari_tessera.io import levels, room, zarr_sink
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image

@@ -8,8 +8,10 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.axes import spatial_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.regions import Region
 from napari_tessera.core.units import unit_name
 
 T = TypeVar("T")
@@ -19,9 +21,6 @@ _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\u
 them."""
 
 _LONGEST_NAME = 200
-
-Region = tuple[slice, ...]
-"""One slice per dimension, with explicit non-negative ``start`` and ``stop`` and no step."""
 
 
 def writable_text(text: str) -> str:
@@ -108,7 +107,7 @@ class ImageSpec:
     @property
     def full_region(self) -> Region:
         """The region that covers the whole image."""
-        return tuple(slice(0, n) for n in self.shape)
+        return regions.whole(self.shape)
 
     def with_dtype(self, dtype: DTypeLike) -> Self:
         """Return the same specification with another dtype."""

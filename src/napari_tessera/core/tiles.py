@@ -17,8 +17,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 
 MOST_TILES = 2**40
 """No computer goes through more; metadata of a few bytes can describe such an image."""
@@ -48,7 +49,7 @@ class Tile:
     @property
     def crop(self) -> Region:
         """Where `inner` lies inside an array read from `outer`."""
-        return relative(self.inner, self.outer)
+        return regions.relative(self.inner, self.outer)
 
 
 @dataclass(frozen=True)
@@ -131,13 +132,6 @@ class TileGrid:
             outer.append(slice(max(low, 0), min(high, length)))
             padding.append((max(-low, 0), max(high - length, 0)))
         return Tile(index, tuple(inner), tuple(outer), tuple(padding))
-
-
-def relative(inner: Region, outer: Region) -> Region:
-    """Return where `inner` lies inside an array that covers `outer`."""
-    return tuple(
-        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(inner, outer, strict=True)
-    )
 
 
 def round_up(value: int, multiple: int) -> int:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, StorageError, TesseraError
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region, plain_dtype, writable_text
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, plain_dtype, writable_text
+from napari_tessera.core.regions import Region
 from napari_tessera.io.memory import zeros
 
 # What the readers of numpy, tifffile, imagecodecs and zarr raise when they meet bytes that make no sense.

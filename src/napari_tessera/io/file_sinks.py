@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.core.units import MICROMETERS, OME_SYMBOLS
 from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.tiff import stored_axes

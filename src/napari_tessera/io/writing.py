@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
-from napari_tessera.core.image import ImageSink, ImageSpec, Region
+from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.leftovers import OLD, Hidden
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import checked_pixels
 from napari_tessera.io.partial import check_partial
 from napari_tessera.io.places import check_place, check_replaceable

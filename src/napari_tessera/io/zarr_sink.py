@@ -15,7 +15,8 @@ from zarr.codecs import BloscCodec
 
 from napari_tessera.core.axes import CANONICAL, move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, region_above, shrink
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes

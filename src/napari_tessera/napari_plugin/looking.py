@@ -10,7 +10,9 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core import regions
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.layers import layer_image
 
 MOST_PIXELS = 2**23
@@ -55,7 +57,7 @@ class CroppedSource(ImageSource):
         spec = source.spec
         self._spec = replace(
             spec,
-            shape=tuple(part.stop - part.start for part in region),
+            shape=regions.size(region),
             translate=tuple(
                 at + part.start * size for at, part, size in zip(spec.translate, region, spec.scale, strict=True)
             ),
@@ -68,12 +70,7 @@ class CroppedSource(ImageSource):
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`, counted from where the crop begins."""
-        return self._source.read(
-            tuple(
-                slice(whole.start + part.start, whole.start + part.stop)
-                for whole, part in zip(self._region, region, strict=True)
-            )
-        )
+        return self._source.read(regions.moved(region, regions.start(self._region)))
 
 
 @dataclass(frozen=True)

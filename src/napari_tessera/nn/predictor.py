@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import OutOfMemoryError
-from napari_tessera.core.image import Region
-from napari_tessera.core.tiles import relative, round_up
+from napari_tessera.core.regions import Region
+from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.needs import TileNeeds, tile_needs
 from napari_tessera.nn.networks import fold_network
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.nn.regions import extents_of, grow, least_extents, split, widen
+from napari_tessera.nn.regions import grow, least_extents, split
 from napari_tessera.nn.unet import UNet
 
 Output = Literal["classes", "float32", "float16", "uint8"]
@@ -160,7 +161,7 @@ class Predictor:
             If not even a small part of one tile fits into memory.
         """
         inner = tuple(slice(0, n) for n in tiles[0].shape[1:]) if inner is None else inner
-        if self.edge is not None and max(extents_of(inner)) > self.edge:
+        if self.edge is not None and max(regions.size(inner)) > self.edge:
             return [self._in_parts(tile, inner, output) for tile in tiles]
         done: list[Pending] = []
         while len(done) < len(tiles):
@@ -188,7 +189,7 @@ class Predictor:
         """Predict one tile from overlapping parts of it, of half the edge until they fit; the result is the same."""
         least = max(self.needs.halo, self.needs.stride)
         if self.edge is None:
-            self.edge = self._halved(max(extents_of(inner)), least)
+            self.edge = self._halved(max(regions.size(inner)), least)
         while True:
             result = self._by_edge(pixels, inner, output, self.edge)
             if result is not None:
@@ -209,15 +210,15 @@ class Predictor:
         extents = least_extents(lengths, self.needs.least_pixels)
         whole: NDArray[Any] | None = None
         for part in split(inner, edge):
-            outer = grow(widen(part, lengths, self.needs.halo), lengths, extents, self.needs.stride)
-            started = self._try([pixels[:, *outer]], relative(part, outer), output)
+            outer = grow(regions.grown(part, self.needs.halo, lengths), lengths, extents, self.needs.stride)
+            started = self._try([pixels[:, *outer]], regions.relative(part, outer), output)
             if started is None:
                 return None
             piece = started[0]()
             leading = piece.shape[: piece.ndim - len(inner)]
             if whole is None:
-                whole = np.empty((*leading, *extents_of(inner)), piece.dtype)
-            whole[(slice(None),) * len(leading) + relative(part, inner)] = piece
+                whole = np.empty((*leading, *regions.size(inner)), piece.dtype)
+            whole[(slice(None),) * len(leading) + regions.relative(part, inner)] = piece
         return whole
 
     def _forward(self, pixels: NDArray[np.float32], inner: Region, output: Output) -> list[Pending]:

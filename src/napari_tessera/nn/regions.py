@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from napari_tessera.core.image import Region
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid, round_up
 
 
@@ -45,21 +46,5 @@ def grow(region: Region, lengths: Sequence[int], extents: Sequence[int], stride:
 
 def split(inner: Region, edge: int) -> Iterator[Region]:
     """Cut `inner` into parts of at most `edge` per dimension, in row-major order."""
-    for tile in TileGrid(extents_of(inner), [edge] * len(inner)):
-        yield tuple(
-            slice(part.start + piece.start, part.start + piece.stop)
-            for part, piece in zip(inner, tile.inner, strict=True)
-        )
-
-
-def widen(inner: Region, lengths: Sequence[int], halo: int) -> Region:
-    """Return `inner` with `halo` on every side, clipped to an array of `lengths`."""
-    return tuple(
-        slice(max(part.start - halo, 0), min(part.stop + halo, length))
-        for part, length in zip(inner, lengths, strict=True)
-    )
-
-
-def extents_of(region: Region) -> tuple[int, ...]:
-    """Return the length of `region` along each dimension."""
-    return tuple(part.stop - part.start for part in region)
+    for tile in TileGrid(regions.size(inner), [edge] * len(inner)):
+        yield regions.moved(tile.inner, regions.start(inner))

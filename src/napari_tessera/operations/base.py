@@ -25,7 +25,8 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import ConfigDict
 
 from napari_tessera.config.base import Config
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.parameters import parameter
 
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSpec, Region
-from napari_tessera.core.tiles import relative
+from napari_tessera.core import regions
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Global
 
 
@@ -84,11 +85,11 @@ class BlockPages:
 
     def block(self, region: Region) -> Block:
         """Return a part of the block; the further inputs are not cut."""
-        return replace(self.whole, image=self.whole.image[relative(region, self.whole.region)], region=region)
+        return replace(self.whole, image=self.whole.image[regions.relative(region, self.whole.region)], region=region)
 
     def other(self, name: str, region: Region) -> NDArray[Any]:
         """Return a part of a further input."""
-        return self.whole.others[name][relative(region, self.whole.region)]
+        return self.whole.others[name][regions.relative(region, self.whole.region)]
 
     def tiles(self) -> Iterator[Region]:
         """Yield the whole region."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, Operation
 from napari_tessera.operations.labels.components import labels_around, number_components, numbers_at, numbers_on_border
 from napari_tessera.operations.reductions.statistics import TOO_LARGE

@@ -4,8 +4,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.core.regions import Region
 
 
 class CancellableSource(ImageSource):

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
-from napari_tessera.core.tiles import relative
+from napari_tessera.core import regions
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.io.memory import free_memory
 
 LARGEST_CACHE = 256 * 2**20
@@ -58,10 +59,8 @@ class CachedSource(ImageSource):
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
-        ranges = [
-            range(part.start // chunk, -(-part.stop // chunk)) for part, chunk in zip(region, self.chunks, strict=True)
-        ]
-        lengths = [part.stop - part.start for part in region]
+        ranges = [range(part.start, part.stop) for part in regions.cells(region, self.chunks)]
+        lengths = regions.size(region)
         stored = math.prod(
             min(which.stop * chunk, length) - which.start * chunk
             for which, chunk, length in zip(ranges, self.chunks, self.shape, strict=True)
@@ -71,18 +70,12 @@ class CachedSource(ImageSource):
         pixels = np.empty(lengths, self.dtype)
         for index in product(*ranges):
             place = self._region(index)
-            both = tuple(
-                slice(max(one.start, other.start), min(one.stop, other.stop))
-                for one, other in zip(region, place, strict=True)
-            )
-            pixels[relative(both, region)] = self._chunk(index, place)[relative(both, place)]
+            if both := regions.intersection(region, place):
+                pixels[regions.relative(both, region)] = self._chunk(index, place)[regions.relative(both, place)]
         return pixels
 
     def _region(self, index: Index) -> Region:
-        return tuple(
-            slice(at * chunk, min((at + 1) * chunk, length))
-            for at, chunk, length in zip(index, self.chunks, self.shape, strict=True)
-        )
+        return regions.cell(index, self.chunks, self.shape)
 
     def _chunk(self, index: Index, place: Region) -> NDArray[Any]:
         with self._lock:

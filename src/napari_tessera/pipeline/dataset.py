@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.image import ImageSource
+from napari_tessera.core.regions import Region
 from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
 from napari_tessera.pipeline.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
 from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity

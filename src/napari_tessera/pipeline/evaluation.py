@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.image import ImageSource
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors

@@ -6,7 +6,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.frames import make_frames
 from napari_tessera.pipeline.inputs import gather_inputs

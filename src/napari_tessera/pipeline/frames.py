@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.axes import move_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
-from napari_tessera.core.tiles import relative
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, RespecifiedSource
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.whole import all_finite, prepared, prepared_dtype
@@ -133,7 +134,7 @@ class Frames:
 
     def cropped(self, block: Block, region: Region) -> Block:
         """Return the part of `block` over `region`, which lies inside it."""
-        within = dict(zip(self.spec.axes, relative(region, block.region), strict=True))
+        within = dict(zip(self.spec.axes, regions.relative(region, block.region), strict=True))
 
         def part(pixels: NDArray[Any]) -> NDArray[Any]:
             axes = self.spec.axes if pixels.ndim == len(self.spec.axes) else self.spec.axes.replace("c", "")
@@ -331,4 +332,8 @@ def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: Imag
 
 def crop(result: NDArray[Any], axes: str, inner: Mapping[str, slice], outer: Mapping[str, slice]) -> NDArray[Any]:
     """Return `result`, which covers `outer`, over `inner`; axes not named by `inner` stay whole."""
-    return result[tuple(relative((inner[axis],), (outer[axis],))[0] if axis in inner else slice(None) for axis in axes)]
+    return result[tuple(_within(inner[axis], outer[axis]) if axis in inner else slice(None) for axis in axes)]
+
+
+def _within(inner: slice, outer: slice) -> slice:
+    return regions.relative((inner,), (outer,))[0]

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.recipe import ArrayIdentity, InputIdentity
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
-from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.image import ImageSource
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import checked_dtype, reading
 
 HASHED_BYTES = 2**30
@@ -100,7 +102,7 @@ def _pieces(shape: tuple[int, ...], itemsize: int) -> Iterator[Region]:
     while axis < len(shape) - 1 and math.prod(shape[axis + 1 :]) * itemsize > _PIECE_BYTES:
         axis += 1
     step = max(1, _PIECE_BYTES // max(1, math.prod(shape[axis + 1 :]) * itemsize))
-    rest = tuple(slice(0, length) for length in shape[axis + 1 :])
+    rest = regions.whole(shape[axis + 1 :])
     for index in np.ndindex(shape[:axis]):
         for start in range(0, shape[axis], step):
-            yield (*(slice(at, at + 1) for at in index), slice(start, min(start + step, shape[axis])), *rest)
+            yield (*regions.pixel(index), slice(start, min(start + step, shape[axis])), *rest)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_tessera.config.training import IntensityConfig
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.image import ImageSource
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.pipeline.spreading import spread_blocks
 

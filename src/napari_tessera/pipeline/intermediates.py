@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, Region
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.leftovers import STEPS, Hidden
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image

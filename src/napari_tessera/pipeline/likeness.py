@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.model import ModelSpec
-from napari_tessera.core.image import ImageSource, ImageSpec, Region, short_name
+from napari_tessera.core.image import ImageSource, ImageSpec, short_name
+from napari_tessera.core.regions import Region
 from napari_tessera.core.units import MICROMETERS, OME_SYMBOLS
 
 OTHER_SIZE = 1.5

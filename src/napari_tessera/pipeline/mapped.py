@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSink, ImageSpec, Region
+from napari_tessera.core import regions
+from napari_tessera.core.image import ImageSink, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.operations.base import Mapped
 from napari_tessera.pipeline.frames import Frames, Position
@@ -45,20 +47,19 @@ class MappedTiles:
             block = self.frames.block(position, region)
             pixels = np.asarray(self.operation.compute_part(block, part))
             return pixels.copy() if np.may_share_memory(pixels, block.image) else pixels
-        result = np.empty([p.stop - p.start for p in part], self.output.dtype)
+        result = np.empty(regions.size(part), self.output.dtype)
         for half in _halves(part):
-            inside = tuple(slice(h.start - p.start, h.stop - p.start) for h, p in zip(half, part, strict=True))
-            result[inside] = self.compute(position, half)
+            result[regions.relative(half, part)] = self.compute(position, half)
         return result
 
 
 def _pixels(region: Region) -> int:
-    return math.prod(part.stop - part.start for part in region)
+    return math.prod(regions.size(region))
 
 
 def _halves(part: Region) -> tuple[Region, Region]:
     """Return a region cut in two along its longest dimension."""
-    lengths = [p.stop - p.start for p in part]
+    lengths = regions.size(part)
     axis = lengths.index(max(lengths))
     middle = part[axis].start + lengths[axis] // 2
     return (

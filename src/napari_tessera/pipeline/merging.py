@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
-from napari_tessera.core.tiles import Tile, TileGrid, relative
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
+from napari_tessera.core.tiles import Tile, TileGrid
 from napari_tessera.operations.base import Block, Components, Connected
 from napari_tessera.operations.labels.components import (
     Numbered,
@@ -86,8 +87,8 @@ class TiledComponents:
         """Find the components of a tile, and join them to those of the neighbours that have been seen."""
         block = self.frames.block(self.position, tile.outer)
         region = self._labelled(tile)
-        numbered = self._number(block, relative(region, tile.outer))
-        numbers = numbered.numbers[relative(tile.inner, region)]
+        numbered = self._number(block, regions.relative(region, tile.outer))
+        numbers = numbered.numbers[regions.relative(tile.inner, region)]
         found = self._describe(tile, block, numbered, numbers, region)
         with self._lock:
             base, self._total = self._total, self._total + len(numbered)
@@ -126,7 +127,7 @@ class TiledComponents:
         return _Found(
             values=numbered.values,
             first=np.ravel_multi_index(tuple(moved), self.grid.shape).astype(np.int64),
-            sizes=numbered.sizes - _counted_before(numbered.numbers, relative(tile.inner, region), count),
+            sizes=numbered.sizes - _counted_before(numbered.numbers, regions.relative(tile.inner, region), count),
             on_border=numbers_on_border(numbers, count, sides),
             marked=numbers_at(numbers, None if marks is None else marks[crop], count),
             around=around,
@@ -182,9 +183,9 @@ class TiledComponents:
         else:
             region = self._labelled(tile)
             wide = self.frames.block(self.position, region)
-            numbered = self._number(wide, relative(region, region))
+            numbered = self._number(wide, regions.relative(region, region))
             block = self.frames.cropped(wide, tile.inner)
-            numbers = numbered.numbers[relative(tile.inner, region)]
+            numbers = numbered.numbers[regions.relative(tile.inner, region)]
         base, count = self._bases[tile.index]
         lookup = np.zeros(count + 1, self._decided.dtype)
         lookup[1:] = self._decided[base : base + count]

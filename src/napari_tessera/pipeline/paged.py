@@ -7,7 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import OutOfMemoryError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.operations.base import Block

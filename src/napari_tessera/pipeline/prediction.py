@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
+from napari_tessera.core import regions
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import JobCancelledError
-from napari_tessera.core.image import ImageSink, ImageSource, Region
+from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed, notes_about
@@ -25,7 +27,6 @@ from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
 from napari_tessera.nn.predictor import Output, Pending, Predictor
-from napari_tessera.nn.regions import extents_of
 from napari_tessera.pipeline.cancelling import CancellableSource
 from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
 from napari_tessera.pipeline.likeness import by_name, other_pixels
@@ -293,7 +294,7 @@ def _batches(plan: PredictionPlan, predictor: Predictor) -> Iterator[tuple[Tile,
 
 
 def _alike(one: Tile, other: Tile) -> bool:
-    return one.crop == other.crop and extents_of(one.outer) == extents_of(other.outer)
+    return one.crop == other.crop and regions.size(one.outer) == regions.size(other.outer)
 
 
 def _convolved(plan: PredictionPlan, region: Region) -> Region:

@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSink, ImageSpec, Region
+from napari_tessera.core.image import ImageSink, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import checked_pixels
 from napari_tessera.io.memory import zeros
 from napari_tessera.io.writing import PathSink

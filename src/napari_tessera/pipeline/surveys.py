@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSpec, Region
-from napari_tessera.core.tiles import TileGrid, relative
+from napari_tessera.core import regions
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
+from napari_tessera.core.tiles import TileGrid
 from napari_tessera.operations.base import Block
 from napari_tessera.pipeline.frames import Frames, Position
 from napari_tessera.pipeline.parallel import Counter, Report, run_all
@@ -58,11 +60,8 @@ class TiledSurvey:
         """Measure every tile, read with what lies around it, and combine the results, in any order."""
 
         def measured(inner: Region) -> T:
-            outer = tuple(
-                slice(max(0, part.start - reach), min(length, part.stop + reach))
-                for part, reach, length in zip(inner, halo, self.spec.shape, strict=True)
-            )
-            return measure(self.frames.block(self.position, outer), relative(inner, outer))
+            outer = regions.grown(inner, halo, self.spec.shape)
+            return measure(self.frames.block(self.position, outer), regions.relative(inner, outer))
 
         return self._reduce(measured, combine)
 

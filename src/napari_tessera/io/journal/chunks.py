@@ -17,8 +17,9 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import StorageError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import reading
 from napari_tessera.io.journal.disk import TEMPORARY, DamageError, Disk
 from napari_tessera.io.journal.frames import blosc_bytes, compress, decompress
@@ -108,24 +109,16 @@ class ChunkStore:
 
     def region(self, index: Index) -> Region:
         """Return what a chunk covers, cut at the array's border."""
-        return tuple(
-            slice(at * chunk, min((at + 1) * chunk, length))
-            for at, chunk, length in zip(index, self.chunks, self.shape, strict=True)
-        )
+        return regions.cell(index, self.chunks, self.shape)
 
     def overlapping(self, box: Region) -> Iterator[Index]:
         """Yield the chunks that share pixels with `box`."""
-        if all(part.stop > part.start for part in box):
-            yield from product(
-                *(
-                    range(part.start // chunk, -(-part.stop // chunk))
-                    for part, chunk in zip(box, self.chunks, strict=True)
-                )
-            )
+        if not regions.is_empty(box):
+            yield from product(*(range(part.start, part.stop) for part in regions.cells(box, self.chunks)))
 
     def everywhere(self) -> Iterator[Index]:
         """Yield all chunks of the grid, written or not."""
-        return self.overlapping(tuple(slice(0, length) for length in self.shape))
+        return self.overlapping(regions.whole(self.shape))
 
     def written(self) -> Iterator[Index]:
         """Yield the chunks that are there."""
@@ -167,7 +160,7 @@ class ChunkStore:
             pixels = decompress(content, self.dtype.newbyteorder("<")).reshape(self.chunks)
         except (ValueError, RuntimeError) as error:  # what the decoder raises is a RuntimeError
             raise DamagedChunkError(path, region, str(error)) from error
-        return pixels[tuple(slice(0, part.stop - part.start) for part in region)].astype(self.dtype)
+        return pixels[regions.whole(regions.size(region))].astype(self.dtype)
 
     def write(self, index: Index, pixels: NDArray[Any]) -> None:
         """Store a chunk in one step; its name is safe after `sync`.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.io.journal.frames import (
     BOX,
     MASKED,
@@ -123,17 +124,15 @@ def apply_frame(frame: Frame, payload: bytes, target: NDArray[Any], origin: tupl
 def _apply_box(
     place: Place, after: NDArray[Any], mask: NDArray[np.bool_] | None, target: NDArray[Any], origin: tuple[int, ...]
 ) -> None:
-    into, out_of = [], []
-    for at, length, begin, size in zip(place.start, place.shape, origin, target.shape, strict=True):
-        first, stop = max(at, begin), min(at + length, begin + size)
-        if first >= stop:
-            return
-        into.append(slice(first - begin, stop - begin))
-        out_of.append(slice(first - at, stop - at))
+    box, whole = regions.placed(place.start, place.shape), regions.placed(origin, target.shape)
+    shared = regions.intersection(box, whole)
+    if shared is None:
+        return
+    into, out_of = regions.relative(shared, whole), regions.relative(shared, box)
     if mask is None:
-        target[tuple(into)] = after[tuple(out_of)]
+        target[into] = after[out_of]
     else:
-        np.copyto(target[tuple(into)], after[tuple(out_of)], where=mask[tuple(out_of)])
+        np.copyto(target[into], after[out_of], where=mask[out_of])
 
 
 def _apply_points(

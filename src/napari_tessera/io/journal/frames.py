@@ -17,7 +17,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 
 BOX, POINTS, REPLACE, WIDEN, METADATA, MASKED = 1, 2, 3, 4, 5, 6
 """Kinds of frames."""
@@ -139,7 +140,7 @@ class Place:
     @property
     def box(self) -> Region:
         """The box as one slice per dimension."""
-        return tuple(slice(at, at + length) for at, length in zip(self.start, self.shape, strict=True))
+        return regions.placed(self.start, self.shape)
 
     @property
     def volume(self) -> int:

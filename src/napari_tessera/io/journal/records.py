@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import LayerHeader
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArrayLike
 
 

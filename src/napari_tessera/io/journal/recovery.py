@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.session import LAYER_FILE, LayerHeader, LayerSpec
+from napari_tessera.core import regions
 from napari_tessera.core.errors import OutOfMemoryError, StorageError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import check_region
 from napari_tessera.io.journal.chunks import DESCRIPTION
 from napari_tessera.io.journal.disk import Disk, keeping
@@ -151,14 +152,13 @@ class Recovered:
             return
         if pixels is None:
             return
-        into, out_of = [], []
-        for part, begin, size in zip(store.region(index), origin, labels.shape, strict=True):
-            first, stop = max(part.start, begin), min(part.stop, begin + size)
-            into.append(slice(first - begin, stop - begin))
-            out_of.append(slice(first - part.start, stop - part.start))
+        chunk, whole = store.region(index), regions.placed(origin, labels.shape)
+        both = regions.intersection(chunk, whole)
+        if both is None:
+            return
         # zeros are there already: not writing them leaves the pages of a sparse array unmapped
-        shared = pixels[tuple(out_of)]
-        np.copyto(labels[tuple(into)], shared, where=shared != 0)
+        shared = pixels[regions.relative(both, chunk)]
+        np.copyto(labels[regions.relative(both, whole)], shared, where=shared != 0)
 
     def _check_chunks(self) -> None:
         """Raise FoldedMeanwhileError if other chunks have replaced these: one that has gone was read as zeros."""

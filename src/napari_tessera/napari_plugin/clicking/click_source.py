@@ -8,11 +8,12 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.click_grid import Grid, match_grids
 from napari_tessera.napari_plugin.layers import full_resolution
 
-Box = tuple[slice, ...]
 Extent = Literal["plane", "volume"]
 SPATIAL = "zyx"
 
@@ -50,24 +51,24 @@ class LabelsFrame:
     @property
     def pixels(self) -> NDArray[Any]:
         """The labels of the frame; of an array in memory they are a view."""
-        data = self.layer.data[self.box_in_layer(tuple(slice(0, n) for n in self.shape))]
+        data = self.layer.data[self.box_in_layer(regions.whole(self.shape))]
         return np.asarray(data).reshape(self.shape)
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Region) -> NDArray[Any]:
         """Return the labels of a box of the frame; of an array in memory they are a view."""
-        return np.asarray(self.layer.data[self.box_in_layer(box)]).reshape([part.stop - part.start for part in box])
+        return np.asarray(self.layer.data[self.box_in_layer(box)]).reshape(regions.size(box))
 
-    def box_in_layer(self, box: Box) -> Box:
+    def box_in_layer(self, box: Region) -> Region:
         """Return a box of the frame as one of the layer."""
-        whole = [slice(at, at + 1) for at in self.start]
+        whole = list(regions.pixel(self.start))
         for dim, part in zip(self.dims, box, strict=True):
             whole[dim] = slice(self.start[dim] + part.start, self.start[dim] + part.stop)
         return tuple(whole)
 
     def in_layer(self, origin: tuple[int, ...], block: NDArray[Any]) -> tuple[tuple[int, ...], NDArray[Any]]:
         """Return a block that begins at `origin` of the frame as one of the layer, with all its dimensions."""
-        box = self.box_in_layer(tuple(slice(at, at + n) for at, n in zip(origin, block.shape, strict=True)))
-        return tuple(part.start for part in box), block.reshape([part.stop - part.start for part in box])
+        box = self.box_in_layer(regions.placed(origin, block.shape))
+        return regions.start(box), block.reshape(regions.size(box))
 
     def point(self, index: NDArray[Any]) -> NDArray[Any]:
         """Return an index of the layer, or several in rows, as one of the frame."""
@@ -115,12 +116,9 @@ class ClickSource:
     chosen: tuple[int, ...]
     """Channels."""
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Region) -> NDArray[Any]:
         """Return the pixels of a box of the frame, native, maybe as a view; the channels, if any, are the last axis."""
-        spans = {
-            axis: slice(part.start - step, part.stop - step)
-            for axis, part, step in zip(self.order, box, self.shift, strict=True)
-        }
+        spans = dict(zip(self.order, regions.moved(box, [-step for step in self.shift]), strict=True))
         first = min(self.chosen, default=0)
         spans["c"] = slice(first, max(self.chosen, default=0) + 1)
         piece = self.array[tuple(spans[place] if isinstance(place, str) else place for place in self.places)]
@@ -135,7 +133,7 @@ class ClickSource:
 
 
 def labels_frame(
-    viewer: ViewerModel, layer: Labels, axes: str, extent: Extent, overlap: Box | None = None
+    viewer: ViewerModel, layer: Labels, axes: str, extent: Extent, overlap: Region | None = None
 ) -> LabelsFrame:
     """Return the plane on screen, or the volume that it is part of.
 
@@ -155,7 +153,7 @@ def labels_frame(
     """
     if viewer.dims.ndisplay != 2:
         raise InvalidInputError("Clicking needs the 2D view: press the button with the cube below the layer list.")
-    whole = overlap or tuple(slice(0, n) for n in layer.data.shape)
+    whole = overlap or regions.whole(layer.data.shape)
     offset = viewer.dims.ndim - layer.ndim
     shown = tuple(sorted(index - offset for index in viewer.dims.displayed))
     if any(dim < 0 or axes[dim] not in SPATIAL for dim in shown):

@@ -7,7 +7,9 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.clicking.click_source import Box, LabelsFrame
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
+from napari_tessera.napari_plugin.clicking.click_source import LabelsFrame
 from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
 from napari_tessera.napari_plugin.clicking.intent import Intent
 from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_mask
@@ -28,7 +30,7 @@ def write_region(
     label = intent.label or new_label(layer)
     keep = locked_labels(layer) - {label}
     if intent.action == "subtract":
-        box = tuple(slice(at, at + n) for at, n in zip(origin, mask.shape, strict=True))
+        box = regions.placed(origin, mask.shape)
         changed = write_mask(layer, *frame.in_layer(origin, mask & (frame.read(box) == label)), 0, keep=keep)
         layer.selected_label = label
         return f"Taken away from object {label}. {UNDO}" if changed else f"Nothing of object {label} was there."
@@ -57,24 +59,20 @@ def new_label(layer: Labels, count: int = 1) -> int:
 
 def replacing(
     label: int, origin: tuple[int, ...], mask: NDArray[np.bool_], keep: frozenset[int]
-) -> Callable[[NDArray[Any]], tuple[Box, NDArray[Any]] | None]:
+) -> Callable[[NDArray[Any]], tuple[Region, NDArray[Any]] | None]:
     """Return what puts a mask in place of an object; see `Edit.work`."""
 
-    def work(labels: NDArray[Any]) -> tuple[Box, NDArray[Any]] | None:
+    def work(labels: NDArray[Any]) -> tuple[Region, NDArray[Any]] | None:
         from napari_tessera.operations.labels.finding import box_of
 
-        new = tuple(slice(at, at + n) for at, n in zip(origin, mask.shape, strict=True))
+        new = regions.placed(origin, mask.shape)
         old = box_of(labels, label)
-        box = new if old is None else _around(old, new)
+        box = new if old is None else regions.union(old, new)
         after = labels[box].copy()
-        inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(new, box, strict=True))
+        inner = regions.relative(new, box)
         free = np.isin(after[inner], list(keep), invert=True) if keep else True
         after[after == label] = 0
         after[inner][mask & free] = label
         return box, after
 
     return work
-
-
-def _around(first: Box, second: Box) -> Box:
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))

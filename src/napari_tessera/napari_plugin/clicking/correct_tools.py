@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.core.errors import InvalidInputError, TesseraError
-from napari_tessera.napari_plugin.clicking.click_source import Box
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.committing import new_label
 from napari_tessera.napari_plugin.clicking.drawn_line import DrawnLine
 from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner, Found
@@ -221,7 +221,7 @@ class CorrectTool(QObject):
             raise InvalidInputError(locked_words(label))
         radius, point = target.options.radius, [int(at) for at in pixel]
 
-        def work(labels: NDArray[Any]) -> tuple[Box, NDArray[Any]] | None:
+        def work(labels: NDArray[Any]) -> tuple[Region, NDArray[Any]] | None:
             if tool == "delete":
                 return editing.delete_at(labels, point, locked_ids)
             if tool == "fill":
@@ -245,7 +245,7 @@ class CorrectTool(QObject):
             raise InvalidInputError(f"{TOOLS[tool].title}: hold the button and draw a line.")
         free = new_label(target.labels) if tool == "split" else 0
 
-        def work(labels: NDArray[Any]) -> tuple[Box, NDArray[Any]] | None:
+        def work(labels: NDArray[Any]) -> tuple[Region, NDArray[Any]] | None:
             if tool == "merge":
                 return editing.merge_across(labels, points, locked)
             return cutting.split_along(labels, points, free, locked, frame.spacing, normal)

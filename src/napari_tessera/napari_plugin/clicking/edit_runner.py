@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.napari_plugin.clicking.click_source import Box, LabelsFrame
+from napari_tessera.core.regions import Region
+from napari_tessera.napari_plugin.clicking.click_source import LabelsFrame
 from napari_tessera.napari_plugin.clicking.intent import CONTROL
 from napari_tessera.napari_plugin.clicking.label_writing import write_box
 from napari_tessera.pipeline.failures import describe_error
@@ -29,7 +30,7 @@ class Found:
         Where in the frame, what stood there, and what is to stand there.
     """
 
-    box: Box
+    box: Region
     before: NDArray[Any]
     after: NDArray[Any]
 
@@ -51,7 +52,7 @@ class Edit:
     """
 
     frame: LabelsFrame
-    work: Callable[[NDArray[Any]], tuple[Box, NDArray[Any]] | None]
+    work: Callable[[NDArray[Any]], tuple[Region, NDArray[Any]] | None]
     done: Callable[[Found], str]
     nothing: str
 

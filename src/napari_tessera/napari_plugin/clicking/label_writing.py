@@ -16,13 +16,12 @@ from napari.layers import Labels
 from napari.layers.labels import labels as napari_labels
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.box_refresh import refresh_box
 from napari_tessera.napari_plugin.clicking.highest_label import highest_label
 from napari_tessera.napari_plugin.clicking.history import bound_history
-
-Box = tuple[slice, ...]
-"""One slice with start and stop per dimension of ``layer.data``."""
 
 _ATOM = getattr(napari_labels, "_MaskedPaintAtom", None)
 _PRIVATE = (
@@ -101,7 +100,7 @@ def write_mask(
     return _write(layer, box, changed, value)
 
 
-def write_box(layer: Labels, box: Box, after: NDArray[Any]) -> bool:
+def write_box(layer: Labels, box: Region, after: NDArray[Any]) -> bool:
     """Put `after` into a box of a layer, as one step that can be undone; "preserve labels" is not looked at.
 
     Parameters
@@ -171,7 +170,7 @@ def next_label(layer: Labels) -> int:
     return highest_label(layer) + 1
 
 
-def show_box(layer: Labels, box: Box) -> None:
+def show_box(layer: Labels, box: Region) -> None:
     """Bring a box of a layer in which labels have changed to the screen; `knows_history` must hold."""
     region = layer.data[box]
     _update_view(layer, box, region, np.ones(region.shape, bool), region)
@@ -179,19 +178,19 @@ def show_box(layer: Labels, box: Box) -> None:
     refresh_box(layer)
 
 
-def boxes_of_step(step: Sequence[Any]) -> list[Box]:
+def boxes_of_step(step: Sequence[Any]) -> list[Region]:
     """Return which boxes one step of napari's history has changed; `step` is the value of ``events.paint``."""
     boxes = []
     for atom in step:
         key = getattr(atom, "slice_key", None)
         if key is None:
             indices = [np.asarray(axis) for axis in atom[0]]
-            key = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in indices)
+            key = regions.of_pixels(indices)
         boxes.append(key)
     return boxes
 
 
-def _clip(layer: Labels, origin: Sequence[int], mask: NDArray[Any]) -> tuple[Box, Box]:
+def _clip(layer: Labels, origin: Sequence[int], mask: NDArray[Any]) -> tuple[Region, Region]:
     """Return the box of a mask within the layer, and the same part of the mask."""
     shape = layer.data.shape
     if not len(origin) == mask.ndim == len(shape):
@@ -199,13 +198,9 @@ def _clip(layer: Labels, origin: Sequence[int], mask: NDArray[Any]) -> tuple[Box
             f"What is to be written has {mask.ndim} dimensions and the labels {layer.name!r} have {len(shape)}: "
             "choose labels that belong to the image."
         )
-    box, inner = [], []
-    for start, length, size in zip(origin, mask.shape, shape, strict=True):
-        low = min(max(int(start), 0), size)
-        high = max(min(int(start) + length, size), low)
-        box.append(slice(low, high))
-        inner.append(slice(low - int(start), high - int(start)) if high > low else slice(0, 0))
-    return tuple(box), tuple(inner)
+    whole = regions.placed(origin, mask.shape)
+    box = regions.clipped(whole, shape)
+    return box, regions.whole([0] * mask.ndim) if regions.is_empty(box) else regions.relative(box, whole)
 
 
 def _leave_out(changed: NDArray[np.bool_], region: NDArray[Any], keep: Collection[int]) -> None:
@@ -218,14 +213,12 @@ def _leave_out(changed: NDArray[np.bool_], region: NDArray[Any], keep: Collectio
         changed &= region != value
 
 
-def _write(layer: Labels, box: Box, changed: NDArray[np.bool_], after: NDArray[Any] | int) -> bool:
-    bounds = _bounds(changed)
+def _write(layer: Labels, box: Region, changed: NDArray[np.bool_], after: NDArray[Any] | int) -> bool:
+    bounds = regions.bounds(changed)
     if bounds is None:
         return False
     changed = np.ascontiguousarray(changed[bounds])
-    box = tuple(
-        slice(outer.start + inner.start, outer.start + inner.stop) for outer, inner in zip(box, bounds, strict=True)
-    )
+    box = regions.moved(bounds, regions.start(box))
     values = after
     if isinstance(after, np.ndarray):  # kept to be redone: in the layer's type, which they fit
         values = after[bounds][changed].astype(layer.data.dtype, copy=False)
@@ -252,7 +245,7 @@ def _one_step(layer: Labels) -> AbstractContextManager[Any]:
     return nullcontext() if getattr(layer, "_block_history", False) else layer.block_history()
 
 
-def _write_quickly(layer: Labels, box: Box, changed: NDArray[np.bool_], values: NDArray[Any] | int) -> None:
+def _write_quickly(layer: Labels, box: Region, changed: NDArray[np.bool_], values: NDArray[Any] | int) -> None:
     """Do what napari's brush does: note a mask and what was under it, write, and show the box anew."""
     assert _ATOM is not None
     region = layer.data[box]
@@ -279,7 +272,7 @@ def _folded(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _update_view(
-    layer: Labels, box: Box, region: NDArray[Any], changed: NDArray[np.bool_], values: NDArray[Any] | int
+    layer: Labels, box: Region, region: NDArray[Any], changed: NDArray[np.bool_], values: NDArray[Any] | int
 ) -> None:
     """Bring the pixels that napari keeps for showing up to date; where they are the layer's own, they are already."""
     if not layer.visible:  # sliced anew once it is shown; until then what is kept may be an array that it has no more
@@ -300,14 +293,3 @@ def _update_view(
         image.view[place] = layer.colormap._data_to_texture(visible)
     else:
         image.view[place][seen] = layer.colormap._data_to_texture(np.array([values], region.dtype))[0]
-
-
-def _bounds(mask: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest box that holds all of a mask; None if it is empty."""
-    bounds = []
-    for axis in range(mask.ndim):
-        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        if held.size == 0:
-            return None
-        bounds.append(slice(int(held[0]), int(held[-1]) + 1))
-    return tuple(bounds)

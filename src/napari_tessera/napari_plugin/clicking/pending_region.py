@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.clicking.click_source import Box, ClickSource, LabelsFrame
+from napari_tessera.core.regions import Region
+from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame
 from napari_tessera.napari_plugin.clicking.intent import Intent
 from napari_tessera.napari_plugin.clicking.live_growth import Grown
 from napari_tessera.napari_plugin.clicking.locking import locked_labels
@@ -146,11 +147,11 @@ def looks_like_background(region: "ClickRegion", shape: tuple[int, ...], most_lo
     return f"{100 * part:.0f} % of the {of}{' and goes on' if loaded else ''}: that looks like background."
 
 
-def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Callable[[Box], NDArray[np.bool_]]:
+def blocked_reader(frame: LabelsFrame, own: int, *, enter_others: bool) -> Callable[[Region], NDArray[np.bool_]]:
     """Return what tells where a region may not grow: in objects but `own`, or if it may enter those, in locked ones."""
     locked = np.array(sorted(locked_labels(frame.layer) - {own}), np.int64)
 
-    def read(box: Box) -> NDArray[np.bool_]:
+    def read(box: Region) -> NDArray[np.bool_]:
         labels = frame.read(box)
         if enter_others:
             return np.isin(labels, locked) if locked.size else np.zeros(labels.shape, bool)

@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Points
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import CancelToken, Job, Progress
 from napari_tessera.napari_plugin.clicking.click_grid import to_world
@@ -58,7 +59,7 @@ class PointsGrowth:
         if not len(inside):
             raise InvalidInputError(f"No point of {self.points.name!r} lies in this slice and inside of the image.")
         blocked = blocked_reader(frame, 0, enter_others=self.target.options.enter_others)
-        free = [seed for seed in inside if not blocked(tuple(slice(int(at), int(at) + 1) for at in seed)).any()]
+        free = [seed for seed in inside if not blocked(regions.pixel(seed)).any()]
         if not free:
             raise InvalidInputError(f"All points of {self.points.name!r} lie on objects: delete those first.")
         self._seeds = np.array(free, np.int64)

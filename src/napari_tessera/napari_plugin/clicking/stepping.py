@@ -8,9 +8,11 @@ from contextlib import ExitStack
 
 from napari.layers import Labels
 
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.box_refresh import visuals_of
 from napari_tessera.napari_plugin.clicking.intent import CONTROL
-from napari_tessera.napari_plugin.clicking.label_writing import Box, boxes_of_step, knows_history, show_box
+from napari_tessera.napari_plugin.clicking.label_writing import boxes_of_step, knows_history, show_box
 
 _TOGETHER = 32
 """So many dabs of a stroke, which lie beside each other, are shown as one box at most."""
@@ -40,7 +42,7 @@ def _step(layer: Labels, *, back: bool) -> None:
         layer.redo()
 
 
-def _step_quickly(layer: Labels, boxes: Sequence[Box], *, back: bool) -> None:
+def _step_quickly(layer: Labels, boxes: Sequence[Region], *, back: bool) -> None:
     with layer._block_refresh():
         _step(layer, back=back)
     for box in _merged(boxes):
@@ -51,15 +53,15 @@ def _step_quickly(layer: Labels, boxes: Sequence[Box], *, back: bool) -> None:
         layer.events.set_data()
 
 
-def _merged(boxes: Sequence[Box]) -> Iterator[Box]:
+def _merged(boxes: Sequence[Region]) -> Iterator[Region]:
     """Yield boxes that hold the given ones, those in a row united while that is not much more than they are.
 
     Dabs of a brush that is moved slowly are shown at once; those of a long stroke do not become all of the layer.
     """
-    held: Box | None = None
+    held: Region | None = None
     count = pixels = 0
     for box in boxes:
-        together = box if held is None else _united(held, box)
+        together = box if held is None else regions.union(held, box)
         pixels += _size(box)
         count += 1
         if held is not None and (count > _TOGETHER or _size(together) > _WASTE * pixels):
@@ -70,9 +72,5 @@ def _merged(boxes: Sequence[Box]) -> Iterator[Box]:
         yield held
 
 
-def _united(one: Box, other: Box) -> Box:
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
-
-
-def _size(box: Box) -> int:
-    return math.prod(part.stop - part.start for part in box)
+def _size(box: Region) -> int:
+    return math.prod(regions.size(box))

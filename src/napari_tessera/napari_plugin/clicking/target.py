@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.clicking.click_grid import match_grids
 from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame, click_source, labels_frame
@@ -120,4 +121,4 @@ def pixel_in(frame: LabelsFrame, mouse: Mouse) -> NDArray[np.int64]:
 
 def label_at(frame: LabelsFrame, pixel: NDArray[Any]) -> int:
     """Return the label of a pixel of `frame`."""
-    return int(frame.read(tuple(slice(int(at), int(at) + 1) for at in pixel)).item())
+    return int(frame.read(regions.pixel(pixel)).item())

@@ -16,10 +16,11 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
+from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
 from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
-from napari_tessera.napari_plugin.filtering.writing_into import Box, changed_box, write_result
+from napari_tessera.napari_plugin.filtering.writing_into import changed_box, write_result
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
 from napari_tessera.napari_plugin.layers import LayerImage, layer_image
 from napari_tessera.napari_plugin.recipes.recording_layers import (
@@ -71,7 +72,7 @@ class Application:
     _spec: ImageSpec | None = field(init=False, default=None)
     _sha256: str | None = field(init=False, default=None)
     _scratch: Path | None = field(init=False, default=None)
-    _box: Box | None = field(init=False, default=None)
+    _box: Region | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._image = layer_image(self.layer, self.axes)

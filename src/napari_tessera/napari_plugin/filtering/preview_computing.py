@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSource, ImageSpec, Region
-from napari_tessera.core.tiles import relative
+from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.preview_scaling import scaled_to
 from napari_tessera.napari_plugin.filtering.preview_strips import compute_strips, cut_strips
 from napari_tessera.napari_plugin.looking import CroppedSource, Look
@@ -244,17 +245,14 @@ def _local(operation: Local, scene: _Scene) -> _Outcome:
         for part, (axis, length) in zip(scene.visible(), scene.spec.sizes.items(), strict=True)
     )
     halo = dict(zip(scene.spec.spatial, operation.halo(scene.spec), strict=True))
-    outer = tuple(
-        slice(max(0, part.start - halo.get(axis, 0)), min(length, part.stop + halo.get(axis, 0)))
-        for part, (axis, length) in zip(inner, scene.spec.sizes.items(), strict=True)
-    )
+    outer = regions.grown(inner, [halo.get(axis, 0) for axis in scene.spec.axes], scene.spec.shape)
     _check_size(outer)
     kept = [axis for axis in spec.axes if axis in scene.spec.axes and axis not in changed]
     starts = {axis: part.start for axis, part in zip(scene.spec.axes, inner, strict=True) if axis in kept}
 
     def computed(part: Region, around: Region) -> NDArray[Any]:
         pixels = operation.compute(scene.frames.block(scene.position, around))
-        inside = dict(zip(scene.spec.axes, relative(part, around), strict=True))
+        inside = dict(zip(scene.spec.axes, regions.relative(part, around), strict=True))
         return pixels[tuple(inside[axis] if axis in kept else slice(None) for axis in spec.axes)]
 
     strips = cut_strips(inner, outer, scene.spec.axes.index("y"), divisible="y" in kept)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.pipeline.parallel import run_all
 
 PARALLEL_PIXELS = 2**20

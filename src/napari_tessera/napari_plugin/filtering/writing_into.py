@@ -7,12 +7,12 @@ import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.written_steps import making_of, set_making, written_steps
 from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
 from napari_tessera.operations.base import Operation
-
-Box = tuple[slice, ...]
 
 
 def can_take(target: Labels, operation: type[Operation], layer: Layer, axes: str) -> bool:
@@ -34,19 +34,12 @@ def can_take(target: Labels, operation: type[Operation], layer: Layer, axes: str
     )
 
 
-def changed_box(before: NDArray[Any], after: NDArray[Any]) -> Box | None:
+def changed_box(before: NDArray[Any], after: NDArray[Any]) -> Region | None:
     """Return the smallest box that holds all differences; None if there are none."""
-    differs = before != after
-    box = []
-    for axis in range(differs.ndim):
-        held = np.flatnonzero(differs.any(axis=tuple(other for other in range(differs.ndim) if other != axis)))
-        if held.size == 0:
-            return None
-        box.append(slice(int(held[0]), int(held[-1]) + 1))
-    return tuple(box)
+    return regions.bounds(before != after)
 
 
-def write_result(target: Labels, after: NDArray[Any], box: Box | None, metadata: Mapping[str, Any]) -> bool:
+def write_result(target: Labels, after: NDArray[Any], box: Region | None, metadata: Mapping[str, Any]) -> bool:
     """Write the `box` of `after` into `target`, and let it remember how it was made; returns whether it changed.
 
     The layer gets a wider type if numbers do not fit its own. Locked objects stay as they are. What the layer remembers
@@ -84,7 +77,7 @@ def what_can_be_done(target: Labels) -> str:
     return "It is too large to be taken back."
 
 
-def _with_locked(target: Labels, box: Box, after: NDArray[Any]) -> NDArray[Any] | None:
+def _with_locked(target: Labels, box: Region, after: NDArray[Any]) -> NDArray[Any] | None:
     """Return `after` with the locked objects that the box of `target` has; None if that is no other."""
     from napari_tessera.napari_plugin.clicking.locking import locked_labels
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.image import ImageSource, Region
+from napari_tessera.core.image import ImageSource
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.session import LAYER_FILE, LayerHeader
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.journal.disk import DamageError
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord, Record, ReplaceRecord
@@ -367,7 +368,7 @@ def _replacing(message: Replaced, *, same: bool) -> tuple[tuple[Record, ...], in
 
 
 def _everything(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple(slice(0, length) for length in shape)
+    return regions.whole(shape)
 
 
 def _is_whole(action: tuple[Record, ...], shape: tuple[int, ...]) -> bool:

@@ -1,15 +1,17 @@
 """From edits of a layer to records of the journal; runs in the writer's thread, for it looks at every changed pixel."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.io.journal.records import BoxRecord, PointsRecord
 from napari_tessera.napari_plugin.journal.history_reading import Edits
 
-Box = tuple[slice, ...]
 Part = BoxRecord | PointsRecord
 
 _SMALL = 2**16
@@ -54,14 +56,14 @@ def records_of(edits: Iterable[Edits], shape: tuple[int, ...], dtype: Any) -> tu
     return (*parts, *_merged(run))
 
 
-def touched_boxes(records: Iterable[Part]) -> list[Box]:
+def touched_boxes(records: Iterable[Part]) -> list[Region]:
     """Return boxes that hold everything that `records` change."""
     boxes = []
     for record in records:
         if isinstance(record, BoxRecord):
             boxes.append(record.box)
         elif record.indices and record.indices[0].size:
-            boxes.append(tuple(slice(int(index.min()), int(index.max()) + 1) for index in record.indices))
+            boxes.append(regions.of_pixels(record.indices))
     return boxes
 
 
@@ -73,11 +75,11 @@ def bytes_of(edits: Sequence[Edits]) -> int:
 class _Masked:
     """Values in a box, or under a mask in it."""
 
-    def __init__(self, box: Box, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> None:
+    def __init__(self, box: Region, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> None:
         self.box = box
         self.mask = mask
         self.values = values
-        self.size = _size(box)
+        self.size = math.prod(regions.size(box))
 
 
 def _part(atom: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *, forward: bool) -> "_Masked | PointsRecord":
@@ -96,19 +98,19 @@ def _cast(values: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     return found if found.dtype == dtype else found.astype(dtype)
 
 
-def _checked(key: Sequence[slice], shape: tuple[int, ...]) -> Box:
+def _checked(key: Sequence[slice], shape: tuple[int, ...]) -> Region:
     if len(key) != len(shape):
         raise UnknownEditError(f"{len(key)} slices for {len(shape)} dimensions")
     box = tuple(slice(*part.indices(length)) for part, length in zip(key, shape, strict=True))
-    if any(part.step != 1 or part.stop <= part.start for part in box):
+    if any(part.step != 1 for part in box) or regions.is_empty(box):
         raise UnknownEditError(f"{key} does not lie within {shape}")
     if any(part.stop is not None and part.stop > length for part, length in zip(key, shape, strict=True)):
         raise UnknownEditError(f"{key} does not lie within {shape}")
     return tuple(slice(part.start, part.stop) for part in box)
 
 
-def _masked(box: Box, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> _Masked:
-    lengths = _lengths(box)
+def _masked(box: Region, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> _Masked:
+    lengths = regions.size(box)
     if mask is not None and mask.shape != lengths:
         raise UnknownEditError(f"a mask of shape {mask.shape} for {box}")
     if values.ndim and mask is None:
@@ -134,8 +136,8 @@ def _points(indices: Any, values: NDArray[Any], shape: tuple[int, ...]) -> Point
 def _worth_merging(run: Sequence[_Masked], one: _Masked) -> bool:
     if not run:
         return True
-    union = _size(_union([*(part.box for part in run), one.box]))
-    return union <= max(_SMALL, _WASTE * (sum(part.size for part in run) + one.size))
+    together = regions.union(*(part.box for part in run), one.box)
+    return math.prod(regions.size(together)) <= max(_SMALL, _WASTE * (sum(part.size for part in run) + one.size))
 
 
 def _merged(run: Sequence[_Masked]) -> list[Part]:
@@ -144,13 +146,11 @@ def _merged(run: Sequence[_Masked]) -> list[Part]:
         return []
     if len(run) == 1:
         return [_box_record(run[0].box, run[0].mask, run[0].values)]
-    box = _union([part.box for part in run])
-    after = np.zeros(_lengths(box), run[0].values.dtype)
+    box = regions.union(*(part.box for part in run))
+    after = np.zeros(regions.size(box), run[0].values.dtype)
     touched = np.zeros(after.shape, np.bool_)
     for part in run:
-        inner = tuple(
-            slice(own.start - whole.start, own.stop - whole.start) for own, whole in zip(part.box, box, strict=True)
-        )
+        inner = regions.relative(part.box, box)
         if part.mask is None:
             after[inner] = part.values
             touched[inner] = True
@@ -160,27 +160,13 @@ def _merged(run: Sequence[_Masked]) -> list[Part]:
     return [_box_record(box, touched, after[touched])]
 
 
-def _box_record(box: Box, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> BoxRecord:
+def _box_record(box: Region, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> BoxRecord:
     if mask is not None and not mask.all():
         if values.size > 1 and (values == values[0]).all():
             values = values[:1].reshape(())
         return BoxRecord(box, values, mask)
-    lengths = _lengths(box)
+    lengths = regions.size(box)
     return BoxRecord(box, values.reshape(lengths) if values.ndim == 1 else np.broadcast_to(values, lengths))
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    return tuple(
-        slice(min(part.start for part in parts), max(part.stop for part in parts)) for parts in zip(*boxes, strict=True)
-    )
-
-
-def _lengths(box: Box) -> tuple[int, ...]:
-    return tuple(part.stop - part.start for part in box)
-
-
-def _size(box: Box) -> int:
-    return int(np.prod(_lengths(box), dtype=np.int64))
 
 
 def _atom_bytes(atom: Any) -> int:

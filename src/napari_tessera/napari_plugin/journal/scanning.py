@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[slice, ...]
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
+
 Sums = dict[tuple[int, ...], int]
-Expected = Callable[[Box], NDArray[Any]]
+Expected = Callable[[Region], NDArray[Any]]
 
 EDGE = 512
 """Of the chunks that are compared, in the last two dimensions; longer ones where an array is thin."""
@@ -51,7 +53,7 @@ class ChangeScan:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.found: list[tuple[Box, NDArray[Any]]] = []
+        self.found: list[tuple[Region, NDArray[Any]]] = []
         self.disturbed = False
         self._shape = shape
         self._chunk = chunk_shape(shape)
@@ -60,12 +62,10 @@ class ChangeScan:
         self._known = np.zeros(counts, np.bool_)
         self._moved = np.zeros(counts, np.bool_)  # told of since the scan began
 
-    def touched(self, boxes: Iterable[Box]) -> None:
+    def touched(self, boxes: Iterable[Region]) -> None:
         """Note that something was told of these boxes."""
         for box in boxes:
-            grid = tuple(
-                slice(part.start // edge, -(-part.stop // edge)) for part, edge in zip(box, self._chunk, strict=True)
-            )
+            grid = regions.cells(box, self._chunk)
             self._known[grid] = False
             self._moved[grid] = True
 
@@ -124,11 +124,8 @@ class ChangeScan:
             else:
                 self.disturbed = True
 
-    def _box(self, at: tuple[int, ...]) -> Box:
-        return tuple(
-            slice(index * edge, min((index + 1) * edge, length))
-            for index, edge, length in zip(at, self._chunk, self._shape, strict=True)
-        )
+    def _box(self, at: tuple[int, ...]) -> Region:
+        return regions.cell(at, self._chunk, self._shape)
 
 
 def chunk_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

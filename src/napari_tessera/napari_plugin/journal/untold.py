@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.journal.scanning import Box, ChangeScan, Expected, Step
+from napari_tessera.core.regions import Region
+from napari_tessera.napari_plugin.journal.scanning import ChangeScan, Expected, Step
 
 FIRST_SECONDS = 2.0
 """A layer is looked at for the first time after so long."""
@@ -28,7 +29,7 @@ class UntoldChanges:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.found: list[tuple[Box, NDArray[Any]]] = []
+        self.found: list[tuple[Region, NDArray[Any]]] = []
         self.begin_anew(shape)
 
     def begin_anew(self, shape: tuple[int, ...]) -> None:
@@ -39,7 +40,7 @@ class UntoldChanges:
         self._began = 0.0
         self._due = time.monotonic() + FIRST_SECONDS
 
-    def touched(self, boxes: Iterable[Box]) -> None:
+    def touched(self, boxes: Iterable[Region]) -> None:
         """Note that something was told of these boxes."""
         self._scanner.touched(boxes)
 
@@ -87,7 +88,7 @@ class UntoldChanges:
         self._end()
         return False
 
-    def take_found(self) -> list[tuple[Box, NDArray[Any]]]:
+    def take_found(self) -> list[tuple[Region, NDArray[Any]]]:
         """Return what was found, once."""
         found, self.found = self.found, []
         return found

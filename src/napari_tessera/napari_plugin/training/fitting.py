@@ -12,8 +12,8 @@ import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.jobs.inputs import blocks
 from napari_tessera.napari_plugin.layers import full_resolution, layer_image, placement
 

@@ -11,8 +11,9 @@ from napari.layers import Labels, Layer
 
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken
+from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.jobs.inputs import count_numbers, write_input
 from napari_tessera.napari_plugin.layers import LayerImage, is_annotation, layer_image
 from napari_tessera.napari_plugin.session import Session

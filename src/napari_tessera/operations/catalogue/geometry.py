@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.lengths import pixel_lengths
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Input
 from napari_tessera.operations.geometry.bases import Filling, OfLabels, Transform, per_axis
 from napari_tessera.operations.geometry.warping import Places, Source

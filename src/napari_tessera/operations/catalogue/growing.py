@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Input
 from napari_tessera.operations.growing.windows import Seeds
 from napari_tessera.operations.labels.neighbours import Connectivity, check_connectivity

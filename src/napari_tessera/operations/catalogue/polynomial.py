@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Input
 from napari_tessera.operations.catalogue.geometry import Plane
 from napari_tessera.operations.geometry.bases import Filling, OfLabels

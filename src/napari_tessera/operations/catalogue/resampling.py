@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.lengths import require_one_unit
-from napari_tessera.core.tiles import relative
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.geometry.bases import (
     Interpolating,
@@ -184,7 +185,7 @@ class Bin(Transform):
         from napari_tessera.operations.geometry.warping import bin_pixels
 
         here = self.source_region(part, block.spec, block.others)
-        pixels = block.image[relative(here, block.region)]
+        pixels = block.image[regions.relative(here, block.region)]
         return bin_pixels(pixels, self._factors(block.spec), self.statistic, self._dtype(block.spec))
 
 
@@ -211,7 +212,7 @@ class _Flip(_Rearranged):
     def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
         """Return a part of the mirrored frame."""
         here = self.source_region(part, block.spec, block.others)
-        pixels = block.image[relative(here, block.region)]
+        pixels = block.image[regions.relative(here, block.region)]
         return np.ascontiguousarray(np.flip(pixels, block.spec.axes.index(self.axis)))
 
 
@@ -270,7 +271,7 @@ class _Rotate90(_Rearranged):
         """Return a part of the turned frame."""
         axes = (block.spec.axes.index("y"), block.spec.axes.index("x"))
         here = self.source_region(part, block.spec, block.others)
-        return np.ascontiguousarray(np.rot90(block.image[relative(here, block.region)], self.turns, axes))
+        return np.ascontiguousarray(np.rot90(block.image[regions.relative(here, block.region)], self.turns, axes))
 
 
 @register
@@ -321,12 +322,12 @@ class _Crop(_Rearranged):
     def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
         """Return the part where it lies in the frame."""
         margins = self._margins(spec)
-        return tuple(slice(p.start + before, p.stop + before) for p, (before, _) in zip(part, margins, strict=True))
+        return regions.moved(part, [before for before, _ in margins])
 
     def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
         """Return a part of what is left."""
         here = self.source_region(part, block.spec, block.others)
-        return np.ascontiguousarray(block.image[relative(here, block.region)])
+        return np.ascontiguousarray(block.image[regions.relative(here, block.region)])
 
 
 @register

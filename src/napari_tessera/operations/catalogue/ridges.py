@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import model_validator
 
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Fitted, Local, Operation, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import fit_into, real_dtype
 from napari_tessera.operations.filtering.ridge_filters import Ridges

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.geometry.warping import Places, Source, corners_of
 
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
-from napari_tessera.core.tiles import relative
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.summing import as_mean, as_sum, total_of
 
@@ -103,7 +103,7 @@ def warp(
     check
         Called now and then.
     """
-    result = np.empty([p.stop - p.start for p in part], image.dtype)
+    result = np.empty(regions.size(part), image.dtype)
     values, origin = _spline_values(image, within, shape, order, fill)
     if values.size == 0:  # so far outside that not even a spline's overshoot gets there
         result[...] = fit_into(np.array([fill], np.float64), image.dtype)[0]
@@ -111,7 +111,7 @@ def warp(
     for slab in _slabs(part):
         check()
         places = np.broadcast_arrays(*source(places_of(slab)))
-        target = result[relative(slab, part)]
+        target = result[regions.relative(slab, part)]
         if order == 0:
             target[...] = _nearest(image, within, shape, places, fill)
         else:
@@ -121,7 +121,7 @@ def warp(
 
 def _slabs(part: Region) -> list[Region]:
     """Return a region cut into pieces of about `SLAB_PIXELS`, along its first axes."""
-    lengths = [p.stop - p.start for p in part]
+    lengths = regions.size(part)
     steps = [1] * len(part)
     room = SLAB_PIXELS
     for axis in reversed(range(len(part))):

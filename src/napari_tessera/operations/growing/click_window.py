@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.growing.borrowing import Loan
 from napari_tessera.operations.growing.edges import edge_radius_of, edge_strength, radius_of, smooth
 
-Box = tuple[slice, ...]
-Reader = Callable[[Box], NDArray[Any]]
+Reader = Callable[[Region], NDArray[Any]]
 
 FIRST_SIDE = {2: 256, 3: 64}
 """Sides of the first window by the number of axes: the pixels round a small object, read and marked in no time."""
@@ -92,19 +93,16 @@ class Frame:
         """How many numbers a pixel has; 0 for one without an axis of its own."""
         return 0 if self.edges else self.channels
 
-    def prepared(self, box: Box) -> NDArray[Any]:
+    def prepared(self, box: Region) -> NDArray[Any]:
         """Read a box and prepare it as if it were cut out of the whole image."""
         sigmas = self._sigmas
         halo = [edge_radius_of(s) if self.edges else radius_of(s) for s in sigmas]
         if not any(halo):
             return self._read(box)
-        large = tuple(
-            slice(max(part.start - h, 0), min(part.stop + h, n))
-            for part, h, n in zip(box, halo, self.shape, strict=True)
-        )
+        large = regions.grown(box, halo, self.shape)
         pixels = self._read(large).astype(self.values_dtype, copy=False)
         planes = [pixels[..., c] for c in range(self.channels)] if self.channels else [pixels]
-        inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, large, strict=True))
+        inner = regions.relative(box, large)
         if self.edges:
             parts = [edge_strength(plane, sigmas, self.sides)[inner] for plane in planes]
             return parts[0] if len(parts) == 1 else np.sqrt(sum(part**2 for part in parts))
@@ -116,9 +114,9 @@ class Frame:
         sigma = max(self.sigma, 1.0) if self.edges else self.sigma
         return [sigma / side if n > 1 else 0.0 for side, n in zip(self.sides, self.shape, strict=True)]
 
-    def _read(self, box: Box) -> NDArray[Any]:
+    def _read(self, box: Region) -> NDArray[Any]:
         pixels = np.asarray(self.read(box))
-        expected = tuple(part.stop - part.start for part in box) + ((self.channels,) if self.channels else ())
+        expected = regions.size(box) + ((self.channels,) if self.channels else ())
         if pixels.shape != expected:
             message = f"the reader gave pixels of shape {pixels.shape} for a box of shape {expected}"
             raise ValueError(message)
@@ -147,7 +145,7 @@ class Window:
         The stamps of what lies beyond the window, and of what may not be entered.
     """
 
-    def __init__(self, frame: Frame, box: Box, stamp_dtype: type[np.uint8] | type[np.int32], *, roomy: bool) -> None:
+    def __init__(self, frame: Frame, box: Region, stamp_dtype: type[np.uint8] | type[np.int32], *, roomy: bool) -> None:
         self._frame = frame
         self.closed = int(np.iinfo(stamp_dtype).max)
         self.unread = self.closed - 1
@@ -167,14 +165,13 @@ class Window:
         return np.array([part.start - 1 for part in self._room], np.int64)
 
     @property
-    def inside(self) -> Box:
+    def inside(self) -> Region:
         """Where in the window that lies which has been read."""
         return self._place(self._box)
 
-    def place_of(self, box: Box) -> Box | None:
+    def place_of(self, box: Region) -> Region | None:
         """Return where in the window a box of the frame lies; None if not all of it has been read."""
-        read = all(a.start >= b.start and a.stop <= b.stop for a, b in zip(box, self._box, strict=True))
-        return self._place(box) if read else None
+        return self._place(box) if regions.contains(self._box, box) else None
 
     def flat(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places of pixels of the frame, shape (n, ndim), in the flat window."""
@@ -192,7 +189,7 @@ class Window:
         if box is None:
             return None
         old_box, old_shift = self._box, self.shift
-        if not all(a.start >= b.start and a.stop <= b.stop for a, b in zip(box, self._room, strict=True)):
+        if not regions.contains(self._room, box):
             # The old loan lasts until everything has been copied.
             loan, values, stamps = self._loan, self.values[self.inside], self.stamps[self.inside]
             self._allocate(_room_round(box, self._frame.shape), stamps.dtype)
@@ -204,8 +201,8 @@ class Window:
         self._enclose()
         return np.asarray(old_shift - self.shift)
 
-    def _larger(self, low: Sequence[int], high: Sequence[int], most: int) -> Box | None:
-        pixels = math.prod(part.stop - part.start for part in self._box)
+    def _larger(self, low: Sequence[int], high: Sequence[int], most: int) -> Region | None:
+        pixels = math.prod(regions.size(self._box))
         parts, faces = [], 0
         for part, first, last, n in zip(self._box, low, high, self._frame.shape, strict=True):
             side = part.stop - part.start
@@ -224,7 +221,7 @@ class Window:
             box.append(slice(start, stop))
         return tuple(box)
 
-    def _allocate(self, room: Box, stamp_dtype: np.dtype[Any]) -> None:
+    def _allocate(self, room: Region, stamp_dtype: np.dtype[Any]) -> None:
         """Take memory in which anything may stand."""
         frame, self._room = self._frame, room
         *others, last = (part.stop - part.start + 2 for part in room)
@@ -235,12 +232,10 @@ class Window:
         self.values = self._loan.array(shape + channels, frame.values_dtype)
         self.stamps = self._loan.array(shape, stamp_dtype)
 
-    def _place(self, box: Box) -> Box:
-        return tuple(
-            slice(part.start - a.start + 1, part.stop - a.start + 1) for part, a in zip(box, self._room, strict=True)
-        )
+    def _place(self, box: Region) -> Region:
+        return regions.moved(regions.relative(box, self._room), (1,) * len(box))
 
-    def _fill(self, box: Box) -> None:
+    def _fill(self, box: Region) -> None:
         here, frame = self._place(box), self._frame
         self.values[here] = frame.prepared(box)
         stamps = self.stamps[here]
@@ -261,7 +256,7 @@ class Window:
                         self.stamps[(*shell[:axis], at, *shell[axis + 1 :])] = stamp
 
 
-def _room_round(box: Box, shape: Sequence[int]) -> Box:
+def _room_round(box: Region, shape: Sequence[int]) -> Region:
     """Return the part of a frame that is held in memory when `box` is read: all of one that is not very large."""
     room, rest = list(box), ROOM_SIDE[len(shape)] ** len(shape)
     shortest_first = sorted(range(len(shape)), key=lambda axis: shape[axis])
@@ -275,13 +270,13 @@ def _room_round(box: Box, shape: Sequence[int]) -> Box:
     return tuple(room)
 
 
-def first_box(low: Sequence[int], high: Sequence[int], shape: Sequence[int]) -> Box:
+def first_box(low: Sequence[int], high: Sequence[int], shape: Sequence[int]) -> Region:
     """Return the box of the first window, round pixels from `low` to `high`."""
     half = FIRST_SIDE[len(shape)] // 2
     return tuple(slice(max(int(a) - half, 0), min(int(b) + half, n)) for a, b, n in zip(low, high, shape, strict=True))
 
 
-def slabs(box: Box, within: Box) -> list[Box]:
+def slabs(box: Region, within: Region) -> list[Region]:
     """Return boxes that together are `box` without the box `within` it."""
     parts, rest = [], list(box)
     for axis, inner in enumerate(within):

@@ -22,8 +22,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.growing.click_window import Box, Frame, Reader
+from napari_tessera.core.regions import Region
+from napari_tessera.operations.growing.click_window import Frame, Reader
 from napari_tessera.operations.growing.growth import EVER, Ended, Growth
 from napari_tessera.operations.growing.physical import physical_steps, relative_sides
 
@@ -100,9 +102,9 @@ class ClickRegion:
     ended: Ended | None
 
     @property
-    def box(self) -> Box:
+    def box(self) -> Region:
         """The bounding box in the frame."""
-        return tuple(slice(a, a + n) for a, n in zip(self.origin, self.mask.shape, strict=True))
+        return regions.placed(self.origin, self.mask.shape)
 
 
 class ClickFrame:
@@ -211,7 +213,7 @@ class ClickFrame:
         if not settled:
             self.settle(place)
         probe = self.new_growth(many=False)
-        probe.open(place, tuple(slice(p, p + 1) for p in place[0].tolist()))
+        probe.open(place, regions.pixel(place[0]))
         check_seeds(probe, place)
         running = self.rule.criterion == "running_mean"
         return first_tolerance(self._frame, self._steps, place[0], running=running)

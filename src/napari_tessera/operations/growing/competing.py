@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
-from napari_tessera.operations.growing.click_window import Box
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.growing.clicking import ClickFrame, check_seeds
 from napari_tessera.operations.growing.growth import EVER, Ended
 
@@ -38,9 +39,9 @@ class CompetingRegions:
     ended: Ended | None
 
     @property
-    def box(self) -> Box:
+    def box(self) -> Region:
         """The bounding box in the frame."""
-        return tuple(slice(a, a + n) for a, n in zip(self.origin, self.labels.shape, strict=True))
+        return regions.placed(self.origin, self.labels.shape)
 
 
 def grow_competing(
@@ -83,13 +84,13 @@ def grow_competing(
     while not growth.advance(SLICE):
         if stop():
             raise JobCancelledError("Growing from points was cancelled.")
-    origin, labels = tuple(part.start for part in growth.bounds), growth.regions.astype(np.uint32)
+    origin, labels = regions.start(growth.bounds), growth.regions.astype(np.uint32)
     if growth.frame.edges and growth.ended != "loaded":
         from napari_tessera.operations.growing.ridges import at_ridges
 
         origin, labels = at_ridges(growth, labels, frame.rule.max_size or EVER)
     if frame.rule.fill_holes and growth.ended != "loaded":
-        closed = growth.look(tuple(slice(a, a + n) for a, n in zip(origin, labels.shape, strict=True)))[1]
+        closed = growth.look(regions.placed(origin, labels.shape))[1]
         _fill_each(labels, (labels == 0) if closed is None else (labels == 0) & ~closed, frame.rule.max_size)
     sizes = np.bincount(labels.reshape(-1), minlength=len(places) + 1)[1:].astype(np.int64)
     return CompetingRegions(origin, labels, sizes, growth.ended)

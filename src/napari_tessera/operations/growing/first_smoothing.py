@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.operations.growing.click_window import Box, Frame
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
+from napari_tessera.operations.growing.click_window import Frame
 from napari_tessera.operations.growing.edges import noise_left
 
 HALF = {2: 48, 3: 24}
@@ -52,9 +54,7 @@ def first_smoothing(frame: Frame, point: NDArray[np.int64]) -> float:
     In units of the smallest side of a pixel, as `ClickRule.smoothing`.
     """
     reach = [max(int(HALF[frame.ndim] / side), 2) for side in frame.sides]
-    box = tuple(
-        slice(max(int(p) - r, 0), min(int(p) + r + 1, n)) for p, r, n in zip(point, reach, frame.shape, strict=True)
-    )
+    box = regions.grown(regions.pixel(point), reach, frame.shape)
     levels = replace(frame, edges=False, sigma=0.0).prepared(box)
     levels = levels if frame.channels else levels[..., None]
     noise = _noise(levels)
@@ -100,7 +100,7 @@ def _contrast(frame: Frame, levels: NDArray[np.float32], at: list[int], noise: f
     usual = np.median(blocks, axis=0)
     most = 0.0
     for across in BLOCKS:
-        around: Box = tuple(
+        around: Region = tuple(
             slice(max(p - _side(across, side) // 2, 0), p + _side(across, side) // 2 + 1)
             for p, side in zip(at, frame.sides, strict=True)
         )
@@ -119,7 +119,7 @@ def _contrast(frame: Frame, levels: NDArray[np.float32], at: list[int], noise: f
 def _near(frame: Frame, levels: NDArray[np.float32], at: list[int]) -> NDArray[np.float64]:
     """Return the means of the smaller blocks at a place and next to it, shape (blocks, channels)."""
     sides = [_side(BLOCKS[0], side) for side in frame.sides]
-    patch: Box = tuple(
+    patch: Region = tuple(
         slice(max(p - side - side // 2, 0), p + side + side // 2 + 1) for p, side in zip(at, sides, strict=True)
     )
     means, _ = _block_means(levels[patch], sides)

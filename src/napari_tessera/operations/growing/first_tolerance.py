@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.operations.growing.click_window import Box, Frame
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
+from napari_tessera.operations.growing.click_window import Frame
 from napari_tessera.operations.growing.edges import noise_left, ridge_rounds, smooth
 from napari_tessera.operations.growing.star_outlines import Outline, star_outlines
 
@@ -80,7 +82,7 @@ class Place:
     """
 
     frame: Frame
-    box: Box
+    box: Region
     at: tuple[int, ...]
     pixels: NDArray[np.float32]
     unit: float
@@ -173,14 +175,12 @@ def _look_round(frame: Frame, point: NDArray[np.int64], half: int) -> Place:
     return Place(frame, box, at, pixels, unit, known, noise_of(pixels))
 
 
-def _box_round(point: NDArray[np.int64], half: int, frame: Frame) -> Box:
+def _box_round(point: NDArray[np.int64], half: int, frame: Frame) -> Region:
     reach = [max(int(half / side), 2) for side in frame.sides]
-    return tuple(
-        slice(max(int(p) - r, 0), min(int(p) + r + 1, n)) for p, r, n in zip(point, reach, frame.shape, strict=True)
-    )
+    return regions.grown(regions.pixel(point), reach, frame.shape)
 
 
-def _levels(frame: Frame, box: Box) -> NDArray[np.float64]:
+def _levels(frame: Frame, box: Region) -> NDArray[np.float64]:
     """Return the grey levels of a box as they are, with an axis of channels."""
     levels = replace(frame, edges=False, sigma=0.0).prepared(box).astype(np.float64)
     return levels if frame.channels else levels[..., None]

@@ -22,7 +22,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.reductions.histograms import flat_pixels
 
 Criterion = Literal["running_mean", "fixed_range"]
@@ -113,7 +115,7 @@ class Grower:
         self._base, self._next = 1, 1
         self._queue = np.empty(RING, np.int64)
         self._cursor = np.array([0, 0] + [0, -1] * 3, np.int64)
-        self._dirty: tuple[slice, ...] = ()
+        self._dirty: Region = ()
         self._ids = np.zeros(0, np.int64)
         self._totals = np.zeros(0, self._arithmetic)
         self._counts = np.zeros(0, self._arithmetic)
@@ -195,7 +197,7 @@ class Grower:
             return np.asarray(self._totals / self._counts, np.float64)
 
     @property
-    def bounds(self) -> tuple[slice, ...]:
+    def bounds(self) -> Region:
         """One slice per dimension that holds all that has grown: the smallest ones once everything has."""
         low, high = self._cursor[2::2].tolist(), self._cursor[3::2].tolist()
         if high[2] < 0:
@@ -240,7 +242,7 @@ class Grower:
     def _stop(self) -> None:
         """Remember where stamps have been written, and empty the queue."""
         here = self.bounds
-        self._dirty = here if not self._dirty else _around(self._dirty, here)
+        self._dirty = _around(self._dirty, here)
         self._cursor[:] = (0, 0, 0, -1, 0, -1, 0, -1)
 
     def _plant(self, places: NDArray[np.int64], regions: NDArray[np.int64]) -> None:
@@ -358,8 +360,6 @@ def _check_out(out: NDArray[Any], shape: tuple[int, ...], greatest: int) -> None
         raise InvalidInputError(f"Labels up to {greatest} do not fit into {out.dtype}: use int32 or wider.")
 
 
-def _around(first: tuple[slice, ...], second: tuple[slice, ...]) -> tuple[slice, ...]:
-    """Return the smallest box around two, of which the second may be empty."""
-    if any(part.stop <= part.start for part in second):
-        return first
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+def _around(first: Region, second: Region) -> Region:
+    """Return the smallest region around two, of which the second may be empty, or the first be none."""
+    return second if not first else first if regions.is_empty(second) else regions.union(first, second)

@@ -11,7 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.operations.growing.click_window import Box, Frame, Window, first_box
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
+from napari_tessera.operations.growing.click_window import Frame, Window, first_box
 
 Ended = Literal["whole", "size", "loaded"]
 
@@ -46,7 +48,7 @@ class Growth:
     window: Window = field(init=False)
     ended: Ended | None = field(init=False, default=None)
 
-    def open(self, points: NDArray[np.int64], box: Box | None = None) -> None:
+    def open(self, points: NDArray[np.int64], box: Region | None = None) -> None:
         """Read the first window round the points, shape (n, ndim) with n ≥ 1; or the box given."""
         from napari_tessera.operations.growing.click_kernels import LENGTH
 
@@ -107,11 +109,11 @@ class Growth:
         return self._sizes
 
     @property
-    def bounds(self) -> Box:
+    def bounds(self) -> Region:
         """The smallest box of the frame that holds every region."""
         low, high = self._window_bounds()
         shift = self.window.shift
-        return tuple(slice(int(a), int(b) + 1) for a, b in zip(low + shift, high + shift, strict=True))
+        return regions.placed(low + shift, high + 1 - low)
 
     @property
     def regions(self) -> NDArray[Any]:
@@ -126,7 +128,7 @@ class Growth:
         """Shape of `bounds`: what belongs to the one region."""
         return np.asarray(self._bounded_stamps() == self._base)
 
-    def look(self, box: Box) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    def look(self, box: Region) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return the values that are grown over in a box of the frame, and what may not be entered there, if anything.
 
         What is in the window is not read again.
@@ -138,7 +140,7 @@ class Growth:
 
     def _bounded_stamps(self) -> NDArray[Any]:
         low, high = self._window_bounds()
-        return self.window.stamps[tuple(slice(a, b + 1) for a, b in zip(low.tolist(), high.tolist(), strict=True))]
+        return self.window.stamps[regions.placed(low, high + 1 - low)]
 
     def _window_bounds(self) -> NDArray[np.int64]:
         """Return the lowest and highest coordinates in the window with its shell, shape (2, ndim)."""

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 
 WHOLE = 2**22
 """Images of no more pixels are one window."""
@@ -140,7 +141,7 @@ def _first_boxes(seeds: Seeds, shape: tuple[int, ...]) -> list[Region]:
     margin = MARGINS[len(shape)]
     firsts = np.flatnonzero(np.diff(seeds.ids, prepend=-1))
     if int(np.prod(shape)) <= WHOLE:
-        return [tuple(slice(0, length) for length in shape)]
+        return [regions.whole(shape)]
     if len(firsts) > MOST_WINDOWS:
         firsts = firsts[:1]
     low = np.maximum(np.minimum.reduceat(seeds.places, firsts) - margin, 0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.intensity.curves import Curve, fit_from, is_far
 from napari_tessera.operations.reductions.histograms import extent_between

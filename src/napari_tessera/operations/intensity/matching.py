@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.image import ImageSpec, Region
+from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Survey
 from napari_tessera.operations.intensity.curves import Curve
 from napari_tessera.operations.reductions.histograms import Histogram

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.regions import Region
 
-Box = tuple[slice, ...]
-Edit = tuple[Box, NDArray[Any]]
+Edit = tuple[Region, NDArray[Any]]
 """A box of the labels, and what is to stand in it."""
 
 _FIRST_REACH = 48
@@ -39,7 +40,7 @@ class Piece:
     """
 
     number: int
-    box: Box
+    box: Region
     mask: NDArray[np.bool_]
 
 
@@ -71,9 +72,9 @@ def piece_at(labels: NDArray[Any], point: Sequence[int]) -> Piece | None:
         if wider == window:
             break
         window = wider
-    inner = mask_bounds(mask)
+    inner = regions.bounds(mask)
     assert inner is not None
-    box = tuple(slice(low + part.start, low + part.stop) for (low, _), part in zip(window, inner, strict=True))
+    box = regions.moved(inner, [low for low, _ in window])
     return Piece(int(number), box, np.ascontiguousarray(mask[inner]))
 
 
@@ -85,17 +86,6 @@ def _widened(window: list[tuple[int, int]], mask: NDArray[np.bool_], shape: Sequ
         first, last = np.take(mask, 0, axis).any(), np.take(mask, -1, axis).any()
         wider.append((max(low - length, 0) if first else low, min(high + length, n) if last else high))
     return wider
-
-
-def mask_bounds(mask: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest box that holds all of a mask; None if it is empty."""
-    bounds = []
-    for axis in range(mask.ndim):
-        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        if held.size == 0:
-            return None
-        bounds.append(slice(int(held[0]), int(held[-1]) + 1))
-    return tuple(bounds)
 
 
 def delete_at(labels: NDArray[Any], point: Sequence[int], locked: Collection[int] = ()) -> Edit | None:
@@ -127,10 +117,10 @@ def merge_across(labels: NDArray[Any], line: NDArray[Any], locked: Collection[in
     others = [piece for piece in pieces[1:] if piece.number != pieces[0].number]
     if not others:
         return None
-    box = _union([piece.box for piece in others])
+    box = regions.union(*(piece.box for piece in others))
     after = labels[box].copy()
     for piece in others:
-        after[_within(piece.box, box)][piece.mask] = pieces[0].number
+        after[regions.relative(piece.box, box)][piece.mask] = pieces[0].number
     return box, after
 
 
@@ -199,13 +189,10 @@ def smooth_outline_at(
     if piece is None or piece.number in locked or radius <= 0:
         return None
     sigmas = [radius / step for step in spacing or (1.0,) * labels.ndim]
-    box = tuple(
-        slice(max(part.start - round(sigma) - 1, 0), min(part.stop + round(sigma) + 1, n))
-        for part, sigma, n in zip(piece.box, sigmas, labels.shape, strict=True)
-    )
+    box = regions.grown(piece.box, [round(sigma) + 1 for sigma in sigmas], labels.shape)
     before = labels[box]
     mask = np.zeros(before.shape, np.float32)
-    mask[_within(piece.box, box)] = piece.mask
+    mask[regions.relative(piece.box, box)] = piece.mask
     smooth = gaussian_filter(mask, sigmas, mode="nearest") > 0.5
     if not smooth.any():
         return None
@@ -245,18 +232,9 @@ def rasterised(line: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _holds(piece: Piece, point: NDArray[np.int64]) -> bool:
-    inside = all(part.start <= at < part.stop for part, at in zip(piece.box, point, strict=True))
-    return inside and bool(piece.mask[tuple(at - part.start for part, at in zip(piece.box, point, strict=True))])
+    within = tuple(point - regions.start(piece.box))
+    return regions.holds(piece.box, point) and bool(piece.mask[within])
 
 
-def _union(boxes: Sequence[Box]) -> Box:
-    return tuple(slice(min(p.start for p in parts), max(p.stop for p in parts)) for parts in zip(*boxes, strict=True))
-
-
-def _within(inner: Box, outer: Box) -> Box:
-    """Return `inner` as a box of the part that `outer` cuts out."""
-    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
-
-
-def _changed(box: Box, before: NDArray[Any], after: NDArray[Any]) -> Edit | None:
+def _changed(box: Region, before: NDArray[Any], after: NDArray[Any]) -> Edit | None:
     return None if np.array_equal(before, after) else (box, after)

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[slice, ...]
+from napari_tessera.core.regions import Region
 
 
-def box_of(labels: NDArray[Any], number: int) -> Box | None:
+def box_of(labels: NDArray[Any], number: int) -> Region | None:
     """Return the smallest box that holds all pixels of a label; None if there is none.
 
     Parameters
@@ -37,7 +37,7 @@ def box_of(labels: NDArray[Any], number: int) -> Box | None:
     return tuple(box[-labels.ndim :])
 
 
-def next_object(labels: NDArray[Any], number: int, direction: Literal[1, -1] = 1) -> tuple[int, Box] | None:
+def next_object(labels: NDArray[Any], number: int, direction: Literal[1, -1] = 1) -> tuple[int, Region] | None:
     """Return the next higher label, or the next lower one, and its box; after the last comes the first.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import Region
+from napari_tessera.core.regions import Region
 from napari_tessera.operations.casting import fit_into
 from napari_tessera.operations.noise.scrambling import GOLDEN, scrambled
 
