@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: help demo test test-fast test-gui test-long lint format install system coverage bench docs figures screenshots sample-data manifest constraints clean
+.PHONY: help demo test test-fast test-gui test-long mutants lint format install system coverage bench docs figures screenshots sample-data manifest constraints clean
 
 help:
-	@echo "make demo | test | test-fast | test-gui | test-long | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
+	@echo "make demo | test | test-fast | test-gui | test-long | mutants | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
 
 install: system $(INSTALLED)
 
@@ -46,6 +46,10 @@ test-fast: install
 # What would take the checks too long: operations on all types with values at their limits, the largest networks.
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m long -n 2
+
+# Single faults put into a copy of the package: each must be noticed by the tests beside it. Takes an hour.
+mutants: install
+	.ci/with-display $(BIN)/python .ci/mutants.py
 
 test-gui: install
 	.ci/with-display $(BIN)/pytest -m "gui and not long"
