@@ -79,6 +79,7 @@ def test_what_is_grown_holds_all_that_is_near_and_within(region: Region, by: tup
         for part, step, length in zip(region, by, SHAPE, strict=True)
     ]
     np.testing.assert_array_equal(mask_of(grown), np.logical_and.outer(*map(np.array, near)))
+    assert regions.contains(WHOLE, grown)
     assert regions.grown(region, 2, SHAPE) == regions.grown(region, (2, 2), SHAPE)
 
 

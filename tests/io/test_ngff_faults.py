@@ -102,6 +102,7 @@ TOLD: dict[str, dict[str, Any]] = {
     "name no axes": {"axes": None},
     "name no axes:": {"axes": []},
     "name 2 axes, but the array has 3": {"axes": AXES[1:]},
+    "name 4 axes, but the array has 3": {"axes": [{"name": "t", "type": "time"}, *AXES]},
     "name no axis x": {"axes": [*AXES[:2], {"type": "space"}]},
     "of type 'channel', and it is taken for space": {"axes": [AXES[0], {"name": "y", "type": "channel"}, AXES[2]]},
     "an axis 'angle', which is taken for z": {"axes": [{"name": "angle", "type": "custom"}, *AXES[1:]]},
@@ -139,7 +140,7 @@ def test_what_is_wrong_is_said_and_the_rest_is_kept(
     assert any(said.rstrip(":") in note for note in notes), notes
     assert not any(word in note for word in PYTHON for note in notes)
     assert np.array_equal(image.read(image.spec.full_region), PIXELS)
-    if not {"datasets", "coordinateTransformations"} & set(changes) and "name 2 axes" not in said:
+    if not {"datasets", "coordinateTransformations"} & set(changes) and "axes, but the array has" not in said:
         assert image.scale[1:] == (0.5, 0.25)
 
 

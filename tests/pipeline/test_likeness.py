@@ -149,7 +149,7 @@ def test_images_of_a_training_are_brought_into_one_order(
     seen = SimpleNamespace(names=[])
 
     def load(pairs: Any, config: Any) -> None:
-        seen.names = [image._source.spec.channel_names for image, _ in pairs]
+        seen.names = [image.spec.channel_names for image, _ in pairs]
         raise InterruptedError
 
     monkeypatch.setattr("napari_tessera.pipeline.training.load_dataset", load)

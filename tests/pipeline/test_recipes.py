@@ -17,7 +17,7 @@ from napari_tessera.core.errors import (
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Warning, drain
 from napari_tessera.io import room
-from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.operations.base import Block, Global, Input, Local
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import build_operation, find_operation, register, unregister
@@ -30,7 +30,6 @@ from napari_tessera.pipeline.recipe_files import load_recipe, save_recipe
 from napari_tessera.pipeline.recipes import RecipeRun, check_recipe
 from napari_tessera.pipeline.recording import merge, record
 from napari_tessera.pipeline.requests import parse_request
-from napari_tessera.pipeline.sinks import ResultSink
 
 COUNTED: list[int] = []
 
@@ -466,7 +465,7 @@ def test_outputs_are_told_what_they_will_hold(image):
 
     def open_output(name, spec):
         told[name] = spec
-        return ResultSink(spec)
+        return MemorySink(spec)
 
     checked = check_recipe(recorded(image, operation("median"), operation("otsu")))
     run = RecipeRun(checked, {"image": image}, {}, open_output, CancelToken(), ApplyOptions(threads=1))

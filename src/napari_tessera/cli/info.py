@@ -50,8 +50,7 @@ def describe_level(image: ImageSource) -> dict[str, Any]:
 
 
 def _chunks(image: ImageSource) -> list[int] | None:
-    chunks = getattr(image, "chunks", None)  # images without units of storage have none
-    return list(chunks) if chunks else None
+    return list(image.chunks) if image.chunks else None
 
 
 def describe_lines(value: dict[str, Any]) -> list[str]:

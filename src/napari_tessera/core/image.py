@@ -1,8 +1,9 @@
 """What an image is: its specification, and the protocols through which it is read and written piece by piece."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
@@ -167,6 +168,26 @@ class ImageSource(Protocol):
         ...
 
     @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of one unit of storage; None for an image that has none."""
+        return None
+
+    @property
+    def axes_guessed(self) -> bool:
+        """Whether the axes follow from the number of dimensions alone, named by neither file nor caller."""
+        return False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the image before working with it, as sentences."""
+        return ()
+
+    @property
+    def base(self) -> "ImageSource | None":
+        """The image whose pixels these are, seen otherwise; None for one of its own."""
+        return None
+
+    @property
     def axes(self) -> str:
         """Axis letters, one per dimension."""
         return self.spec.axes
@@ -197,6 +218,42 @@ class ImageSource(Protocol):
         return self.spec.name
 
 
+class DerivedSource(ImageSource):
+    """What images share that are another image, seen otherwise: they say how its pixels are read.
+
+    Parameters
+    ----------
+    base
+        The other image.
+    spec
+        Specification of this one; None: that of `base`.
+    """
+
+    def __init__(self, base: ImageSource, spec: ImageSpec | None = None) -> None:
+        self._base = base
+        self._spec = base.spec if spec is None else spec
+
+    @property
+    def spec(self) -> ImageSpec:
+        """Axes, shape, dtype and physical calibration as they are seen."""
+        return self._spec
+
+    @property
+    def base(self) -> ImageSource:
+        """The other image."""
+        return self._base
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the other image, as sentences."""
+        return self._base.notes
+
+    @property
+    def axes_guessed(self) -> bool:
+        """Whether the axes are those that were guessed for the other image."""
+        return self._spec.axes == self._base.axes and self._base.axes_guessed
+
+
 @runtime_checkable
 class ImageSink(Protocol):
     """An output that is written region by region and appears as complete only once `finish` has returned."""
@@ -206,9 +263,23 @@ class ImageSink(Protocol):
         """Axes, shape, dtype and calibration of what is written."""
         ...
 
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of one unit of storage; None for an output that has none."""
+        return None
+
+    @property
+    def kept(self) -> Path | None:
+        """Folder in which the finished part of an output stays that is given up; None where nothing is kept."""
+        return None
+
     def write(self, region: Region, pixels: NDArray[Any]) -> None:
         """Store `pixels` at `region`."""
         ...
+
+    def write_levels(self) -> Iterator[None]:
+        """Write what is derived of all pixels, as coarser levels are, piece by piece; `finish` does what is left."""
+        return iter(())
 
     def finish(self) -> None:
         """Make the output visible under its final name."""

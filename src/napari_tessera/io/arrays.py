@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, StorageError, TesseraError
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec, plain_dtype, writable_text
+from napari_tessera.core.image import DerivedSource, ImageSink, ImageSource, ImageSpec, plain_dtype, writable_text
 from napari_tessera.core.regions import Region
 from napari_tessera.io.memory import zeros
 
@@ -133,8 +134,8 @@ class ArraySource(ImageSource):
             )
         self.array = array
         self.path = path
-        self.axes_guessed = axes_guessed
-        self.notes = notes
+        self._axes_guessed = axes_guessed
+        self._notes = notes
         self.palette = palette
         self._spec = spec
 
@@ -155,6 +156,20 @@ class ArraySource(ImageSource):
         if not chunks:
             return None
         return tuple(max(chunk) if isinstance(chunk, tuple) else int(chunk) for chunk in chunks)
+
+    @property
+    def axes_guessed(self) -> bool:
+        """Whether the axes are a guess by the number of dimensions."""
+        return self._axes_guessed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the image before working with it, as sentences."""
+        return self._notes
+
+    def noted(self, *notes: str) -> None:
+        """Add what a person should know about the image."""
+        self._notes = (*self._notes, *notes)
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return a copy of the pixels of `region`.
@@ -179,39 +194,20 @@ class ArraySource(ImageSource):
         return np.array(part, dtype=self._spec.dtype, order="C")
 
 
-class RespecifiedSource(ImageSource):
+class RespecifiedSource(DerivedSource):
     """The pixels of one image under another specification of the same shape and dtype."""
-
-    def __init__(self, source: ImageSource, spec: ImageSpec) -> None:
-        self.source = source
-        self._spec = spec
-
-    @property
-    def spec(self) -> ImageSpec:
-        """The specification that replaces that of the source."""
-        return self._spec
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of one unit of storage, or None for an array that has none."""
-        return getattr(self.source, "chunks", None)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know about the source, as sentences."""
-        return getattr(self.source, "notes", ())
-
-    @property
-    def axes_guessed(self) -> bool:
-        """Whether the axes are those that were guessed for the source."""
-        return self._spec.axes == self.source.axes and getattr(self.source, "axes_guessed", False)
+        return self.base.chunks
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
-        return self.source.read(region)
+        return self.base.read(region)
 
 
-class SqueezedSource(ImageSource):
+class SqueezedSource(DerivedSource):
     """An image without some of its axes of length one, and with others of that length.
 
     Parameters
@@ -223,49 +219,56 @@ class SqueezedSource(ImageSource):
     """
 
     def __init__(self, source: ImageSource, axes: str) -> None:
-        self.source = source
         own = source.spec
         at = {axis: index for index, axis in enumerate(own.axes)}
-        self._axes = "".join(sorted(axes, key=lambda axis: at.get(axis, -1)))
-        self._spec = replace(
+        wanted = "".join(sorted(axes, key=lambda axis: at.get(axis, -1)))
+        spec = replace(
             own,
-            axes=self._axes,
-            shape=tuple(own.sizes.get(axis, 1) for axis in self._axes),
-            scale=tuple(own.scale[at[axis]] if axis in at else 1.0 for axis in self._axes),
-            translate=tuple(own.translate[at[axis]] if axis in at else 0.0 for axis in self._axes),
-            units=tuple(own.units[at[axis]] if axis in at else None for axis in self._axes),
-            channel_names=own.channel_names if "c" in self._axes else (),
+            axes=wanted,
+            shape=tuple(own.sizes.get(axis, 1) for axis in wanted),
+            scale=tuple(own.scale[at[axis]] if axis in at else 1.0 for axis in wanted),
+            translate=tuple(own.translate[at[axis]] if axis in at else 0.0 for axis in wanted),
+            units=tuple(own.units[at[axis]] if axis in at else None for axis in wanted),
+            channel_names=own.channel_names if "c" in wanted else (),
         )
-
-    @property
-    def spec(self) -> ImageSpec:
-        """Specification with the axes that are wanted."""
-        return self._spec
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know about the source, as sentences."""
-        return getattr(self.source, "notes", ())
+        super().__init__(source, spec)
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of one unit of storage, or None for an array that has none."""
-        chunks = getattr(self.source, "chunks", None)
-        if chunks is None:
+        if self.base.chunks is None:
             return None
-        own = dict(zip(self.source.axes, chunks, strict=True))
-        return tuple(own.get(axis, 1) for axis in self._axes)
+        own = dict(zip(self.base.axes, self.base.chunks, strict=True))
+        return tuple(own.get(axis, 1) for axis in self.axes)
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
         check_region(region, self._spec.shape)
-        by_axis = dict(zip(self._axes, region, strict=True))
-        pixels = self.source.read(tuple(by_axis.get(axis, slice(0, 1)) for axis in self.source.axes))
-        return pixels.reshape([part.stop - part.start for part in region])
+        by_axis = dict(zip(self.axes, region, strict=True))
+        pixels = self.base.read(tuple(by_axis.get(axis, slice(0, 1)) for axis in self.base.axes))
+        return pixels.reshape(regions.size(region))
+
+
+def unwrapped(image: ImageSource) -> ImageSource:
+    """Return the image that has the pixels of one which was given another specification, once or several times."""
+    while isinstance(image, RespecifiedSource):
+        image = image.base
+    return image
 
 
 class MemorySink(ImageSink):
-    """An output in memory; `array` is zero where nothing has been written."""
+    """An output in memory; an array which covers all of it is taken over in place of being copied.
+
+    Parameters
+    ----------
+    spec
+        What is written.
+
+    Attributes
+    ----------
+    array
+        The result; 0 where nothing has been written.
+    """
 
     def __init__(self, spec: ImageSpec) -> None:
         self._spec = spec
@@ -278,7 +281,11 @@ class MemorySink(ImageSink):
 
     def write(self, region: Region, pixels: NDArray[Any]) -> None:
         """Store `pixels` at `region`."""
-        self.array[region] = checked_pixels(region, pixels, self._spec)
+        pixels = checked_pixels(region, pixels, self._spec)
+        if region == self._spec.full_region and pixels.flags.c_contiguous and pixels.flags.writeable:
+            self.array = pixels
+        else:
+            self.array[region] = pixels
 
     def finish(self) -> None:
         """Do nothing: the array is there all the time."""

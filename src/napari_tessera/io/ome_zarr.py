@@ -90,7 +90,7 @@ def _first_of_several(path: Path, axes: str | None) -> tuple[ArraySource, ...]:
             f"{path.name}/{images[1]}."
         )
         for source in sources:
-            source.notes = (*source.notes, told)
+            source.noted(told)
     return sources
 
 

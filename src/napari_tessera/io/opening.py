@@ -12,7 +12,14 @@ from napari_tessera.core.axes import guess_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
-from napari_tessera.io.arrays import ArrayLike, ArraySource, RespecifiedSource, check_not_empty, checked_dtype
+from napari_tessera.io.arrays import (
+    ArrayLike,
+    ArraySource,
+    RespecifiedSource,
+    check_not_empty,
+    checked_dtype,
+    unwrapped,
+)
 from napari_tessera.io.npy import open_npy
 from napari_tessera.io.png import PaletteSource, open_png
 from napari_tessera.io.tiff_names import SUFFIXES, split_part
@@ -82,25 +89,25 @@ def axes_are_guessed(image: ImageSource) -> bool:
 
     Two dimensions can only be ``yx``, which counts as known.
     """
-    return image.axes != "yx" and getattr(image, "axes_guessed", False)
+    return image.axes != "yx" and image.axes_guessed
 
 
 def notes_about(image: object) -> tuple[str, ...]:
     """Return what a person should know about an opened image before working with it, as sentences."""
-    notes = getattr(image, "notes", None) if isinstance(image, ImageSource) else ()
-    return notes if notes is not None else notes_about(getattr(image, "_source", None))
+    return image.notes if isinstance(image, ImageSource) else ()
 
 
 def has_palette(image: ImageSource) -> bool:
     """Whether the pixels are numbers of colours that the file gives, and perhaps no intensities."""
-    return getattr(getattr(image, "source", image), "palette", False)
+    pixels = unwrapped(image)
+    return isinstance(pixels, ArraySource) and pixels.palette
 
 
 def as_labels(image: ImageSource) -> ImageSource:
     """Return `image` as labels: the numbers of a file that gives them colours by a palette, any other as it is."""
     if isinstance(image, PaletteSource):
         return image.numbers()
-    if isinstance(image, RespecifiedSource) and (numbers := as_labels(image.source)) is not image.source:
+    if isinstance(image, RespecifiedSource) and (numbers := as_labels(image.base)) is not image.base:
         spec = image.spec.without("c")
         return RespecifiedSource(numbers, spec.with_dtype(numbers.dtype)) if spec.shape == numbers.shape else numbers
     return image

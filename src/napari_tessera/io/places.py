@@ -160,8 +160,7 @@ def origins(value: object) -> Iterator[Path]:
     if isinstance(path, Path):
         yield split_part(expand_home(path))[0]
     if isinstance(value, ImageSource):
-        for name in ("source", "_source", "array"):  # what an image is a view of
-            inner = getattr(value, name, None)
+        for inner in (value.base, getattr(value, "array", None)):  # what an image is a view of
             if inner is not None:
                 yield from origins(inner)
 

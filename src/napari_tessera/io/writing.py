@@ -109,21 +109,6 @@ class PathSink(ImageSink):
         with writing(self.path):
             self._store(region, pixels)
 
-    @property
-    def kept(self) -> Path | None:
-        """Folder in which the finished part of an output stays that is given up; None if the format keeps nothing."""
-        return None
-
-    def write_levels(self) -> Iterator[None]:
-        """Write what follows the pixels, a step at a time: the smaller copies of a large image, in formats with such.
-
-        Raises
-        ------
-        StorageError
-            If the disk is full.
-        """
-        yield from ()
-
     @abstractmethod
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:
         """Store `pixels`, which fit."""

@@ -65,7 +65,7 @@ class ZarrSink(PathSink):
         levels: bool = True,
     ) -> None:
         super().__init__(path, spec, overwrite=overwrite)
-        self.chunks = _checked_chunks(chunks, spec)
+        self._chunks = _checked_chunks(chunks, spec)
         self._axes = "".join(axis for axis in CANONICAL if axis in spec.axes)
         self._kept_labels = labels_to_keep(path, spec)
         # labels that stay are not converted, and one image has one version
@@ -87,6 +87,11 @@ class ZarrSink(PathSink):
                 self._folder.release()
                 raise
         self._steps = self._write_levels()
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of one unit of storage."""
+        return self._chunks
 
     @property
     def partial(self) -> Path:

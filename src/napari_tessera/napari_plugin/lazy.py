@@ -54,7 +54,7 @@ def lazy(source: ImageSource) -> Any:
 
     stored = isinstance(source, ArraySource) and hasattr(source.array, "store_path")
     pixels = _Stored(source) if isinstance(source, ArraySource) and stored else _Pixels(source)
-    chunks = getattr(source, "chunks", None) or tuple(
+    chunks = source.chunks or tuple(
         min(length, _EDGE) if axis in "yx" else 1 for axis, length in source.spec.sizes.items()
     )
     name = (

@@ -11,7 +11,7 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 
 from napari_tessera.core import regions
-from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.image import DerivedSource, ImageSource, ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.layers import layer_image
 
@@ -49,28 +49,24 @@ class ThinnedSource(ImageSource):
         return np.asarray(piece)[tuple(slice(None, None, step) for step in self._step)]
 
 
-class CroppedSource(ImageSource):
+class CroppedSource(DerivedSource):
     """A region of an image as an image of its own."""
 
     def __init__(self, source: ImageSource, region: Region) -> None:
-        self._source, self._region = source, region
         spec = source.spec
-        self._spec = replace(
+        cropped = replace(
             spec,
             shape=regions.size(region),
             translate=tuple(
                 at + part.start * size for at, part, size in zip(spec.translate, region, spec.scale, strict=True)
             ),
         )
-
-    @property
-    def spec(self) -> ImageSpec:
-        """Axes, shape, dtype, and where it lies."""
-        return self._spec
+        super().__init__(source, cropped)
+        self._region = region
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`, counted from where the crop begins."""
-        return self._source.read(regions.moved(region, regions.start(self._region)))
+        return self.base.read(regions.moved(region, regions.start(self._region)))
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _write(place: Path, layer: Layer) -> str:
         raise OutputExistsError(
             f"{place} exists, or is being written, and is not replaced: choose another name, or remove it first."
         ) from error
-    chunks = getattr(sink, "chunks", None) or [
+    chunks = sink.chunks or [
         _BLOCK if axis in "yx" else min(length, 1 if axis != "c" else length)
         for axis, length in image.spec.sizes.items()
     ]

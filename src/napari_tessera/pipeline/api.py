@@ -31,7 +31,7 @@ from napari_tessera.pipeline.applying import (
 from napari_tessera.pipeline.inputs import OperationInput
 from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
-from napari_tessera.pipeline.sinks import ResultSink, keeper
+from napari_tessera.pipeline.sinks import keeper
 
 # What loads torch is imported where it is used: applying an operation must not wait for it.
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def apply(
     source = open_image(image)
     given = {name: _open_input(operation, name, value, source) for name, value in further.items()}
     given[operation.inputs[0].name] = source
-    memory: list[ResultSink] = []
+    memory: list[MemorySink] = []
     open_sink = keeper(memory) if path is None else file_sink(operation, path, given, overwrite=overwrite)
     with closing(apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))) as job:
         told = drain(job, listener(on_event))

@@ -16,7 +16,7 @@ from napari_tessera.io.creating import check_output, create_image
 from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.io.opening import as_labels, notes_about, open_image
 from napari_tessera.io.places import check_apart
-from napari_tessera.io.writing import PathSink, check_free
+from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import Global, Mapped, Operation
 from napari_tessera.operations.compiling import FIRST_USE, noticing_compilation
 from napari_tessera.operations.paging import Paged
@@ -111,9 +111,8 @@ def apply_into(
     else:
         with finishing(open_sink(frames.output)) as sink:
             told = yield from _run(frames, sink, work, cancel, options)
-            if isinstance(sink, PathSink):
-                for _ in sink.write_levels():
-                    cancel.raise_if_cancelled()
+            for _ in sink.write_levels():
+                cancel.raise_if_cancelled()
     yield Result({"operation": operation.name(), **told, "seconds": round(time.perf_counter() - started, 3)})
 
 
@@ -236,8 +235,7 @@ def file_sink(operation: Operation, out: Path, inputs: Mapping[str, OperationInp
             "version": operation.version,
             "parameters": operation.model_dump(mode="json"),
         }
-        return create_image(
-            out, spec, overwrite=overwrite, chunks=choose_chunks(operation, spec, image), metadata=metadata
-        )
+        chunks = choose_chunks(operation, spec, image) if isinstance(image, ImageSource) else None
+        return create_image(out, spec, overwrite=overwrite, chunks=chunks, metadata=metadata)
 
     return open_sink

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core import regions
-from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.core.image import DerivedSource, ImageSource
 from napari_tessera.core.regions import Region
 from napari_tessera.io.memory import free_memory
 
@@ -33,7 +33,7 @@ class _Chunk:
     pixels: NDArray[Any] | None = None
 
 
-class CachedSource(ImageSource):
+class CachedSource(DerivedSource):
     """An image whose chunks are kept for a while after they were decoded; safe to read from several threads.
 
     Parameters
@@ -47,15 +47,16 @@ class CachedSource(ImageSource):
     """
 
     def __init__(self, source: ImageSource, chunks: tuple[int, ...], most: int) -> None:
-        self._source, self.chunks, self._most = source, chunks, most
+        super().__init__(source)
+        self._chunks, self._most = chunks, most
         self._kept: OrderedDict[Index, _Chunk] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes = math.prod(chunks) * source.dtype.itemsize
 
     @property
-    def spec(self) -> ImageSpec:
-        """The specification of the image."""
-        return self._source.spec
+    def chunks(self) -> tuple[int, ...]:
+        """What is kept at once."""
+        return self._chunks
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
@@ -66,7 +67,7 @@ class CachedSource(ImageSource):
             for which, chunk, length in zip(ranges, self.chunks, self.shape, strict=True)
         )
         if stored <= WORTH * math.prod(lengths) or self._bytes > self._most:
-            return self._source.read(region)
+            return self.base.read(region)
         pixels = np.empty(lengths, self.dtype)
         for index in product(*ranges):
             place = self._region(index)
@@ -85,13 +86,13 @@ class CachedSource(ImageSource):
                 self._kept.popitem(last=False)
         with chunk.lock:  # whoever comes second waits for the first, in place of decoding it again
             if chunk.pixels is None:
-                chunk.pixels = self._source.read(place)
+                chunk.pixels = self.base.read(place)
             return chunk.pixels
 
 
 def cached(source: ImageSource) -> ImageSource:
     """Return `source` with a cache of its chunks, if it has any that are worth it."""
-    chunks = getattr(source, "chunks", None)
+    chunks = source.chunks
     if not chunks or len(chunks) != len(source.shape):
         return source
     chunks = tuple(min(chunk, length) for chunk, length in zip(chunks, source.shape, strict=True))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, NoContrastError
-from napari_tessera.core.image import ImageSink
+from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import Warning
 from napari_tessera.core.tiles import Tile, TileGrid
 from napari_tessera.io.memory import free_memory
@@ -293,10 +293,10 @@ class Engine:
         grid = TileGrid(spec.shape, [by_axis.get(axis, length) for axis, length in spec.sizes.items()], halo)
         return grid, min(plan.threads, len(grid) * len(self.frames))
 
-    def _chunks(self, store: Any) -> tuple[int, ...] | None:
+    def _chunks(self, store: ImageSource | ImageSink | None) -> tuple[int, ...] | None:
         """Return the chunks of a source or sink along the axes that are cut, None where it has none."""
-        chunks = getattr(store, "chunks", None)
-        if not chunks:
+        chunks = None if store is None else store.chunks
+        if store is None or not chunks:
             return None
         by_axis = dict(zip(store.spec.axes, chunks, strict=True))
         return tuple(by_axis[axis] for axis in self._cut)
@@ -321,7 +321,7 @@ class Engine:
 
 def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
     """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
-    chunks = getattr(frames.inputs.image, "chunks", None) or (1,) * len(frames.inputs.image.axes)
+    chunks = frames.inputs.image.chunks or (1,) * len(frames.inputs.image.axes)
     lengths = dict(zip(frames.inputs.image.axes, chunks, strict=True))
 
     def chunk_of(position: Position) -> tuple[int, ...]:

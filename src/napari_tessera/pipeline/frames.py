@@ -13,7 +13,7 @@ from napari_tessera.core.axes import move_axes, validate_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.regions import Region
-from napari_tessera.io.arrays import ArraySource, RespecifiedSource
+from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.whole import all_finite, prepared, prepared_dtype
 from napari_tessera.pipeline.inputs import Inputs
@@ -165,9 +165,7 @@ def read_pixels(source: ImageSource, region: Region) -> NDArray[Any]:
 
     Operations do not write into what they are given (a test holds them to it).
     """
-    inner = source
-    while isinstance(inner, RespecifiedSource):
-        inner = inner.source
+    inner = unwrapped(source)
     if isinstance(inner, ArraySource) and inner.path is None and isinstance(inner.array, np.ndarray):
         part = inner.array[region]
         if part.flags.c_contiguous and part.flags.writeable and part.flags.aligned and part.dtype == inner.dtype:

@@ -10,16 +10,16 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
+from napari_tessera.core.image import DerivedSource, ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.leftovers import STEPS, Hidden
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
-from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.memory import free_memory
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.writing import writing
-from napari_tessera.pipeline.sinks import ResultSink, finishing
+from napari_tessera.pipeline.sinks import finishing
 
 MEMORY_BYTES = 2**29
 """How much all intermediate results together may take in memory, at most a quarter of what is free."""
@@ -41,7 +41,7 @@ class Intermediates:
         self._beside = beside
         self._folder: Path | None = None
         self._hidden: Hidden | None = None
-        self._kept: dict[str, ResultSink | Path] = {}
+        self._kept: dict[str, MemorySink | Path] = {}
         self._specs: dict[str, ImageSpec] = {}
         self._budget = min(MEMORY_BYTES, (free_memory() or 4 * MEMORY_BYTES) // 4)
 
@@ -60,9 +60,9 @@ class Intermediates:
     def sink(self, name: str, spec: ImageSpec) -> ImageSink:
         """Return what the result called `name` is written into."""
         self._specs[name] = spec
-        taken = sum(_bytes(self._specs[other]) for other, kept in self._kept.items() if isinstance(kept, ResultSink))
+        taken = sum(_bytes(self._specs[other]) for other, kept in self._kept.items() if isinstance(kept, MemorySink))
         if taken + _bytes(spec) <= self._budget:
-            memory = ResultSink(spec)
+            memory = MemorySink(spec)
             self._kept[name] = memory
             return memory
         path = self._temporary() / f"{name}.ome.zarr"
@@ -72,7 +72,7 @@ class Intermediates:
     def source(self, name: str) -> ImageSource:
         """Return the finished result called `name`."""
         kept, spec = self._kept[name], self._specs[name]
-        return ArraySource(kept.array, spec) if isinstance(kept, ResultSink) else _Rearranged(open_image(kept), spec)
+        return ArraySource(kept.array, spec) if isinstance(kept, MemorySink) else _Rearranged(open_image(kept), spec)
 
     def drop(self, name: str) -> None:
         """Give up a result that no step needs any more."""
@@ -92,37 +92,29 @@ class Intermediates:
         return self._folder
 
 
-class _Rearranged(ImageSource):
+class _Rearranged(DerivedSource):
     """An image whose file stores the dimensions in another order than `spec` has them."""
 
     def __init__(self, source: ImageSource, spec: ImageSpec) -> None:
-        self._source = source
-        self._spec = spec
+        super().__init__(source, spec)
         self._order = [source.axes.index(axis) for axis in spec.axes]
-
-    @property
-    def spec(self) -> ImageSpec:
-        """Axes, shape, dtype and calibration as they were when it was written."""
-        return self._spec
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of one unit of storage."""
-        chunks = getattr(self._source, "chunks", None)
+        chunks = self.base.chunks
         return None if chunks is None else tuple(chunks[at] for at in self._order)
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
-        stored = tuple(region[self._spec.axes.index(axis)] for axis in self._source.axes)
-        return self._source.read(stored).transpose(self._order)
+        stored = tuple(region[self._spec.axes.index(axis)] for axis in self.base.axes)
+        return self.base.read(stored).transpose(self._order)
 
 
 def copy_image(source: ImageSource, sink: ImageSink, check: Callable[[], None]) -> None:
     """Write all of `source` into `sink`, block by block, and finish it; `check` is called before each block."""
     shape = source.shape
-    chunks = getattr(sink, "chunks", None) or [
-        min(n, _BLOCK) if a in "yx" else 1 for n, a in zip(shape, source.axes, strict=True)
-    ]
+    chunks = sink.chunks or [min(n, _BLOCK) if a in "yx" else 1 for n, a in zip(shape, source.axes, strict=True)]
     with finishing(sink):
         for tile in TileGrid(shape, chunks):
             check()

@@ -2,7 +2,7 @@
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
-from napari_tessera.io.arrays import ArraySource, RespecifiedSource
+from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.io.zarr_folders import is_zarr
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.registry import all_operations
@@ -23,8 +23,7 @@ def are_labels(image: ImageSource) -> bool:
 
     An array, and a file that says nothing of what its integers mean, may be either and count as an image.
     """
-    while isinstance(image, RespecifiedSource):
-        image = image.source
+    image = unwrapped(image)
     path = image.path if isinstance(image, ArraySource) else None
     if path is None:
         return False

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.config.model import ModelSpec
-from napari_tessera.core.image import ImageSource, ImageSpec, short_name
+from napari_tessera.core.image import DerivedSource, ImageSource, ImageSpec, short_name
 from napari_tessera.core.regions import Region
 from napari_tessera.core.units import MICROMETERS, OME_SYMBOLS
 
@@ -15,7 +15,7 @@ OTHER_SIZE = 1.5
 """Pixels so many times as long, or as short, look like another tissue to a network; below it training varies sizes."""
 
 
-class ReorderedChannels(ImageSource):
+class ReorderedChannels(DerivedSource):
     """An image with its channels in another order.
 
     Parameters
@@ -27,21 +27,16 @@ class ReorderedChannels(ImageSource):
     """
 
     def __init__(self, source: ImageSource, order: Sequence[int]) -> None:
-        self._source, self._order = source, list(order)
         names = tuple(source.spec.channel_names[index] for index in order)
-        self._spec = replace(source.spec, channel_names=names)
-
-    @property
-    def spec(self) -> ImageSpec:
-        """The specification, names in the new order."""
-        return self._spec
+        super().__init__(source, replace(source.spec, channel_names=names))
+        self._order = list(order)
 
     def read(self, region: Region) -> NDArray[np.generic]:
         """Return the pixels of `region`."""
         axis = self._spec.axes.index("c")
         wanted = np.array(self._order[region[axis]], int)
         first, stop = (int(wanted.min()), int(wanted.max()) + 1) if wanted.size else (0, 0)
-        block = self._source.read((*region[:axis], slice(first, stop), *region[axis + 1 :]))
+        block = self.base.read((*region[:axis], slice(first, stop), *region[axis + 1 :]))
         return np.ascontiguousarray(block.take(wanted - first, axis))
 
 

@@ -84,7 +84,7 @@ def plan_mapped(
     if max(pixels, sources) <= SMALL and (fits or len(frames) == 1):
         return TileGrid(output.shape, output.shape), min(threads, len(frames))
     size = bytes_per_pixel * (1 + math.ceil(sources / pixels))
-    chunks = getattr(sink, "chunks", None)
+    chunks = None if sink is None else sink.chunks
     if chunks and sink is not None:
         by_axis = dict(zip(sink.spec.axes, chunks, strict=True))
         chunks = tuple(by_axis[axis] for axis in output.axes)

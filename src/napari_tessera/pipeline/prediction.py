@@ -22,7 +22,6 @@ from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed, notes_about
 from napari_tessera.io.places import check_apart
-from napari_tessera.io.writing import PathSink
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
@@ -184,9 +183,8 @@ def _fill_background(
             where = tuple(region[axis] for axis in output.axes)
             shape = tuple(part.stop - part.start for part in where)
             sink.write(where, np.full(shape, certain, output.dtype))
-    if isinstance(sink, PathSink):
-        for _ in sink.write_levels():
-            cancel.raise_if_cancelled()
+    for _ in sink.write_levels():
+        cancel.raise_if_cancelled()
     yield Progress(plan.tiles, plan.tiles, "tile", "Filled with background", 0.0)
 
 
@@ -272,9 +270,8 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
                 done += count
                 seconds = time.perf_counter() - started
                 yield Progress(done, total, "tile", message, seconds / done * (total - done))
-        if isinstance(work.sink, PathSink):
-            for _ in work.sink.write_levels():
-                cancel.raise_if_cancelled()
+        for _ in work.sink.write_levels():
+            cancel.raise_if_cancelled()
     except JobCancelledError as error:
         raise JobCancelledError(
             f"Cancelled after {sum(written)} of {total} tiles; {what_is_kept(work.sink)}."

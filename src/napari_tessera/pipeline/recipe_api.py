@@ -13,7 +13,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, JobEvent, drain
 from napari_tessera.core.paths import expand_home
-from napari_tessera.io.arrays import ArrayLike
+from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.places import check_apart
@@ -22,7 +22,6 @@ from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
-from napari_tessera.pipeline.sinks import ResultSink
 
 
 def run_recipe(
@@ -94,12 +93,12 @@ class _Outputs:
     checked: CheckedRecipe
     paths: dict[str, Path]
     overwrite: bool
-    memory: dict[str, ResultSink] = field(default_factory=dict)
+    memory: dict[str, MemorySink] = field(default_factory=dict)
 
     def open(self, name: str, spec: ImageSpec) -> ImageSink:
         if name in self.paths:
             return create_image(self.paths[name], spec, overwrite=self.overwrite, metadata=metadata_of(self.checked))
-        self.memory[name] = ResultSink(spec)
+        self.memory[name] = MemorySink(spec)
         return self.memory[name]
 
     def results(self, points: Mapping[str, NDArray[Any]], image: ImageSource) -> dict[str, NDArray[Any] | Path]:

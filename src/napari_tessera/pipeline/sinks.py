@@ -3,14 +3,9 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from numpy.typing import NDArray
-
-from napari_tessera.core.image import ImageSink, ImageSpec
-from napari_tessera.core.regions import Region
-from napari_tessera.io.arrays import checked_pixels
-from napari_tessera.io.memory import zeros
+from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
+from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.writing import PathSink
 from napari_tessera.operations.base import Operation
 
@@ -23,7 +18,7 @@ VOLUME_CHUNK = {"z": 16, "y": 256, "x": 256}
 
 def what_is_kept(sink: ImageSink | None) -> str:
     """Return where the finished part of an output that was given up lies, to end a sentence with."""
-    if isinstance(sink, PathSink) and sink.kept is not None:
+    if sink is not None and sink.kept is not None:
         return f"what was finished lies in {sink.kept}"
     if isinstance(sink, PathSink):
         return "a file of this type cannot keep what was finished, write to .ome.zarr if it should"
@@ -43,62 +38,24 @@ def finishing(sink: ImageSink) -> Iterator[ImageSink]:
             sink.abort()
 
 
-class ResultSink(ImageSink):
-    """An output in memory that takes over an array which covers all of it, in place of copying it.
-
-    Parameters
-    ----------
-    spec
-        What is written.
-
-    Attributes
-    ----------
-    array
-        The result; 0 where nothing has been written.
-    """
-
-    def __init__(self, spec: ImageSpec) -> None:
-        self._spec = spec
-        self.array: NDArray[Any] = zeros(spec)
-
-    @property
-    def spec(self) -> ImageSpec:
-        """Axes, shape, dtype and calibration of what is written."""
-        return self._spec
-
-    def write(self, region: Region, pixels: NDArray[Any]) -> None:
-        """Store `pixels` at `region`."""
-        pixels = checked_pixels(region, pixels, self._spec)
-        if region == self._spec.full_region and pixels.flags.c_contiguous and pixels.flags.writeable:
-            self.array = pixels
-        else:
-            self.array[region] = pixels
-
-    def finish(self) -> None:
-        """Do nothing: the array is there all the time."""
-
-    def abort(self) -> None:
-        """Do nothing: what was written stays."""
-
-
-def keeper(kept: list[ResultSink]) -> Callable[[ImageSpec], ImageSink]:
+def keeper(kept: list[MemorySink]) -> Callable[[ImageSpec], ImageSink]:
     """Return what opens an output in memory and puts it into `kept`."""
 
     def open_sink(spec: ImageSpec) -> ImageSink:
-        kept.append(ResultSink(spec))
+        kept.append(MemorySink(spec))
         return kept[-1]
 
     return open_sink
 
 
-def choose_chunks(operation: Operation, spec: ImageSpec, image: Any) -> tuple[int, ...] | None:
+def choose_chunks(operation: Operation, spec: ImageSpec, image: ImageSource) -> tuple[int, ...] | None:
     """Return chunks for the zarr that holds the result of `operation` on `image`; None: whole planes cut into squares.
 
     Those of the image, if it has the same size and they are neither tiny nor huge; blocks for volumes that are computed
     as such. Axes that are gone through one by one get chunks of one position, so that no chunk is written twice.
     """
-    frame = operation.frame_axes(image.axes) if hasattr(image, "axes") else spec.axes
-    chunks = getattr(image, "chunks", None)
+    frame = operation.frame_axes(image.axes)
+    chunks = image.chunks
     if chunks and image.axes == spec.axes and image.shape == spec.shape:
         single = tuple(chunk if axis in frame else 1 for axis, chunk in zip(spec.axes, chunks, strict=True))
         if CHUNK_PIXELS[0] <= math.prod(single) <= CHUNK_PIXELS[1]:

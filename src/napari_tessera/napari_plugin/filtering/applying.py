@@ -17,7 +17,7 @@ from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.regions import Region
-from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
 from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.filtering.writing_into import changed_box, write_result
@@ -38,7 +38,6 @@ from napari_tessera.pipeline.frames import make_frames
 from napari_tessera.pipeline.inputs import OperationInput, gather_inputs
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
-from napari_tessera.pipeline.sinks import ResultSink
 
 
 @dataclass
@@ -101,10 +100,10 @@ class Application:
             If it cannot be done, or is cancelled.
         """
         inputs = self._inputs()
-        sinks: list[ResultSink] = []
+        sinks: list[MemorySink] = []
 
-        def open_sink(spec: ImageSpec) -> ResultSink:
-            sinks.append(ResultSink(spec))
+        def open_sink(spec: ImageSpec) -> MemorySink:
+            sinks.append(MemorySink(spec))
             return sinks[0]
 
         result = None

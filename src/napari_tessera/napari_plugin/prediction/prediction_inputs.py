@@ -13,7 +13,7 @@ from napari_tessera.config.model import ModelSpec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.io.arrays import ArraySource, RespecifiedSource
+from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.forms.plain_text import shown_name
 from napari_tessera.napari_plugin.jobs.inputs import write_input
@@ -141,12 +141,11 @@ def open_result(path: Path, axes: str) -> Any:
     order = [spec.axes.index(axis) for axis in axes]
     if math.prod(spec.shape) * spec.dtype.itemsize <= LARGE:
         return np.ascontiguousarray(source.read(spec.full_region).transpose(order))
-    while isinstance(source, RespecifiedSource):
-        source = source.source
-    assert isinstance(source, ArraySource)
+    stored = unwrapped(source)
+    assert isinstance(stored, ArraySource)
     import dask.array  # takes as long to import as all else that a widget needs
 
-    return dask.array.from_zarr(source.array).transpose(order)
+    return dask.array.from_zarr(stored.array).transpose(order)
 
 
 def _has_chunks(store: Path) -> bool:

@@ -16,7 +16,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.paths import expand_home
-from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.creating import create_image
 from napari_tessera.napari_plugin.filtering.operation_inputs import axes_like
 from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
@@ -30,7 +30,6 @@ from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.recipe_files import arrays_folder
 from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
-from napari_tessera.pipeline.sinks import ResultSink
 
 _UNNAMED = ("image", "labels", "points")
 """What outputs are called to which nobody has given a name."""
@@ -130,11 +129,11 @@ class Replay:
         TesseraError
             If it cannot be done, or is cancelled.
         """
-        sinks: dict[str, ResultSink | Path] = {}
+        sinks: dict[str, MemorySink | Path] = {}
 
         def open_output(name: str, spec: ImageSpec) -> ImageSink:
             if math.prod(spec.shape) * spec.dtype.itemsize <= LARGE:
-                sink = sinks[name] = ResultSink(spec)
+                sink = sinks[name] = MemorySink(spec)
                 return sink
             path = sinks[name] = self.session.prediction_path(f"{self.layer.name} · {name}", ".ome.zarr")
             return create_image(path, spec)
@@ -145,7 +144,7 @@ class Replay:
         for name in self._checked.recipe.outputs:
             if name in run.points:
                 found = Finished(run.points[name], None)
-            elif isinstance(sink := sinks[name], ResultSink):
+            elif isinstance(sink := sinks[name], MemorySink):
                 found = Finished(own_copy(sink.array, *images), sink.spec)
             else:
                 found = opened(sink, Finished(None, None))
