@@ -1060,7 +1060,7 @@ class Chunked(ImageSource):
     """An image in chunks that counts how often each is decoded."""
 
     def __init__(self, array: NDArray[Any], axes: str, chunks: tuple[int, ...]) -> None:
-        self.array, self.chunks = array, chunks
+        self.array, self._chunks = array, chunks
         self._spec = ImageSpec(axes=axes, shape=array.shape, dtype=array.dtype)
         self.decoded = 0
         self._lock = threading.Lock()
@@ -1068,6 +1068,10 @@ class Chunked(ImageSource):
     @property
     def spec(self) -> ImageSpec:
         return self._spec
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        return self._chunks
 
     def read(self, region: Region) -> NDArray[Any]:
         counts = [-(-part.stop // n) - part.start // n for part, n in zip(region, self.chunks, strict=True)]

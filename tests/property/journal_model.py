@@ -269,7 +269,7 @@ class Annotator:
     def check(self) -> Recovered:
         """Recover, and hold that against what is possible."""
         recovered = recover(self.folder)
-        assert recovered.damage == []
+        assert recovered.damage == [], recovered.damage
         assert recovered.complete
         assert any(state.is_that_of(recovered) for state in self.possible)
         return recovered

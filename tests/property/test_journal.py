@@ -133,7 +133,7 @@ def test_a_flipped_byte_costs_what_lies_behind_it_and_is_reported(
 
         annotator = _go_on(folder, recovered, seed)
         assert bool(recovered.damage) == bool(list(folder.glob("damaged-*")))
-        for what in [*further, "sync"]:
+        for what in [*further, "stroke", "sync"]:  # damage is told until something has been written over it
             annotator.act(what)
         assert annotator.check().last_sequence == annotator.writer.last_sequence
         assert annotator.states[-1].is_that_of(recover(folder))
