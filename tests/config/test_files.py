@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from napari_tessera.config import files
-from napari_tessera.config.files import FileConfig, read_yaml, write_atomically
+from napari_tessera.config.files import FileConfig, read_yaml
 from napari_tessera.config.migrations import STEPS, migrate
 from napari_tessera.config.model import ClassSpec, ModelSpec
 from napari_tessera.config.network import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -161,7 +162,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"No space left.*free space"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"

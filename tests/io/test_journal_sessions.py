@@ -276,7 +276,7 @@ def test_where_there_are_no_locks_the_process_that_is_noted_decides(tmp_path: Pa
     def no_locks(_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(folder_lock, "_lock_file", no_locks)
+    monkeypatch.setattr(folder_lock, "lock_file", no_locks)
     lock = SessionLock(tmp_path)
     assert find_holder(tmp_path) is not None
     with pytest.raises(SessionTakenError, match="this napari"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tessera.config.files import write_atomically
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.leftovers import STEPS, Hidden, remove_leftovers
 from napari_tessera.io.creating import create_image

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.model import load_model_spec
 from napari_tessera.config.network import UNetConfig
 from napari_tessera.config.training import TrainingConfig
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import (
     AnnotationError,
     InvalidInputError,

@@ -1,18 +1,15 @@
 """YAML files with a schema version: atomic writing, safe reading, migration of older ones."""
 
-import os
 import stat
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from napari_tessera.config.base import Config
 from napari_tessera.config.migrations import migrate
 from napari_tessera.config.yaml_text import MOST_CHARACTERS, YamlError, dump_yaml, parse_yaml
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
-from napari_tessera.core.leftovers import Hidden
 
 
 class FileConfig(Config):
@@ -111,50 +108,3 @@ def _read_text(path: Path, *, piped: bool) -> str:
         raise YamlError("it is no ordinary file")
     with path.open("rb") as file:
         return file.read(MOST_CHARACTERS + 1).decode("utf-8-sig")
-
-
-def write_atomically(path: Path, content: bytes, *, family: Path | None = None) -> None:
-    """Write `content` beside `path`, sync it, and move it into place.
-
-    Parameters
-    ----------
-    path, content
-        Where to, and what.
-    family
-        What unfinished files are named after, for a `path` whose name is another each time: what a killed program left
-        of any of them is then removed. None takes `path`.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or the folder cannot be written; `path` is then as it was.
-    """
-    # Not the `tempfile` module: its files may be read by their owner only, and models are shared.
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Hidden(family or path)
-        try:
-            with temporary.path.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.path.replace(path)
-            _sync_names(path.parent)
-        finally:
-            temporary.release()
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}): free space or choose another folder."
-        ) from error
-
-
-def _sync_names(folder: Path) -> None:
-    """Return when the names in `folder` are on the disk, in the order in which they were given."""
-    if sys.platform == "win32":  # where a folder cannot be opened, and the system sees to it
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network folders cannot do that; what is written is there all the same
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from napari_tessera.core.locks import lock_file
+
 PARTIAL, STEPS, OLD = "partial", "steps", "old"
 """What is being written, results of steps on the way, and what is being replaced."""
 
@@ -93,10 +95,8 @@ def _hold(file: IO[bytes], *, wait: bool) -> bool:
     if sys.platform == "win32":
         file.close()  # what is open cannot be renamed there, nor removed by others while it is written
         return True
-    import fcntl
-
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        lock_file(file, wait=wait)
     except OSError:
         return False
     return True

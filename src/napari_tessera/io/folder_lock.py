@@ -1,6 +1,5 @@
 """One program at a time writes into a folder; the others are told which."""
 
-import errno
 import json
 import os
 import platform
@@ -14,12 +13,9 @@ import psutil
 
 from napari_tessera.config.session import now
 from napari_tessera.core.errors import StorageError
+from napari_tessera.core.locks import is_taken, lock_file
 
 LOCK_FILE = ".lock"
-
-_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK))
-_LOCKED_BYTE = 2**30
-"""Windows lets nobody read what is locked: so the lock lies far behind the text."""
 
 _TRIES, _PAUSE = 10, 0.02
 _MOST_TEXT = 2**12
@@ -131,7 +127,7 @@ def find_holder(folder: Path) -> Holder | None:
             return None
         with path.open("rb") as file:
             try:
-                _lock_file(file)
+                lock_file(file)
             except OSError:
                 holder = _read_holder(path)
                 return holder if holder is not None and holder.may_live() else None
@@ -159,12 +155,12 @@ def _take(path: Path, taken: type[FolderTakenError]) -> BinaryIO:
 def _lock_or_refuse(file: BinaryIO, path: Path, taken: type[FolderTakenError]) -> bool:
     """Lock the file; False if it is worth another try, because nobody who lives has it."""
     try:
-        _lock_file(file)
+        lock_file(file)
     except OSError as error:
         holder = _read_holder(path)
         if holder is not None and holder.may_live():
             raise taken(path.parent, holder) from error
-        if error.errno not in _TAKEN:
+        if not is_taken(error):
             return True  # the folder knows no locks
         if holder is None:
             time.sleep(_PAUSE)  # somebody is just looking, or has not written down who it is
@@ -198,15 +194,3 @@ def _read_holder(path: Path) -> Holder | None:
         return Holder(int(found["pid"]), str(found["host"]), float(found["started"]), str(found["since"]))
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return None
-
-
-def _lock_file(file: BinaryIO) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(_LOCKED_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

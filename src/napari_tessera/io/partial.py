@@ -1,19 +1,16 @@
 """The folder of an output that is not finished: who may write it, and when it may be replaced."""
 
-import errno
 import shutil
-import sys
 from pathlib import Path
 from typing import IO
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
 from napari_tessera.core.leftovers import remove_leftovers
+from napari_tessera.core.locks import is_taken, lock_file
 from napari_tessera.io.zarr_folders import is_zarr
 
 _LOCK = ".writing"
 """File inside the folder that is locked while a run writes there; the system frees it if that run dies."""
-
-_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK))
 
 
 def partial_of(path: Path) -> Path:
@@ -51,7 +48,7 @@ def is_being_written(path: Path) -> bool:
         return False
     try:
         with lock.open("ab") as file:
-            _lock_file(file)
+            lock_file(file)
     except OSError:
         return True
     return False
@@ -91,9 +88,9 @@ class PartialFolder:
 
     def _take(self) -> None:
         try:
-            _lock_file(self._lock)
+            lock_file(self._lock)
         except OSError as error:
-            if error.errno in _TAKEN:
+            if is_taken(error):
                 raise OutputExistsError(
                     f"{self.path} is being written by another run: wait for it, or choose another name."
                 ) from error
@@ -110,14 +107,3 @@ class PartialFolder:
         """Let go of the folder, which keeps what was written; doing so twice does no harm."""
         self._lock.close()
         (self.path / _LOCK).unlink(missing_ok=True)
-
-
-def _lock_file(file: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

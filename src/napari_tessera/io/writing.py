@@ -2,7 +2,6 @@
 
 import errno
 import math
-import os
 import shutil
 import threading
 import uuid
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.atomic import sync_file
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.leftovers import OLD, Hidden
@@ -125,7 +125,7 @@ def publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
     """Sync `temporary` and give it its final name in one step."""
     with writing(path):
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync_file(file)
         _check_final(path, overwrite)
         temporary.replace(path)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from napari_tessera.config.files import write_atomically
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.base import Menu, Operation
 from napari_tessera.operations.describe import by_group

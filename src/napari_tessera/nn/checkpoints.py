@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.model import CHECKPOINT_FILE
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import ModelError
 from napari_tessera.nn.trainer import TrainingState
 from napari_tessera.nn.validation import Score

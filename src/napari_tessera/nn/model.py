@@ -12,8 +12,8 @@ import safetensors
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.model import HEADER_FILE, OLD_WEIGHTS_FILE, ModelSpec, load_model_spec
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import ModelError, StorageError
 from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.unet import UNet

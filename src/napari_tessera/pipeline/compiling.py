@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.config.files import write_atomically
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, StorageError, TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result
 from napari_tessera.operations.base import Input, Operation

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera import __version__
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import OutputExistsError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Result
 from napari_tessera.io.opening import open_image

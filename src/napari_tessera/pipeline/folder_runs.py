@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.recipe import Recipe
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.paths import expand_home
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
 

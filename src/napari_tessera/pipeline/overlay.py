@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
-from napari_tessera.config.files import write_atomically
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.axes import move_axes
 from napari_tessera.core.errors import InvalidInputError
 

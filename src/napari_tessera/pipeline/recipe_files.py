@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.recipe import Recipe
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.places import check_place

@@ -1,15 +1,14 @@
 """Everything that the journal does to the disk, in one place: tests put a disk here that fails or dies."""
 
 import errno
-import os
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from napari_tessera.core.atomic import sync_file, sync_folder
 from napari_tessera.core.errors import StorageError
 
 
@@ -53,17 +52,11 @@ class Disk:
 
     def sync(self, file: BinaryIO) -> None:
         """Return when the content of `file` is on the disk."""
-        os.fsync(file.fileno())
+        sync_file(file)
 
     def sync_folder(self, folder: Path) -> None:
-        """Return when the names in `folder` are on the disk; Windows sees to that by itself."""
-        if sys.platform == "win32":
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Return when the names in `folder` are on the disk."""
+        sync_folder(folder, sure=True)
 
     def replace(self, source: Path, target: Path) -> None:
         """Give `source` the name `target` in one step, in place of what had it."""

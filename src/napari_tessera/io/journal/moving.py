@@ -1,11 +1,11 @@
 """Moving a folder, also to another disk, so that it is whole at one of the two places whatever happens."""
 
 import errno
-import os
 import shutil
 import uuid
 from pathlib import Path
 
+from napari_tessera.core.atomic import sync_file
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.session_lock import LOCK_FILE
 from napari_tessera.io.writing import writing
@@ -48,4 +48,4 @@ def _copy_over(source: Path, target: Path) -> None:
 def _copy_synced(source: str, target: str) -> None:
     shutil.copy2(source, target)
     with Path(target).open("rb+") as file:
-        os.fsync(file.fileno())
+        sync_file(file)

@@ -10,8 +10,8 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 
-from napari_tessera.config.files import write_atomically
 from napari_tessera.config.recipe import ArrayIdentity, Recipe
+from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.jobs import CancelToken
