@@ -80,3 +80,39 @@ def test_the_name_is_not_part_of_what_an_image_is() -> None:
 def test_a_specification_that_contradicts_itself_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
         _spec(**wrong)
+
+
+FULL = ImageSpec(
+    axes="czyx",
+    shape=(2, 5, 6, 7),
+    dtype=np.dtype(np.uint8),
+    scale=(1, 2, 0.5, 0.25),
+    translate=(0, 10, 20, 30),
+    units=(None, "micrometer", "micrometer", "nanometer"),
+    channel_names=("DNA", "actin"),
+)
+
+
+def test_a_specification_in_another_order_of_axes() -> None:
+    turned = FULL.ordered("xyzc")
+    assert (turned.axes, turned.shape, turned.scale) == ("xyzc", (7, 6, 5, 2), (0.25, 0.5, 2, 1))
+    assert (turned.translate, turned.units) == ((30, 20, 10, 0), ("nanometer", "micrometer", "micrometer", None))
+    assert turned.channel_names == FULL.channel_names
+    assert turned.ordered("czyx") == FULL
+
+
+def test_axes_that_are_left_out_and_axes_that_are_new() -> None:
+    plane = FULL.ordered("tyx")
+    assert (plane.shape, plane.scale, plane.translate) == ((1, 6, 7), (1, 0.5, 0.25), (0, 20, 30))
+    assert (plane.units, plane.channel_names) == ((None, "micrometer", "nanometer"), ())
+
+
+def test_a_crop_stays_where_it_lies() -> None:
+    part = FULL.cropped((slice(0, 1), slice(1, 3), slice(2, 6), slice(0, 7)))
+    assert (part.shape, part.translate, part.scale) == ((1, 2, 4, 7), (0, 12, 21, 30), FULL.scale)
+
+
+def test_values_under_the_letters_of_the_axes() -> None:
+    assert FULL.by_axis(FULL.scale) == {"c": 1, "z": 2, "y": 0.5, "x": 0.25}
+    with pytest.raises(ValueError, match="shorter"):
+        FULL.by_axis((1, 2, 3))

@@ -16,10 +16,10 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import JobCancelledError, OutOfMemoryError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.tiles import round_up
+from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import tile_needs
 from napari_tessera.nn.networks import build_network, fold_network
 from napari_tessera.nn.predictor import Predictor, encode, is_out_of_memory, predict_classes
-from napari_tessera.nn.extents import grow, least_extents, split
 
 CPU = torch.device("cpu")
 

@@ -96,7 +96,7 @@ def test_zarr_gives_back_pixels_and_calibration(spec: ImageSpec, tile: int, seed
         assert image.axes == "".join(axis for axis in CANONICAL if axis in spec.axes)
         assert image.spec.channel_names == spec.channel_names
         for what in ("shape", "scale", "translate", "units"):
-            written = dict(zip(spec.axes, getattr(spec, what), strict=True))
+            written = spec.by_axis(getattr(spec, what))
             assert dict(zip(image.axes, getattr(image.spec, what), strict=True)) == written
         read = image.read(image.spec.full_region)
         assert read.dtype == spec.dtype

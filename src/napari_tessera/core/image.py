@@ -1,7 +1,7 @@
 """What an image is: its specification, and the protocols through which it is read and written piece by piece."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
@@ -93,7 +93,7 @@ class ImageSpec:
     @property
     def sizes(self) -> Mapping[str, int]:
         """Length per axis letter."""
-        return dict(zip(self.axes, self.shape, strict=True))
+        return self.by_axis(self.shape)
 
     @property
     def spatial(self) -> str:
@@ -110,6 +110,35 @@ class ImageSpec:
         """The region that covers the whole image."""
         return regions.whole(self.shape)
 
+    def by_axis(self, values: Iterable[T]) -> dict[str, T]:
+        """Return `values`, one per dimension, under the letters of the axes."""
+        return dict(zip(self.axes, values, strict=True))
+
+    def ordered(self, axes: str) -> Self:
+        """Return the specification with the dimensions `axes`, in that order.
+
+        Dimensions that are not named are left out, and one that is new has a single step of length 1.
+        """
+        found = {axis: at for at, axis in enumerate(self.axes)}
+        return replace(
+            self,
+            axes=axes,
+            shape=tuple(self.shape[found[axis]] if axis in found else 1 for axis in axes),
+            scale=tuple(self.scale[found[axis]] if axis in found else 1.0 for axis in axes),
+            translate=tuple(self.translate[found[axis]] if axis in found else 0.0 for axis in axes),
+            units=tuple(self.units[found[axis]] if axis in found else None for axis in axes),
+            channel_names=self.channel_names if "c" in axes else (),
+        )
+
+    def cropped(self, region: Region) -> Self:
+        """Return the specification of `region` alone, which stays where it lies."""
+        starts = zip(self.translate, self.scale, regions.start(region), strict=True)
+        return replace(
+            self,
+            shape=regions.size(region),
+            translate=tuple(position + step * at for position, step, at in starts),
+        )
+
     def with_dtype(self, dtype: DTypeLike) -> Self:
         """Return the same specification with another dtype."""
         return replace(self, dtype=np.dtype(dtype))
@@ -118,16 +147,7 @@ class ImageSpec:
         """Return the specification with `axis` taken out (unchanged if it is not there)."""
         if axis not in self.axes:
             return self
-        at = self.axes.index(axis)
-        return replace(
-            self,
-            axes=self.axes.replace(axis, ""),
-            shape=_drop(self.shape, at),
-            scale=_drop(self.scale, at),
-            translate=_drop(self.translate, at),
-            units=_drop(self.units, at),
-            channel_names=() if axis == "c" else self.channel_names,
-        )
+        return self.ordered(self.axes.replace(axis, ""))
 
     def with_leading(self, axis: str, length: int, channel_names: tuple[str, ...] = ()) -> Self:
         """Return the specification with a new first dimension `axis` of `length`."""
@@ -145,10 +165,6 @@ class ImageSpec:
 def _unit(text: str | None) -> str | None:
     name = unit_name(text)
     return None if name is None else short_name(name)
-
-
-def _drop(values: tuple[T, ...], at: int) -> tuple[T, ...]:
-    return values[:at] + values[at + 1 :]
 
 
 @runtime_checkable

@@ -9,7 +9,6 @@ import tokenize
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -222,16 +221,7 @@ class SqueezedSource(DerivedSource):
         own = source.spec
         at = {axis: index for index, axis in enumerate(own.axes)}
         wanted = "".join(sorted(axes, key=lambda axis: at.get(axis, -1)))
-        spec = replace(
-            own,
-            axes=wanted,
-            shape=tuple(own.sizes.get(axis, 1) for axis in wanted),
-            scale=tuple(own.scale[at[axis]] if axis in at else 1.0 for axis in wanted),
-            translate=tuple(own.translate[at[axis]] if axis in at else 0.0 for axis in wanted),
-            units=tuple(own.units[at[axis]] if axis in at else None for axis in wanted),
-            channel_names=own.channel_names if "c" in wanted else (),
-        )
-        super().__init__(source, spec)
+        super().__init__(source, own.ordered(wanted))
 
     @property
     def chunks(self) -> tuple[int, ...] | None:

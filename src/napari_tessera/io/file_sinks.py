@@ -105,7 +105,7 @@ class TiffSink(FileSink):
         return RegionFile(temporary, written[0], shape, dtype)
 
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:
-        by_axis = dict(zip(self._spec.axes, region, strict=True))
+        by_axis = self._spec.by_axis(region)
         stored = move_axes(pixels, self._spec.axes, self._stored)
         if stored.dtype == bool:
             stored = stored.view(np.uint8)

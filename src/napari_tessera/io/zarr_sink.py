@@ -4,7 +4,6 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +70,7 @@ class ZarrSink(PathSink):
         # labels that stay are not converted, and one image has one version
         self._version: NgffVersion = _version_inside(path, itself=self._kept_labels is not None) or version
         self._metadata = dict(metadata or {})
-        stored = _reorder(spec, self._axes)
+        stored = spec.ordered(self._axes)
         self._levels = plan_levels(stored) if levels else (stored,)
         self._lock = threading.Lock()
         with writing(path):
@@ -114,7 +113,7 @@ class ZarrSink(PathSink):
 
     def _create_level(self, index: int) -> zarr.Array[Any]:
         level = self._levels[index]
-        by_axis = dict(zip(self._spec.axes, self.chunks, strict=True))
+        by_axis = self._spec.by_axis(self.chunks)
         return self._group.create_array(
             str(index),
             shape=level.shape,
@@ -127,7 +126,7 @@ class ZarrSink(PathSink):
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:
         """Store `pixels`, fastest where `region` is whole chunks."""
         pixels = move_axes(pixels, self._spec.axes, self._axes)
-        by_axis = dict(zip(self._spec.axes, region, strict=True))
+        by_axis = self._spec.by_axis(region)
         stored = tuple(by_axis[axis] for axis in self._axes)
         if self._is_aligned(region):
             self._array[stored] = pixels
@@ -183,18 +182,6 @@ class ZarrSink(PathSink):
     def abort(self) -> None:
         """Leave ``<name>.partial`` behind, so that the regions that are finished can be looked at."""
         self._folder.release()
-
-
-def _reorder(spec: ImageSpec, axes: str) -> ImageSpec:
-    order = [spec.axes.index(axis) for axis in axes]
-    return replace(
-        spec,
-        axes=axes,
-        shape=tuple(spec.shape[at] for at in order),
-        scale=tuple(spec.scale[at] for at in order),
-        translate=tuple(spec.translate[at] for at in order),
-        units=tuple(spec.units[at] for at in order),
-    )
 
 
 def _checked_chunks(chunks: Sequence[int] | None, spec: ImageSpec) -> tuple[int, ...]:

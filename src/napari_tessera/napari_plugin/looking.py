@@ -53,15 +53,7 @@ class CroppedSource(DerivedSource):
     """A region of an image as an image of its own."""
 
     def __init__(self, source: ImageSource, region: Region) -> None:
-        spec = source.spec
-        cropped = replace(
-            spec,
-            shape=regions.size(region),
-            translate=tuple(
-                at + part.start * size for at, part, size in zip(spec.translate, region, spec.scale, strict=True)
-            ),
-        )
-        super().__init__(source, cropped)
+        super().__init__(source, source.spec.cropped(region))
         self._region = region
 
     def read(self, region: Region) -> NDArray[Any]:

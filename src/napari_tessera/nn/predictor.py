@@ -15,10 +15,10 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import OutOfMemoryError
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import round_up
+from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import TileNeeds, tile_needs
 from napari_tessera.nn.networks import fold_network
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.unet import UNet
 
 Output = Literal["classes", "float32", "float16", "uint8"]

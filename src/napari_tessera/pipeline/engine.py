@@ -249,7 +249,7 @@ class Engine:
             with self._naming(position):
                 for region, result in operation.compute_pages(FramePages(self.frames, position, grid)):
                     self.work.check()
-                    by_axis = dict(zip(self.frames.spec.axes, region, strict=True))
+                    by_axis = self.frames.spec.by_axis(region)
                     check_finite_result(operation, result)
                     self._write(position, by_axis, _checked(self.frames, result, by_axis))
             counter.step()
@@ -298,7 +298,7 @@ class Engine:
         chunks = None if store is None else store.chunks
         if store is None or not chunks:
             return None
-        by_axis = dict(zip(store.spec.axes, chunks, strict=True))
+        by_axis = store.spec.by_axis(chunks)
         return tuple(by_axis[axis] for axis in self._cut)
 
     # -- results ---------------------------------------------------------------------------------------------------

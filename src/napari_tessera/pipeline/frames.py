@@ -75,7 +75,7 @@ class Frames:
         """
         self.check()
         region = self.spec.full_region if region is None else region
-        by_axis = dict(zip(self.spec.axes, region, strict=True))
+        by_axis = self.spec.by_axis(region)
         image = self._read(self.inputs.image, self.spec.axes, position, by_axis)
         others = {name: self._other(source, position, by_axis) for name, source in self.inputs.sources.items()}
         if self.operation.needs_finite:
@@ -91,7 +91,7 @@ class Frames:
     def other(self, name: str, position: Position, region: Region) -> NDArray[Any]:
         """Read a region of another input alone."""
         self.check()
-        return self._other(self.inputs.sources[name], position, dict(zip(self.spec.axes, region, strict=True)))
+        return self._other(self.inputs.sources[name], position, self.spec.by_axis(region))
 
     def _other(self, source: ImageSource, position: Position, by_axis: Mapping[str, slice]) -> NDArray[Any]:
         """Read another input; lacking axes of the frame but ``c`` are filled by repeating it."""
@@ -134,7 +134,7 @@ class Frames:
 
     def cropped(self, block: Block, region: Region) -> Block:
         """Return the part of `block` over `region`, which lies inside it."""
-        within = dict(zip(self.spec.axes, regions.relative(region, block.region), strict=True))
+        within = self.spec.by_axis(regions.relative(region, block.region))
 
         def part(pixels: NDArray[Any]) -> NDArray[Any]:
             axes = self.spec.axes if pixels.ndim == len(self.spec.axes) else self.spec.axes.replace("c", "")
@@ -205,7 +205,7 @@ def make_frames(operation: Operation, inputs: Inputs) -> Frames:
     prepared_image = image.with_dtype(prepared_dtype(image.dtype))
     axes = validate_axes(operation.frame_axes(image.axes))
     flat = "z" if _is_flat(operation, prepared_image, axes) else ""
-    spec = select_axes(prepared_image, axes.replace("z", "") if flat else axes)
+    spec = prepared_image.ordered(axes.replace("z", "") if flat else axes)
     # the plane's z goes last, so that points have the columns that they have in a thicker volume
     looped = "".join(axis for axis in image.axes if axis not in axes) + flat
     for name, source in inputs.sources.items():
@@ -232,10 +232,10 @@ def _is_flat(operation: Operation, image: ImageSpec, axes: str) -> bool:
     if operation.keeps_depth or "z" not in axes or image.sizes["z"] != 1:
         return False
     try:
-        operation.check_frame(select_axes(image, axes.replace("z", "")))
+        operation.check_frame(image.ordered(axes.replace("z", "")))
     except InvalidInputError:
         return False
-    volume = select_axes(image, axes)
+    volume = image.ordered(axes)
     try:
         operation.check_frame(volume)
     except InvalidInputError:
@@ -284,20 +284,6 @@ def _leading_axes(points: NDArray[Any], dimensions: int, looped: str, flat: str)
 def _extends(other: ImageSpec, axis: str, length: int) -> bool:
     """Whether `other` has pixels along `axis` as the frame has, not one for all of them."""
     return axis in other.axes and (other.sizes[axis] == length)
-
-
-def select_axes(spec: ImageSpec, axes: str) -> ImageSpec:
-    """Return the part of a specification that belongs to `axes`, in their order."""
-    at = [spec.axes.index(axis) for axis in axes]
-    return replace(
-        spec,
-        axes=axes,
-        shape=tuple(spec.shape[index] for index in at),
-        scale=tuple(spec.scale[index] for index in at),
-        translate=tuple(spec.translate[index] for index in at),
-        units=tuple(spec.units[index] for index in at),
-        channel_names=spec.channel_names if "c" in axes else (),
-    )
 
 
 def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: ImageSpec, flat: str) -> ImageSpec:

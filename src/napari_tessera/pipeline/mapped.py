@@ -86,7 +86,7 @@ def plan_mapped(
     size = bytes_per_pixel * (1 + math.ceil(sources / pixels))
     chunks = None if sink is None else sink.chunks
     if chunks and sink is not None:
-        by_axis = dict(zip(sink.spec.axes, chunks, strict=True))
+        by_axis = sink.spec.by_axis(chunks)
         chunks = tuple(by_axis[axis] for axis in output.axes)
     unit = choose_unit(output.shape, chunks, None, size)
     plan = plan_tiles(output.shape, halo=[0] * len(unit), chunks=unit, bytes_per_pixel=size, threads=threads)

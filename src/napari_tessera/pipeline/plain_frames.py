@@ -75,7 +75,7 @@ class StandIn(Local):
         """Return the block in the type of the result, or zeros."""
         if self.keeps:
             return block.image.astype(self.result.dtype)
-        here = dict(zip(block.spec.axes, block.image.shape, strict=True))
+        here = block.spec.by_axis(block.image.shape)
         cut = {axis for axis, length in block.spec.sizes.items() if self.result.sizes.get(axis) == length}
         shape = [here[axis] if axis in cut else length for axis, length in self.result.sizes.items()]
         return np.zeros(shape, self.result.dtype)

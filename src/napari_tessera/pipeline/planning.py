@@ -15,9 +15,9 @@ from napari_tessera.core.tiles import Tile, TileGrid, round_up
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.places import check_apart
 from napari_tessera.nn.devices import choose_device
+from napari_tessera.nn.extents import grow, least_extents
 from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
 from napari_tessera.nn.networks import sketch_network
-from napari_tessera.nn.extents import grow, least_extents
 from napari_tessera.pipeline.requests import PredictRequest
 
 EDGE_STEP = 256

@@ -264,7 +264,7 @@ def _source(layer: Layer, image: Layer, axes: str, look: Look | None) -> ImageSo
     if look is None:
         found = layer_image(layer, own)
         return ArraySource(found.array, found.spec)
-    factor = dict(zip(look.spec.axes, look.factors, strict=True))
+    factor = look.spec.by_axis(look.factors)
     return thinned_source(layer, own, tuple(factor.get(axis, 1.0) for axis in own[: layer.ndim]))
 
 

@@ -252,7 +252,7 @@ def _local(operation: Local, scene: _Scene) -> _Outcome:
 
     def computed(part: Region, around: Region) -> NDArray[Any]:
         pixels = operation.compute(scene.frames.block(scene.position, around))
-        inside = dict(zip(scene.spec.axes, regions.relative(part, around), strict=True))
+        inside = scene.spec.by_axis(regions.relative(part, around))
         return pixels[tuple(inside[axis] if axis in kept else slice(None) for axis in spec.axes)]
 
     strips = cut_strips(inner, outer, scene.spec.axes.index("y"), divisible="y" in kept)
@@ -279,7 +279,7 @@ def _fitted(operation: Fitted, scene: _Scene, fits: Fits) -> _Outcome:
 def _whole(scene: _Scene, check: Callable[[], None]) -> _Outcome:
     operation, look = scene.operation, scene.task.look
     geometry = not _keeps_place(operation, scene.spec)
-    seen = dict(zip(scene.spec.axes, scene.visible(whole_plane=geometry), strict=True))
+    seen = scene.spec.by_axis(scene.visible(whole_plane=geometry))
     if "z" in seen and not isinstance(operation, Connected):
         plane = math.prod(part.stop - part.start for axis, part in seen.items() if axis != "z")
         seen["z"] = _slab(seen["z"], max(1, MOST_VOXELS // max(1, plane)), scene.spec.sizes["z"])

@@ -15,7 +15,6 @@ from napari_tessera.napari_plugin.layers import class_colormap
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.annotation import CLASS_COLORS
-from napari_tessera.pipeline.frames import select_axes
 
 MOST_CLASSES = 10
 """Results of thresholds with up to this number of classes have colours of their own."""
@@ -120,8 +119,8 @@ def place_points(layer: Layer, source: ImageSpec, operation: Operation, columns:
     frame = operation.frame_axes(source.axes)
     axes = [*(axis for axis in source.axes if axis not in frame), *(axis for axis in frame if axis in "zyx")]
     axes = axes[len(axes) - columns :]
-    spec = operation.output_spec(select_axes(source, frame))
-    if spec.units == select_axes(source, frame).units and spec.scale != (1.0,) * len(frame):
+    spec = operation.output_spec(source.ordered(frame))
+    if spec.units == source.ordered(frame).units and spec.scale != (1.0,) * len(frame):
         return place_in(layer, source.axes, "".join(axes))
     found = [spec if axis in frame else source for axis in axes]
     at = [one.axes.index(axis) for one, axis in zip(found, axes, strict=True)]

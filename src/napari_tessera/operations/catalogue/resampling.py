@@ -315,9 +315,8 @@ class _Crop(_Rearranged):
     def output_spec(self, spec: ImageSpec) -> ImageSpec:
         """Return what is left, at its true position."""
         margins = self._margins(spec)
-        shape = tuple(n - before - after for n, (before, after) in zip(spec.shape, margins, strict=True))
-        starts = zip(spec.translate, spec.scale, margins, strict=True)
-        return replace(spec, shape=shape, translate=tuple(start + step * before for start, step, (before, _) in starts))
+        kept = zip(margins, spec.shape, strict=True)
+        return spec.cropped(tuple(slice(before, length - after) for (before, after), length in kept))
 
     def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
         """Return the part where it lies in the frame."""
