@@ -1,5 +1,6 @@
 """The rules of the layers, held by import-linter, and that these tests would notice a breach."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -47,3 +48,10 @@ def test_every_package_stands_in_a_layer():
     source = ROOT / "src" / "napari_tessera"
     packages = {folder.name for folder in source.iterdir() if (folder / "__init__.py").exists()}
     assert packages <= named
+
+
+def test_no_behaviour_hangs_on_a_heading_of_the_menu() -> None:
+    """Headings are for people and may be renamed; what an operation does is said by its traits."""
+    asking = re.compile(r"\.group\s*(==|!=|\bin\b|\bnot in\b)")
+    found = [path.name for path in (ROOT / "src").rglob("*.py") if asking.search(path.read_text(encoding="utf-8"))]
+    assert found == ["operation_picker.py"]  # which draws the menu

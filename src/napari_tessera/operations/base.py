@@ -158,6 +158,12 @@ class Operation(Config):
     """Whether an image in colours (the last axis ``c``, 3 or 4 long) is refused; channels are frames of their own."""
     keeps_depth: ClassVar[bool] = False
     """Whether a volume of one plane is handed over as a volume, not as a plane: it may come out with more planes."""
+    changes_grid: ClassVar[bool] = False
+    """Whether the pixels of its result lie elsewhere than those of the image: it turns, stretches or crops."""
+    in_spectrum: ClassVar[bool] = False
+    """Whether it works on frequencies: points that it finds, or needs, lie in a spectrum and not in the image."""
+    is_threshold: ClassVar[bool] = False
+    """Whether it divides grey levels into classes, which a histogram shows."""
     foremost: ClassVar[tuple[str, ...]] = ()
     """Parameters that are asked for first; the others follow, its own before those of its bases."""
     also: ClassVar[tuple[str, ...]] = ()

@@ -315,7 +315,7 @@ class FilterWidget(WorkWidget):
             self.panel.say(f"{title} has found nothing: change a setting, or place points by hand.")
             return
         self._show(*layers)
-        if self.operation is not None and self.operation.group == "Fourier":
+        if self.operation is not None and self.operation.in_spectrum:
             bring_into_view(self.viewer, layers[-1])
         names = " and ".join(repr(layer.name) for layer in layers)
         self.panel.say(f"Done: {names}. Change a setting to see a preview again.")

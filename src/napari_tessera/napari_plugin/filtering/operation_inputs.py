@@ -69,7 +69,7 @@ def in_spectrum(layer: Layer) -> bool:
         return False
     (output,) = recipe.outputs.values()
     made_by = {step.id: all_operations().get(step.operation) for step in recipe.steps}.get(output)
-    return made_by is not None and made_by.output == "points" and made_by.group == "Fourier"
+    return made_by is not None and made_by.output == "points" and made_by.in_spectrum
 
 
 def _suits(kind: str, layer: Layer) -> bool:

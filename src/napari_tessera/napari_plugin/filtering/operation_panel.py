@@ -22,7 +22,6 @@ from napari_tessera.napari_plugin.forms.controls import ChoiceControl
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.operations.base import Operation
 
-_THRESHOLDS = "Threshold and cluster"
 _USUAL = (0.005, 0.8)
 """What share of the pixels may lie above a threshold that nobody has set yet."""
 _NOT_USED = "Not used with the other settings as they are."
@@ -294,7 +293,7 @@ def pushed(histogram: HistogramView, name: str, value: float, gap: float) -> dic
 
 
 def _draws_histogram(operation: type[Operation]) -> bool:
-    return operation.group == _THRESHOLDS and "window" not in operation.model_fields
+    return operation.is_threshold and "window" not in operation.model_fields
 
 
 def share_above(data: HistogramData, level: float) -> float:

@@ -311,7 +311,7 @@ def _slab(plane: slice, count: int, length: int) -> slice:
 
 def _keeps_place(operation: Operation, spec: ImageSpec) -> bool:
     """Return whether a pixel of the result lies where that of the image does."""
-    if operation.group != "Geometry":
+    if not operation.changes_grid:
         return True
     return isinstance(operation, Local) and operation.output_spec(spec).shape == spec.shape
 

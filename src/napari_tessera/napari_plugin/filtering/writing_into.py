@@ -20,7 +20,7 @@ def can_take(target: Labels, operation: type[Operation], layer: Layer, axes: str
 
     It must lie in memory, on the same pixels as the result.
     """
-    if operation.output != "labels" or operation.group == "Geometry":
+    if operation.output != "labels" or operation.changes_grid:
         return False
     if target.multiscale or not isinstance(target.data, np.ndarray) or not target.data.flags.writeable:
         return False

@@ -19,6 +19,7 @@ class Clustering(Operation):
     """Mixed into operations that take all channels at once and give one class per pixel."""
 
     group: ClassVar = GROUP
+    is_threshold: ClassVar = True
     menu: ClassVar = "segment"
     output: ClassVar = "labels"
 

@@ -28,6 +28,7 @@ class Fourier(PlaneOrVolume, Global):
     """What all operations in the frequency domain have in common."""
 
     group: ClassVar = GROUP
+    in_spectrum: ClassVar = True
     bound: ClassVar = ROUNDING
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:

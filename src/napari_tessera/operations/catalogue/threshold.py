@@ -34,6 +34,7 @@ class Dividing(Operation):
     """What all thresholds have in common: classes of each channel by itself, uint8."""
 
     group: ClassVar = GROUP
+    is_threshold: ClassVar = True
     menu: ClassVar = "segment"
     output: ClassVar = "labels"
     one_color: ClassVar = True

@@ -17,6 +17,7 @@ class Transform(Mapped):
     """Base of geometric operations."""
 
     group: ClassVar = "Geometry"
+    changes_grid: ClassVar = True
     menu: ClassVar = "transform"
     keeps_depth: ClassVar = True
 
