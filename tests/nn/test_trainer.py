@@ -113,6 +113,33 @@ def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state.best_quality == pytest.approx(0.6)
 
 
+def test_where_patience_ends_the_final_run_follows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As at the planned end: 60 steps of 1000 are 0.6 of a run then, and what judged is learnt for the other 0.4."""
+    from napari_tessera.nn import trainer
+
+    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(0.5))
+    config = CONFIG.model_copy(update={"max_steps": 1000, "patience": 5, "final_run": 0.4})
+    task = Task(SPLIT, 2, background=True, everything=(*SPLIT.training, *SPLIT.validation))
+    seen: list[tuple[int, bool, float]] = []
+
+    def save(state: TrainingState) -> None:
+        seen.append((state.step, state.learnt_all, state.optimizer.param_groups[0]["lr"]))
+        save_checkpoint(tmp_path / str(state.step), state, {})
+
+    state = fresh(config)
+    list(train_network(state, task, config, cancel=CancelToken(), save=save))
+    assert [(step, learnt) for step, learnt, _ in seen[-6:]] == [
+        (50, False), (60, True), (70, True), (80, True), (90, True), (100, True),
+    ]  # fmt: skip
+    assert state.finished
+    assert seen[-1][2] < 0.05 * config.learning_rate
+    resumed = fresh(config)  # an interrupted final run ends where it would have
+    load_checkpoint(tmp_path / "70", resumed, {})
+    list(train_network(resumed, task, config, cancel=CancelToken()))
+    assert resumed.step == 100
+    assert alike(weights(resumed), weights(state))
+
+
 def test_figures_that_say_nothing_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_tessera.nn import trainer
 
@@ -192,6 +219,27 @@ def test_continued_on_other_annotation_the_old_model_gives_way(tmp_path) -> None
     assert not all(torch.equal(value, before) for value, before in zip(weights(again), old, strict=True))
     assert again.score == task.score(again.averaged.network)
     assert again.score.error < task.score(state.averaged.network).error
+
+
+@pytest.mark.parametrize(("qualities", "replaced"), [([0.9, 0.5, 0.8], None), ([0.9, 0.5, 0.9, 0.1], 20)])
+def test_what_goes_on_takes_the_place_of_what_was_finished_once_it_is_as_good(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qualities: list[float], replaced: int | None
+) -> None:
+    state = fresh()
+    list(run(state))
+    save_checkpoint(tmp_path, state, {})
+    again = fresh()
+    load_checkpoint(tmp_path, again, {})
+    known = iter(qualities)
+    monkeypatch.setattr("napari_tessera.nn.trainer.score_network", lambda *_, **__: scored(next(known)))
+    to_beat: dict[int, float | None] = {}
+    config, cancel = CONFIG.model_copy(update={"max_steps": 1000}), CancelToken()
+    with pytest.raises(JobCancelledError):
+        for event in run(again, config, cancel=cancel, save=lambda s: to_beat.update({s.run_step: s.to_beat})):
+            if isinstance(event, Metric) and event.step == 40 + 10 * (len(qualities) - 1):
+                cancel.cancel()
+    assert min((step for step, value in to_beat.items() if value is None), default=None) == replaced
+    assert to_beat[0] == 0.9
 
 
 def test_cancel_stops_a_validation() -> None:

@@ -31,6 +31,8 @@ _PROGRESS = {
     "stale": 0,
     "judges": "",
     "learnt_all": False,
+    "ends": None,
+    "to_beat": None,
     "finished": False,
 }
 """Fields of the state that are plain values, and what they are where a run begins."""
@@ -38,8 +40,8 @@ _PROGRESS = {
 _OUTLAST = ("step", "judges", "learnt_all")
 """Those that outlast the run."""
 
-_LATER = ("validated", "quality", "best_quality", "judges", "learnt_all")
-"""Those that version 1 did not have."""
+_LATER = ("validated", "quality", "best_quality", "judges", "learnt_all", "ends", "to_beat")
+"""Those that version 1, or version 2 at first, did not have."""
 
 
 def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, Any]) -> None:
