@@ -290,7 +290,12 @@ def _open_input(operation: Operation, name: str, value: ImageLike, image: ImageS
 
 
 def evaluate(
-    predicted: ImageLike, truth: ImageLike, *, instances: bool = False, ids: evaluation.Meaning = "auto"
+    predicted: ImageLike,
+    truth: ImageLike,
+    *,
+    instances: bool = False,
+    ids: evaluation.Meaning = "auto",
+    anyway: bool = False,
 ) -> evaluation.Evaluation:
     """Compare predicted labels or a mask with the truth.
 
@@ -302,6 +307,8 @@ def evaluate(
         Take ids as objects and also count how many were found.
     ids
         Whether ids are ``classes``, which get figures of their own, or ``objects``; ``auto``: whether most agree.
+    anyway
+        Compare also what looks like intensities and not like labels.
 
     Returns
     -------
@@ -311,6 +318,6 @@ def evaluate(
     Raises
     ------
     InvalidInputError
-        If the shapes differ or an image holds floats.
+        If the shapes differ, or an image holds floats or looks like intensities.
     """
-    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances, ids=ids)
+    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances, ids=ids, anyway=anyway)
