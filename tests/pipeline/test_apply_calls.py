@@ -20,6 +20,10 @@ def test_a_name_or_a_class_is_no_operation(operation):
 def test_an_unknown_keyword_is_not_opened_as_a_file():
     with pytest.raises(InvalidInputError, match="has no input 'axes': it has no further inputs"):
         nt.apply(nt.operations.Median(), IMAGE, axes="yx")
+    with pytest.raises(InvalidInputError, match=r"has no input 'tiles': did you mean tile\?"):
+        nt.apply(nt.operations.Median(), IMAGE, tiles=3)
+    with pytest.raises(AttributeError, match=r"There is no operation 'Medain': did you mean Median or Mean\?"):
+        nt.operations.Medain  # noqa: B018  looking it up is what fails
     with pytest.raises(InvalidInputError, match="has no input 'second': its further inputs are other"):
         nt.apply(nt.operations.Add(), IMAGE, second="x.tif")
 
