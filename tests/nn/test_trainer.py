@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +93,16 @@ def test_unlabelled_pixels_teach_nothing() -> None:
     assert score_network(state.averaged.network, [everything], 2, background=True).dice > 0.85
 
 
-def test_stops_on_time() -> None:
+def test_stops_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock takes a sixteenth of a second, a step or a validation one."""
+    ticks = (number / 16 for number in count())
+    monkeypatch.setattr("napari_tessera.nn.trainer.time.perf_counter", lambda: next(ticks))
     config = CONFIG.model_copy(update={"max_steps": 10**6, "max_seconds": 1.0})
     state = fresh(config)
     list(run(state, config))
     assert state.finished
-    assert 1.0 <= state.run_seconds < 4.0
+    assert 1.0 <= state.run_seconds <= 1.0 + 2 / 16
+    assert 4 <= state.step <= 16
 
 
 def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:

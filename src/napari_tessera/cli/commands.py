@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -17,6 +18,10 @@ DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
 
 DEBUG = "NAPARI_TESSERA_DEBUG"
 """Environment variable: with any value, a failure is told with the place in the program where it happened."""
+
+
+_HELP_ITSELF: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""What click raises where no words at all are given, whose message is the help; older ones print it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         outcome = cli.main(args=list(arguments), prog_name="napari-tessera", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
+    except _HELP_ITSELF as error:
         error.show()
         return error.exit_code
     except click.ClickException as error:
