@@ -17,7 +17,7 @@ _TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, getattr(errno, "EDEADLOCK",
 
 
 def partial_of(path: Path) -> Path:
-    """Return the name that the zarr `path` has until it is finished."""
+    """Return the name that the zarr `path` has until it is finished, and where it stays if it is not."""
     return path.with_name(f"{path.name}.partial")
 
 
