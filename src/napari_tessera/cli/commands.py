@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         outcome = cli.main(args=list(arguments), prog_name="napari-tessera", standalone_mode=False)
     except _HELP_ITSELF as error:
         error.show()
-        return error.exit_code
+        return WRONG_USAGE
     except click.ClickException as error:
         emit_error(describe_usage(error), as_json=as_json)
         return error.exit_code

@@ -175,17 +175,17 @@ def _invalid(error: ValidationError, config: type[BaseModel] | None = None) -> I
     if first["type"] == "extra_forbidden":
         known = setting_names(config) if config is not None and len(first["loc"]) == 1 else ()
         return UnknownSettingError(where, nearest(where, known))
-    return InvalidInputError(_describe(first, where, cause))
+    return InvalidInputError(_describe(dict(first), where, cause))
 
 
-def _describe(first: Any, where: str, cause: Any) -> str:
+def _describe(first: Mapping[str, Any], where: str, cause: object) -> str:
     context = first.get("ctx", {})
     if where and isinstance(cause, InvalidInputError):  # of settings within these: they have described it already
         return str(cause).replace("Setting ", f"Setting {where}.", 1).replace("setting '", f"setting '{where}.", 1)
     if first["type"] == "missing":
         return f"The setting {where!r} is required: give it a value."
     if not where:  # a validator over several fields names them itself
-        return first["msg"].removeprefix("Value error, ")
+        return str(first["msg"]).removeprefix("Value error, ")
     given = first["input"]
     if isinstance(given, float) and math.isnan(given):  # whatever limit it has been found to break
         return f"Setting {where} = nan: a number is needed."

@@ -15,10 +15,10 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     Capitals, hyphens and underscores make no difference. Of dotted names the last part may be meant alone.
     """
     names = list(dict.fromkeys(known))
-    for part in (lambda one: one, lambda one: one.rpartition(".")[2]):
+    for last_part in (False, True):
         by_spelling: dict[str, list[str]] = {}
         for one in names:
-            by_spelling.setdefault(_plain(part(one)), []).append(one)
+            by_spelling.setdefault(_plain(one.rpartition(".")[2] if last_part else one), []).append(one)
         found = difflib.get_close_matches(_plain(name), by_spelling, n=_MOST)
         if found and found[0] == _plain(name):
             return by_spelling[found[0]][:_MOST]

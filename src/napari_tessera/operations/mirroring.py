@@ -15,4 +15,4 @@ def mirrored(index: int, length: int) -> int:
 def mirrored_all(positions: NDArray[np.integer], length: int) -> NDArray[np.integer]:
     """Return where whole `positions` of any shape and integer type lie on an axis of `length`."""
     folded = positions % (2 * length)
-    return np.minimum(folded, 2 * length - 1 - folded)
+    return np.asarray(np.minimum(folded, 2 * length - 1 - folded))

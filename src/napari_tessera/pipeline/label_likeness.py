@@ -53,7 +53,7 @@ def intensity_levels(image: ImageSource) -> int:
         ids, numbers = np.unique(pixels, return_inverse=True)
         levels.update(ids[ids != 0].tolist())
         numbers = np.where(pixels == 0, 0, numbers.reshape(pixels.shape) + 1)
-        total += np.count_nonzero(numbers)
+        total += int(np.count_nonzero(numbers))
         around += numbers.size
         if _looks_graded(pixels, numbers):
             doubtful += _scattered(numbers)
