@@ -290,6 +290,14 @@ def test_damaged_checkpoint_is_refused(tmp_path, damage) -> None:
     assert all(torch.equal(value, before[name]) for name, value in state.network.state_dict().items())
 
 
+def test_a_checkpoint_whose_counts_are_none_is_refused(tmp_path: Path) -> None:
+    state = fresh()
+    state.step = -1
+    save_checkpoint(tmp_path, state, {})
+    with pytest.raises(ModelError, match="incomplete: start the training anew"):
+        load_checkpoint(tmp_path, fresh(), {})
+
+
 def step_sizes(config: TrainingConfig) -> list[float]:
     """Return the step size that the optimiser used last before each validation."""
     state, used = fresh(config), []

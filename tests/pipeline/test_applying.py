@@ -617,6 +617,7 @@ def test_a_request_runs_from_plain_data(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"index,axis-0\n0,a\n", "in line 2 'a', which is no number: correct it"),
         (b"1,2\n\n3\n", "in line 3 a cell that is empty or missing"),
+        (b"y,x\n1,2,3\n", "in line 2 more cells than in its first line"),
         (b"y,x,note\n1,2,\xb5\n", "is not text in UTF-8: save the table again"),
         (b"y,x\n" + b"1" * 200_000 + b",2\n", "has a row that is none"),
         (b"axis-" + b"1" * 5000 + b",y\n1,2\n", "which column belongs to which axis"),
