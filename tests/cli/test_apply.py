@@ -133,12 +133,12 @@ def test_inputs_are_read_as_what_they_are(call, paths, all_kinds, image, tmp_pat
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--count", "0"], "Setting count = 0: it must be at least 1."),
-        (["--count", "2.5"], "Invalid value for '--count': '2.5' is not a whole number."),
-        (["--width", "wide"], "Invalid value for '--width': 'wide' is not a number."),
+        (["--count", "0"], "Setting count = 0: it must be at least 1"),
+        (["--count", "2.5"], "Invalid value for '--count': '2.5' is not a whole number"),
+        (["--width", "wide"], "Invalid value for '--width': 'wide' is not a number"),
         (["--width", "1.2.3"], "is not a number"),
         (["--count", "none"], "'none' is not a whole number"),
-        (["--shape", "round"], "Invalid value for '--shape': 'round' is not one of disk, square."),
+        (["--shape", "round"], "Invalid value for '--shape': 'round' is not one of disk, square"),
         (["--levels", "[1,"], "check the brackets"),
         (["--levels", "1,x"], "'x' is not a number"),
         (["--pair", "1,2,3"], "pair"),
@@ -146,7 +146,7 @@ def test_inputs_are_read_as_what_they_are(call, paths, all_kinds, image, tmp_pat
         (["--colour", "red"], "No such option '--colour'"),
         (["--tile", "0"], "--tile"),
         (["--axes", "yy"], "name an axis twice"),
-        (["--input", "third=x.tif"], "All kinds has no input 'third': it takes second, psf, marks."),
+        (["--input", "third=x.tif"], "All kinds has no input 'third': it takes second, psf, marks"),
         (["--input", "second"], "not of the form NAME=PATH"),
         (["--input", "psf=a", "--input", "psf=b"], "given twice"),
     ],
@@ -162,7 +162,10 @@ def test_wrong_usage_is_told_in_a_sentence(call, paths, all_kinds, words, says):
 def test_an_operation_with_one_input_says_so(call, paths):
     outcome = call("apply", "median", *paths, "--input", "psf=x.tif")
     assert outcome.status == 2
-    assert "Median filter has no input 'psf': it takes none besides IN." in outcome.err
+    assert (
+        "Median filter has no input 'psf': it takes none besides IN (see `napari-tessera apply median --help`)."
+        in outcome.err
+    )
 
 
 def test_a_further_input_that_lacks_is_named(call, paths):

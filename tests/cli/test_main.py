@@ -61,7 +61,35 @@ def test_wrong_usage_is_2(call, arguments):
     outcome = call(*arguments)
     assert outcome.status == 2
     assert outcome.out == ""
-    assert "Usage" in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("napari-tessera: error: ")
+    assert "(see `napari-tessera" in outcome.err
+    assert "--help`)" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["trian"], "There is no command 'trian': did you mean train (see `napari-tessera --help`)?"),
+        (["fly"], "There is no command 'fly': choose one of demo, info, apply,"),
+        (
+            ["train", "--imag", "a"],
+            "No such option '--imag': did you mean --image (see `napari-tessera train --help`)?",
+        ),
+        (["info", "--qqq"], "No such option '--qqq' (see `napari-tessera info --help`)."),
+        (
+            ["apply", "median", "a", "b", "--sze", "3"],
+            "did you mean --size (see `napari-tessera apply median --help`)?",
+        ),
+        (["apply", "median", "a"], "Missing argument 'OUT' (see `napari-tessera apply median --help`)."),
+        (["apply"], "`napari-tessera apply --list` names them."),
+    ],
+)
+def test_wrong_usage_is_one_sentence_with_the_nearest(call, arguments, says):
+    outcome = call(*arguments)
+    assert outcome.status == 2
+    assert says in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_wrong_usage_with_json_still_gives_an_object(call):

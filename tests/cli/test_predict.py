@@ -45,7 +45,14 @@ def test_tiles_change_nothing(call, model, pair, tmp_path):
 
 def test_quantised_probabilities(call, model, pair, tmp_path):
     options = ["--output", "probabilities", "--probability-dtype", "uint8", "--device", "cpu"]
-    assert call("predict", model, pair["image"], tmp_path / "p.ome.zarr", *options).status == 0
+    options += ["--pixel-size", "0.5", "--pixel-unit", "um"]
+    inside = call("predict", model, pair["image"], model / "p.ome.zarr", *options)
+    assert inside.status == 1
+    assert "lies inside the model" in inside.err
+    outcome = call("predict", model, pair["image"], tmp_path / "p.ome.zarr", *options)
+    assert outcome.status == 0
+    assert "as only one of the two has a unit" in outcome.err  # the model was trained on pixels without one
+    assert open_image(tmp_path / "p.ome.zarr").scale[-2:] == (0.5, 0.5)
     probabilities = read(tmp_path / "p.ome.zarr")
     assert probabilities.dtype == np.uint8
     assert probabilities.shape == (2, 96, 96)

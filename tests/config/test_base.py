@@ -20,7 +20,10 @@ def test_a_config_cannot_be_changed(config: TrainingConfig) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"annotation": "dense", "max_stepz": 1}, "'max_stepz': check its spelling"),
+        ({"annotation": "dense", "max_stepz": 1}, r"^There is no setting 'max_stepz': did you mean max_steps\?$"),
+        ({"annotation": "dense", "qwert": 1}, r"^There is no setting 'qwert': check its spelling\.$"),
+        ({"annotation": "dense", "depth": 1}, r"'depth': did you mean network\.depth\?$"),
+        ({"annotation": "dense", "network": {"Depht": 1}}, r"'network\.Depht': did you mean network\.depth\?$"),
         ({}, "'annotation' is required"),
         ({"annotation": "dense", "max_steps": 0}, "max_steps = 0: it must be at least 1"),
         ({"annotation": "dots"}, "annotation = 'dots'.*'scribbles', 'dense' or 'objects'"),
@@ -84,7 +87,7 @@ def test_configs_survive_json() -> None:
 
 
 def test_a_wrong_field_is_one_sentence_also_when_built_by_hand():
-    with pytest.raises(InvalidInputError, match=r"^There is no setting 'steps': check its spelling\.$"):
+    with pytest.raises(InvalidInputError, match=r"^There is no setting 'steps': did you mean max_steps\?$"):
         TrainingConfig(annotation="scribbles", steps=3)
     with pytest.raises(InvalidInputError, match=r"^There is no setting 'augmentation\.zoom': check its spelling\.$"):
         TrainingConfig(annotation="scribbles", augmentation={"zoom": 3})

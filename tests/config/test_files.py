@@ -54,6 +54,23 @@ def test_what_is_saved_is_loaded(tmp_path: Path, config: FileConfig) -> None:
     assert type(config).load(tmp_path / "config.yaml") == config
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"pixel_size": {"y": 0.0, "x": 1.0}}, "pixel_size holds 0, which is the length of no pixel"),
+        ({"pixel_size": {"y": float("nan"), "x": 1.0}}, "pixel_size holds nan"),
+        ({"score_offsets": (0.0, 1e300)}, "no logarithm of a share"),
+        ({"score_offsets": (0.0, float("nan"))}, "no logarithm of a share"),
+        ({"score_offsets": (0.0,)}, "one for each is needed"),
+        ({"input_axes": "abc"}, "input_axes = 'abc': use 'cyx' or 'czyx'"),
+        ({"intensity": {"low_percentile": 50, "high_percentile": 50}}, "low_percentile must be below high_percentile"),
+    ],
+)
+def test_headers_that_no_training_writes_are_refused(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        ModelSpec.parse({**_model().model_dump(), **changes})
+
+
 @pytest.mark.parametrize(("name", "kind"), [("model", ModelSpec), ("training", TrainingConfig)])
 def test_files_of_schema_version_1_keep_their_meaning(name: str, kind: type[FileConfig]) -> None:
     """Do not regenerate these files once a release has written such: they stand for those that users have."""

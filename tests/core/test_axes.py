@@ -38,6 +38,11 @@ def test_axes_that_cannot_be_guessed_are_asked_for(shape: tuple[int, ...]) -> No
         guess_axes(shape)
 
 
+def test_arrays_of_more_dimensions_than_there_are_axes_get_advice_that_can_be_followed() -> None:
+    with pytest.raises(InvalidInputError, match="has 6 dimensions, and an image at most 5: save one image of it"):
+        guess_axes((1, 2, 3, 4, 5, 6))
+
+
 def test_moving_axes_is_a_view() -> None:
     array = np.zeros((2, 3, 4))
     assert np.shares_memory(move_axes(array, "cyx", "tyxc"), array)

@@ -336,12 +336,6 @@ def test_a_session_on_a_read_only_disk_can_be_read_but_not_opened(tmp_path: Path
 
 def test_removing_takes_everything_and_only_when_asked(tmp_path: Path) -> None:
     session = annotated(tmp_path)
-    writer = session.create_layer(HEADER)
-    with pytest.raises(InvalidInputError, match="being written"):
-        session.remove_layer(writer.folder)
-    writer.close()
-    session.remove_layer(writer.folder)
-    assert len(session.layers()) == 1
     session.close()
     remove_session(session.path)
     assert list((tmp_path / "sessions").iterdir()) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io import levels
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import open_image, open_levels
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_labels_are_picked_and_stay_where_they_are(tmp_path: Path, version: str)
     spec = ImageSpec(axes="yx", shape=(30, 61), dtype="uint8", scale=(0.5, 0.25), translate=(3, 4))
     pixels = np.random.default_rng(0).integers(0, 5, spec.shape, np.uint8)
     _write(tmp_path / "a.ome.zarr", spec, pixels, chunks=(7, 9), ngff_version=version, metadata={"model": "nuclei"})
-    found = image_levels(tmp_path / "a.ome.zarr")
+    found = [level.spec for level in open_levels(tmp_path / "a.ome.zarr")]
     assert [level.shape for level in found] == [(30, 61), (15, 31), (8, 16), (4, 8)]
     assert [level.scale for level in found] == [(0.5, 0.25), (1, 0.5), (2, 1), (4, 2)]
     assert {level.translate for level in found} == {(3, 4)}
@@ -49,7 +49,7 @@ def test_probabilities_are_averaged_and_lie_between(tmp_path: Path) -> None:
     spec = ImageSpec(axes="cyx", shape=(2, 20, 44), dtype="float32", scale=(1, 2, 3), translate=(0, 5, 7))
     pixels = np.random.default_rng(0).random(spec.shape, np.float32)
     _write(tmp_path / "a.zarr", spec, pixels, chunks=(1, 6, 16))
-    second = image_levels(tmp_path / "a.zarr")[1]
+    second = open_levels(tmp_path / "a.zarr")[1].spec
     assert (second.shape, second.scale, second.translate) == ((2, 10, 22), (1, 4, 6), (0, 6, 8.5))
     means = pixels.reshape(2, 10, 2, 22, 2).mean((2, 4))
     np.testing.assert_allclose(_read(tmp_path / "a.zarr", 1), means, rtol=1e-6)
@@ -59,13 +59,13 @@ def test_probabilities_are_averaged_and_lie_between(tmp_path: Path) -> None:
 def test_small_images_have_one_level(tmp_path: Path, shape: tuple[int, int]) -> None:
     spec = ImageSpec(axes="yx", shape=shape, dtype="uint8")
     _write(tmp_path / "a.zarr", spec, np.ones(shape, np.uint8))
-    assert len(image_levels(tmp_path / "a.zarr")) == 1
+    assert len(open_levels(tmp_path / "a.zarr")) == 1
 
 
 def test_levels_can_be_left_out(tmp_path: Path) -> None:
     spec = ImageSpec(axes="yx", shape=(50, 50), dtype="uint8")
     _write(tmp_path / "a.zarr", spec, np.ones(spec.shape, np.uint8), levels=False)
-    assert len(image_levels(tmp_path / "a.zarr")) == 1
+    assert len(open_levels(tmp_path / "a.zarr")) == 1
 
 
 def test_an_unfinished_image_can_be_opened_while_levels_are_written(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_unfinished_image_can_be_opened_while_levels_are_written(tmp_path: Pa
     sink.write(spec.full_region, np.ones(spec.shape, np.uint8))
     next(sink.write_levels())  # type: ignore[attr-defined]
     sink.abort()
-    assert len(image_levels(tmp_path / "a.zarr.partial")) == 1
+    assert len(open_levels(tmp_path / "a.zarr.partial")) == 1
 
 
 @settings(max_examples=40)

@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from napari_tessera.core.errors import InvalidInputError, StorageError, TesseraError
-from napari_tessera.io.opening import axes_are_guessed, image_levels, notes_about, open_image
+from napari_tessera.io.opening import axes_are_guessed, notes_about, open_image, open_levels
 
 PIXELS = np.arange(2 * 6 * 8, dtype=np.uint8).reshape(2, 6, 8) + 1
 SCALE = {"type": "scale", "scale": [1, 0.5, 0.25]}
@@ -78,7 +78,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 def test_what_cannot_be_an_image_is_refused(tmp_path: Path, version: str, said: str, changes: dict[str, Any]) -> None:
     path = _store(tmp_path / "a.zarr", version, **changes)
     zarr.create_group(str(path / "labels"), zarr_format=2 if version == "0.4" else 3)
-    for open_it in (open_image, image_levels):
+    for open_it in (open_image, open_levels):
         with pytest.raises(TesseraError, match=said) as caught:
             open_it(path)
         assert not any(word in str(caught.value) for word in PYTHON)

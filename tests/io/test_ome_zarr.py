@@ -9,7 +9,7 @@ import zarr
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.opening import image_levels, notes_about, open_image
+from napari_tessera.io.opening import notes_about, open_image, open_levels
 
 PIXELS = np.random.default_rng(0).integers(0, 999, (2, 40, 60)).astype(np.uint16)
 
@@ -55,7 +55,7 @@ def _store(
 def test_levels_with_their_calibration(tmp_path: Path, version: str) -> None:
     omero = {"omero": {"channels": [{"label": "DNA"}, {"label": "actin"}]}}
     path = _store(tmp_path / "a.ome.zarr", version, _multiscale(), omero)
-    first, second = image_levels(path)
+    first, second = [level.spec for level in open_levels(path)]
     assert first == ImageSpec(
         axes="cyx",
         shape=(2, 40, 60),
@@ -74,7 +74,7 @@ def test_levels_with_their_calibration(tmp_path: Path, version: str) -> None:
 def test_a_level_can_be_part_of_the_path(tmp_path: Path, version: str) -> None:
     path = _store(tmp_path / "a.ome.zarr", version, _multiscale())
     image = open_image(path / "s1")
-    assert image.spec == image_levels(path)[1]
+    assert image.spec == open_levels(path)[1].spec
     assert np.array_equal(image.read(image.spec.full_region), PIXELS[:, ::2, ::2])
 
 
@@ -88,7 +88,7 @@ def test_shards_are_read(tmp_path: Path) -> None:
 def test_a_transformation_for_all_levels_comes_on_top(tmp_path: Path) -> None:
     whole = [{"type": "scale", "scale": [1, 2, 2]}, {"type": "translation", "translation": [0, 5, 6]}]
     path = _store(tmp_path / "a.ome.zarr", "0.4", _multiscale(coordinateTransformations=whole))
-    second = image_levels(path)[1]
+    second = open_levels(path)[1].spec
     assert second.scale == (1, 2, 1)
     assert second.translate == (0, 5.5, 6.25)
 

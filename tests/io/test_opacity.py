@@ -12,7 +12,7 @@ import tifffile
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.opening import as_labels, image_levels, notes_about, open_image
+from napari_tessera.io.opening import as_labels, notes_about, open_image, open_levels
 
 COLORS = np.random.default_rng(0).integers(0, 250, (20, 30, 3), np.uint8)
 OPACITY = np.random.default_rng(1).integers(0, 250, (20, 30, 1), np.uint8)
@@ -58,7 +58,7 @@ def test_the_opacity_of_a_pyramid_is_left_out_at_every_level(tmp_path: Path) -> 
     with tifffile.TiffWriter(tmp_path / "p.ome.tif") as tif:
         tif.write(rgba, subifds=1, metadata={"axes": "YXS"}, **options)
         tif.write(rgba[::2, ::2], subfiletype=1, **options)
-    assert [spec.shape for spec in image_levels(tmp_path / "p.ome.tif")] == [(80, 120, 3), (40, 60, 3)]
+    assert [level.shape for level in open_levels(tmp_path / "p.ome.tif")] == [(80, 120, 3), (40, 60, 3)]
     assert np.array_equal(_pixels(tmp_path / "p.ome.tif", level=1), rgba[::2, ::2, :3])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutOfMemoryError, StorageError
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import open_image, open_levels
 from napari_tessera.pipeline.positions import read_array
 
 GRAY = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
@@ -175,7 +175,7 @@ def test_a_level_that_is_not_there_is_refused(tmp_path: Path, level: int) -> Non
     (tmp_path / "image.png").write_bytes(imagecodecs.png_encode(GRAY))
     with pytest.raises(InvalidInputError, match="one level only"):
         open_image(tmp_path / "image.png", level=level)
-    assert len(image_levels(tmp_path / "image.png")) == 1
+    assert len(open_levels(tmp_path / "image.png")) == 1
 
 
 def test_rows_of_different_lengths_are_no_image() -> None:

@@ -61,6 +61,15 @@ def test_new_labels_and_those_of_an_earlier_run_are_written(store: Path) -> None
     assert np.array_equal(_read(store / "labels" / "third"), PIXELS % 5)
 
 
+@pytest.mark.parametrize("place", ["labels/..", "..", "labels/first/.."])
+def test_what_ends_in_two_points_is_no_name(store: Path, place: str) -> None:
+    with pytest.raises(InvalidInputError, match="is no name"):
+        check_place(store / place)
+    with pytest.raises(InvalidInputError, match="is no name"):
+        _write(store / place, overwrite=True)
+    assert sorted(path.name for path in (store / "labels").iterdir() if path.is_dir()) == ["first", "second"]
+
+
 def test_a_group_that_is_no_image_takes_images(tmp_path: Path) -> None:
     zarr.create_group(str(tmp_path / "all.zarr"))
     _write(tmp_path / "all.zarr" / "one")

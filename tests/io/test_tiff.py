@@ -10,7 +10,7 @@ import tifffile
 
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.arrays import ArraySource
-from napari_tessera.io.opening import image_levels, open_image
+from napari_tessera.io.opening import open_image, open_levels
 from napari_tessera.io.tiff import name_axes
 
 STACK = np.random.default_rng(0).integers(0, 60_000, (3, 2, 70, 90)).astype(np.uint16)
@@ -161,7 +161,7 @@ def test_a_pyramid_has_calibrated_levels(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "p.ome.tif") as tif:
         tif.write(array, subifds=1, tile=(64, 64), metadata=metadata)
         tif.write(array[::2, ::2], subfiletype=1, tile=(64, 64))
-    levels = image_levels(tmp_path / "p.ome.tif")
+    levels = [level.spec for level in open_levels(tmp_path / "p.ome.tif")]
     assert [spec.shape for spec in levels] == [(256, 128), (128, 64)]
     assert [spec.scale for spec in levels] == [(0.5, 0.5), (1.0, 1.0)]
     assert levels[1].translate == (0.25, 0.25)

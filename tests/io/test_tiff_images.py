@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
-from napari_tessera.io.opening import image_levels, notes_about, open_image
+from napari_tessera.io.opening import notes_about, open_image, open_levels
 from napari_tessera.io.places import check_apart
 
 PLANES = np.arange(5 * 6 * 8, dtype=np.uint8).reshape(5, 6, 8)
@@ -266,7 +266,7 @@ def test_what_the_library_finds_odd_is_not_printed(tmp_path: Path, capfd: pytest
     path = _ome(tmp_path / "a.ome.tif", "SizeX=7")
     tifffile_logger = logging.getLogger("tifffile")
     assert any(isinstance(handler, logging.NullHandler) for handler in tifffile_logger.handlers)
-    image_levels(path)
+    open_levels(path)
     assert capfd.readouterr().err == ""
 
 

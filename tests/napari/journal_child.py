@@ -48,7 +48,7 @@ from napari_tessera.napari_plugin.clicking.label_writing import next_label, wide
 from napari_tessera.napari_plugin.journal import layer_journal, watching, writing
 from napari_tessera.napari_plugin.journal.describing import facts_of
 from napari_tessera.napari_plugin.journal.protecting import Journal
-from napari_tessera.napari_plugin.journal.restoring import restore_session
+from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
 
 SHAPES = ((150, 220), (700, 900), (3, 90, 120), (1300, 1100))
 TARGETS = ("stroke", "undo", "redo", "replace", "resize", "click", "compact", "copy_base", "end_base", "sync")
@@ -151,7 +151,7 @@ class Life:
         if session is None:
             self.layer = self.new_layer()
         else:
-            self.layer = restore_session(self.viewer, self.journal, session)[0]
+            self.layer = show_session(self.viewer, self.journal, read_session(session))[0]
         for name in ("paint", "set_data", "data"):  # connected last, so called first
             self.layer.events[name].connect(getattr(self, f"on_{name}"))
         self.state()

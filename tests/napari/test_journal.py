@@ -5,6 +5,7 @@ import gc
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from contextlib import suppress
@@ -30,6 +31,7 @@ from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_loc
 from napari_tessera.napari_plugin.journal import layer_journal, protecting, watching, writing
 from napari_tessera.napari_plugin.journal.describing import facts_of, layer_from
 from napari_tessera.napari_plugin.journal.history_reading import Edits, HistoryReader
+from napari_tessera.napari_plugin.journal.layer_journal import LayerJournal
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.recording import UnknownEditError, records_of
 from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
@@ -409,10 +411,20 @@ def test_a_copied_array_does_not_hold_before_all_that_it_may_show_is_told(journa
     before = layer.data.copy()
     folder = journal.state(journal.watch_of(layer)).folder
     monkeypatch.setattr(watching, "COPY_BYTES", 0)
+    copy, asked, waited = LayerJournal.copy, [], threading.Event()
+
+    def watched(self, stop, ask, passed):
+        if len(asked) > 3 and passed < asked[0]:
+            waited.set()  # it has come back to the copied array several times, and has had no answer
+        if asked:
+            asked.append(0)
+        return copy(self, stop, lambda: asked.append(ask()) or asked[0], passed)
+
+    monkeypatch.setattr(LayerJournal, "copy", watched)
     layer.data = np.full((60, 80), 7, np.uint8)
     with layer.block_history():
         layer.paint((30, 30), 3, refresh=False)  # in the array, and nobody has heard of it
-        time.sleep(0.7)  # the writer copies it, and asks this thread, which does not answer
+        assert waited.wait(120)  # the writer copies it, and asks this thread, which does not answer
         found = recover(folder)
         np.testing.assert_array_equal(found.load(), before)
         assert found.replaced is not None

@@ -14,11 +14,12 @@ from napari_tessera.config.training import Annotation, IntensityConfig, Training
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import Result
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
-from napari_tessera.napari_plugin.session import current_session, partial_path
+from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.napari_plugin.training.annotating import scribbled_classes, scribbles_from
 from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
 
@@ -98,7 +99,7 @@ def test_cancelling_shows_what_is_finished(predict, viewer, qtbot, tmp_path):
     assert np.count_nonzero(part.data) == 256
     assert tuple(part.scale) == (2, 3)
     assert predict.panel.status.text() == "Cancelled; what was finished is in the layer 'cells · m · cancelled'."
-    assert not partial_path(inputs.out).exists()
+    assert not partial_of(inputs.out).exists()
     assert not inputs.out.exists()
 
 
@@ -123,7 +124,7 @@ def test_nothing_finished_adds_no_layer(viewer, tmp_path):
     assert inputs.finished_part("cancelled") == []
     create_image(inputs.out, ImageSpec(axes="yx", shape=(9, 9), dtype=np.dtype(np.uint8))).abort()
     assert inputs.finished_part("cancelled") == []
-    assert not partial_path(inputs.out).exists()
+    assert not partial_of(inputs.out).exists()
 
 
 def test_a_large_part_stays_on_disk_and_its_name_taken(tmp_path, monkeypatch):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from napari_tessera.napari_plugin.session import Session, file_name, partial_path
+from napari_tessera.io.partial import partial_of
+from napari_tessera.napari_plugin.session import Session, file_name
 
 
 @pytest.mark.parametrize("name", ["CON", "nul", "Aux.ome", "com1", "LPT9.txt", "con ", "prn."])
@@ -24,5 +25,5 @@ def test_no_name_ends_in_a_dot_or_space_after_cutting():
 def test_the_name_of_an_unfinished_prediction_is_taken(tmp_path):
     session = Session(tmp_path)
     first = session.prediction_path("p", ".ome.zarr")
-    partial_path(first).mkdir()
+    partial_of(first).mkdir()
     assert session.prediction_path("p", ".ome.zarr").name == "p 2.ome.zarr"

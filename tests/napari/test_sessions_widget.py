@@ -26,7 +26,7 @@ from napari_tessera.napari_plugin.journal.exporting import export_session
 from napari_tessera.napari_plugin.journal.offering import OfferBar
 from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.protecting import Journal
-from napari_tessera.napari_plugin.journal.restoring import restore_session
+from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
 from napari_tessera.napari_plugin.journal.sessions_widget import SessionsWidget
 from napari_tessera.napari_plugin.journal.telling import ago, moment
 
@@ -293,7 +293,7 @@ def test_layers_come_back_in_their_order(widget, viewer, layer, journal, qtbot):
     qtbot.waitUntil(lambda: recover(folders["moth"]).header.extra["place"] == 0)
     crashed = leave_crashed(find_sessions(journal.writers()[0].home)[0])
     viewer.layers.clear()
-    restore_session(viewer, journal, crashed)
+    show_session(viewer, journal, read_session(crashed))
     assert [each.name for each in viewer.layers] == ["moth", "zebra", "ant"]
 
 
@@ -349,12 +349,12 @@ def test_a_layer_that_was_removed_on_purpose_is_not_offered(listed, viewer, laye
     crashed = leave_crashed(find_sessions(home)[0])
     layer_name = layer.name
     viewer.layers.clear()
-    assert [each.name for each in restore_session(viewer, journal, crashed)] == [layer_name]
+    assert [each.name for each in show_session(viewer, journal, read_session(crashed))] == [layer_name]
     gone = leave_crashed(next(session for session in find_sessions(home) if session.path == listed.path), "gone")
     qtbot.waitUntil(lambda: not next(each for each in find_sessions(home) if each.path == listed.path).kept)
     gone = leave_crashed(listed, "all gone")
     assert not next(each for each in find_sessions(home) if each.path == gone).unsaved
-    assert len(restore_session(viewer, journal, gone)) == 2  # asked for by name, they are there
+    assert len(show_session(viewer, journal, read_session(gone))) == 2  # asked for by name, they are there
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -373,7 +373,7 @@ def test_the_image_comes_back_with_its_annotation(viewer, widget, journal, qtbot
     viewer.layers.clear()
     if not there:
         path.unlink()
-    restore_session(viewer, journal, crashed)
+    show_session(viewer, journal, read_session(crashed))
     names = [each.name for each in viewer.layers]
     assert names == (["nuclei", "nuclei · annotation"] if there else ["nuclei · annotation"])
     if there:

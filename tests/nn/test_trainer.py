@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +93,16 @@ def test_unlabelled_pixels_teach_nothing() -> None:
     assert score_network(state.averaged.network, [everything], 2, background=True).dice > 0.85
 
 
-def test_stops_on_time() -> None:
+def test_stops_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock takes a sixteenth of a second, a step or a validation one."""
+    ticks = (number / 16 for number in count())
+    monkeypatch.setattr("napari_tessera.nn.trainer.time.perf_counter", lambda: next(ticks))
     config = CONFIG.model_copy(update={"max_steps": 10**6, "max_seconds": 1.0})
     state = fresh(config)
     list(run(state, config))
     assert state.finished
-    assert 1.0 <= state.run_seconds < 4.0
+    assert 1.0 <= state.run_seconds <= 1.0 + 2 / 16
+    assert 4 <= state.step <= 16
 
 
 def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +116,33 @@ def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
     list(run(state, config))
     assert state.step == 60
     assert state.best_quality == pytest.approx(0.6)
+
+
+def test_where_patience_ends_the_final_run_follows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As at the planned end: 60 steps of 1000 are 0.6 of a run then, and what judged is learnt for the other 0.4."""
+    from napari_tessera.nn import trainer
+
+    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(0.5))
+    config = CONFIG.model_copy(update={"max_steps": 1000, "patience": 5, "final_run": 0.4})
+    task = Task(SPLIT, 2, background=True, everything=(*SPLIT.training, *SPLIT.validation))
+    seen: list[tuple[int, bool, float]] = []
+
+    def save(state: TrainingState) -> None:
+        seen.append((state.step, state.learnt_all, state.optimizer.param_groups[0]["lr"]))
+        save_checkpoint(tmp_path / str(state.step), state, {})
+
+    state = fresh(config)
+    list(train_network(state, task, config, cancel=CancelToken(), save=save))
+    assert [(step, learnt) for step, learnt, _ in seen[-6:]] == [
+        (50, False), (60, True), (70, True), (80, True), (90, True), (100, True),
+    ]  # fmt: skip
+    assert state.finished
+    assert seen[-1][2] < 0.05 * config.learning_rate
+    resumed = fresh(config)  # an interrupted final run ends where it would have
+    load_checkpoint(tmp_path / "70", resumed, {})
+    list(train_network(resumed, task, config, cancel=CancelToken()))
+    assert resumed.step == 100
+    assert alike(weights(resumed), weights(state))
 
 
 def test_figures_that_say_nothing_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +226,27 @@ def test_continued_on_other_annotation_the_old_model_gives_way(tmp_path) -> None
     assert again.score.error < task.score(state.averaged.network).error
 
 
+@pytest.mark.parametrize(("qualities", "replaced"), [([0.9, 0.5, 0.8], None), ([0.9, 0.5, 0.9, 0.1], 20)])
+def test_what_goes_on_takes_the_place_of_what_was_finished_once_it_is_as_good(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qualities: list[float], replaced: int | None
+) -> None:
+    state = fresh()
+    list(run(state))
+    save_checkpoint(tmp_path, state, {})
+    again = fresh()
+    load_checkpoint(tmp_path, again, {})
+    known = iter(qualities)
+    monkeypatch.setattr("napari_tessera.nn.trainer.score_network", lambda *_, **__: scored(next(known)))
+    to_beat: dict[int, float | None] = {}
+    config, cancel = CONFIG.model_copy(update={"max_steps": 1000}), CancelToken()
+    with pytest.raises(JobCancelledError):
+        for event in run(again, config, cancel=cancel, save=lambda s: to_beat.update({s.run_step: s.to_beat})):
+            if isinstance(event, Metric) and event.step == 40 + 10 * (len(qualities) - 1):
+                cancel.cancel()
+    assert min((step for step, value in to_beat.items() if value is None), default=None) == replaced
+    assert to_beat[0] == 0.9
+
+
 def test_cancel_stops_a_validation() -> None:
     cancel = CancelToken()
     cancel.cancel()
@@ -235,6 +288,14 @@ def test_damaged_checkpoint_is_refused(tmp_path, damage) -> None:
     with pytest.raises(ModelError, match="start the training anew"):
         load_checkpoint(tmp_path, state, {})
     assert all(torch.equal(value, before[name]) for name, value in state.network.state_dict().items())
+
+
+def test_a_checkpoint_whose_counts_are_none_is_refused(tmp_path: Path) -> None:
+    state = fresh()
+    state.step = -1
+    save_checkpoint(tmp_path, state, {})
+    with pytest.raises(ModelError, match="incomplete: start the training anew"):
+        load_checkpoint(tmp_path, fresh(), {})
 
 
 def step_sizes(config: TrainingConfig) -> list[float]:

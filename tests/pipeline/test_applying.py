@@ -618,6 +618,7 @@ def test_a_request_runs_from_plain_data(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"index,axis-0\n0,a\n", "in line 2 'a', which is no number: correct it"),
         (b"1,2\n\n3\n", "in line 3 a cell that is empty or missing"),
+        (b"y,x\n1,2,3\n", "in line 2 more cells than in its first line"),
         (b"y,x,note\n1,2,\xb5\n", "is not text in UTF-8: save the table again"),
         (b"y,x\n" + b"1" * 200_000 + b",2\n", "has a row that is none"),
         (b"axis-" + b"1" * 5000 + b",y\n1,2\n", "which column belongs to which axis"),
@@ -753,7 +754,8 @@ def test_free_memory_is_known_here() -> None:
 
 
 def test_few_tiles_are_in_memory_at_a_time() -> None:
-    alive, most, lock = 0, 0, threading.Lock()
+    alive, most, done, lock = 0, 0, 0, threading.Lock()
+    together = threading.Barrier(3)
 
     class Counted(ArraySource):
         def read(self, region: Region) -> NDArray[Any]:
@@ -764,11 +766,15 @@ def test_few_tiles_are_in_memory_at_a_time() -> None:
             return super().read(region)
 
     class Slow(Plain):
-        """Take a moment."""
+        """Take a moment, the first three until each of them has its tile."""
 
         def work(self, block: Block) -> NDArray[Any]:
-            nonlocal alive
-            time.sleep(0.002)
+            nonlocal alive, done
+            with lock:
+                done += 1
+                first = done <= 3
+            if first:
+                together.wait(60)
             with lock:
                 alive -= 1
             return block.image
@@ -776,7 +782,7 @@ def test_few_tiles_are_in_memory_at_a_time() -> None:
     array = image_of((64, 64))
     image = Counted(array, open_image(array).spec, path=Path("none"))
     nt.apply(Slow(), image, tile=8, threads=3)
-    assert most <= 3
+    assert most == 3
 
 
 # -- events, failure and cancel --------------------------------------------------------------------------------------
@@ -873,6 +879,14 @@ class Endless(Plain):
         return block.image
 
 
+def wait_for_threads() -> None:
+    """Return once all threads of jobs have ended, those too that nobody waits for."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("tessera") and thread is not threading.current_thread():
+            thread.join(60)
+            assert not thread.is_alive()
+
+
 class EndlessFit(Fitted):
     """The same while surveying."""
 
@@ -929,7 +943,7 @@ def test_cancel_is_heeded_amid_work_and_nothing_is_written_later(operation: Oper
         assert sinks[0].end == "aborted"
     finally:
         Endless.go.set()
-    time.sleep(0.1)
+    wait_for_threads()
     assert sinks[0].late == 0
     assert not sinks[0].array.any()
 
@@ -945,7 +959,7 @@ def test_a_job_that_is_closed_early_stops() -> None:
     next(job)
     job.close()
     assert sinks[0].end == "aborted"
-    time.sleep(0.05)
+    wait_for_threads()
     assert sinks[0].late == 0
 
 
@@ -965,25 +979,25 @@ def test_a_cancelled_file_leaves_nothing_that_looks_finished(tmp_path: Path) -> 
 
 
 def test_check_stops_work_that_looks_up() -> None:
-    stopped = threading.Event()
+    cancel, outcomes = CancelToken(), []
 
     class Polite(Plain):
-        """Check now and then."""
+        """Check before and after a person has cancelled."""
 
         def work(self, block: Block) -> NDArray[Any]:
+            block.check()
+            cancel.cancel()
             try:
-                for _ in range(2000):
-                    time.sleep(0.005)
-                    block.check()
-            finally:
-                stopped.set()
+                block.check()
+            except JobCancelledError as error:
+                outcomes.append(error)
+                raise
             return block.image
 
-    cancel = CancelToken()
-    threading.Timer(0.1, cancel.cancel).start()
     with pytest.raises(JobCancelledError):
         nt.apply(Polite(), image_of((5, 5)), cancel=cancel)
-    assert stopped.wait(60)
+    wait_for_threads()
+    assert len(outcomes) == 1
 
 
 def test_applying_loads_neither_torch_nor_a_screen() -> None:
@@ -998,21 +1012,31 @@ def test_applying_loads_neither_torch_nor_a_screen() -> None:
 
 
 def test_leaving_waits_for_what_is_being_written_and_lets_nothing_follow() -> None:
-    work, writing, ended = Work(CancelToken()), threading.Event(), []
+    work, writing, go, left = Work(CancelToken()), threading.Event(), threading.Event(), threading.Event()
+    ended: list[str] = []
 
     def write() -> None:
         with work.writing():
             writing.set()
-            time.sleep(0.1)
-            ended.append(True)
+            go.wait(60)
+            ended.append("written")
 
-    threading.Thread(target=write).start()
-    writing.wait()
-    work.leave()
-    assert ended
+    def leave() -> None:
+        work.leave()
+        ended.append("left")
+        left.set()
+
+    threads = [threading.Thread(target=write), threading.Thread(target=leave)]
+    threads[0].start()
+    assert writing.wait(60)
+    threads[1].start()
+    assert not left.wait(0.05)  # however long that takes: something is being written
+    go.set()
+    for thread in threads:
+        thread.join(60)
     with pytest.raises(JobCancelledError), work.writing():
-        ended.append(False)
-    assert ended == [True]
+        ended.append("late")
+    assert ended == ["written", "left"]
 
 
 def test_options_are_checked() -> None:

@@ -35,8 +35,14 @@ def test_figures_are_those_of_their_definitions(predicted: np.ndarray, truth: np
     result = _evaluate(predicted, truth, ids="classes")
     assert result.dice == pytest.approx(_dice(predicted > 0, truth > 0))
     assert result.jaccard == pytest.approx(_jaccard(predicted > 0, truth > 0))
-    rare = (truth > 0) if 2 * np.count_nonzero(truth) <= truth.size else (truth == 0)
-    found = (predicted > 0) if 2 * np.count_nonzero(truth) <= truth.size else (predicted == 0)
+    foreground, both = 2 * np.count_nonzero(truth) <= truth.size, set(np.unique([predicted, truth])) - {0}
+    if len(both) < 2:
+        rare, found = (truth > 0, predicted > 0) if foreground else (truth == 0, predicted == 0)
+        assert result.minority_class is None
+    else:
+        sizes = {each: np.count_nonzero(truth == each) for each in np.unique(truth)}
+        assert sizes[result.minority_class] == min(sizes.values())
+        rare, found = (one == result.minority_class for one in (truth, predicted))
     assert result.minority_dice == pytest.approx(_dice(found, rare))
     assert result.pixel_error == pytest.approx(((predicted > 0) != (truth > 0)).mean())
     assert result.class_error == pytest.approx((predicted != truth).mean())
@@ -78,6 +84,16 @@ def test_calling_everything_foreground_is_seen_through() -> None:
     everything = _evaluate(np.ones_like(truth), truth)
     assert everything.dice > 0.85
     assert everything.minority_dice == 0
+
+
+def test_of_several_classes_the_rarest_counts() -> None:
+    truth = np.ones((10, 10), int)
+    truth[:4], truth[9, 8:] = 0, 2
+    predicted = np.where(truth == 2, 1, truth)
+    result = _evaluate(predicted, truth)
+    assert (result.minority_class, result.minority_dice) == (2, 0)
+    assert result.dice == 1
+    assert _evaluate(predicted, truth, ids="objects").minority_dice == 1
 
 
 def test_thresholds_go_from_0_50_to_0_95() -> None:

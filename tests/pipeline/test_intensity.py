@@ -7,7 +7,7 @@ from napari_tessera.config.training import IntensityConfig
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline import intensity
-from napari_tessera.pipeline.intensity import ConstantImageError, fit_intensity
+from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
 
 
 def test_percentiles_are_those_of_numpy_per_channel() -> None:
@@ -72,6 +72,8 @@ def test_what_the_sample_misses_in_a_constant_image_is_found(monkeypatch: pytest
         (np.full((8, 8), 7, dtype=np.uint8), "same intensity everywhere"),
         (np.where(np.eye(8) > 0, np.nan, 1.0), "NaN"),
         (np.where(np.eye(8) > 0, np.inf, 1.0), "NaN or infinite"),
+        (np.where(np.eye(8) > 0, -3.4e38, 1.0), "'no data' values"),
+        (2**60 + np.arange(64).reshape(8, 8), r"beyond 2\^53.*'rescale'"),
         (np.eye(8) * 1j, "complex128"),
         (np.zeros((0, 8)), "no pixels"),
     ],
@@ -100,3 +102,11 @@ def test_large_offsets_leave_neighbours_apart(dtype: type) -> None:
     pixels = (2**31 + np.arange(64)).astype(dtype).reshape(8, 8)
     found = fit_intensity(open_image(pixels), IntensityConfig())
     assert len(np.unique(found.apply(pixels[None]))) == 64
+
+
+def test_a_pixel_that_drowns_all_others_is_refused_wherever_it_turns_up() -> None:
+    found = IntensityRange((0.0,), (200.0,))
+    for value in (-3.4e38, np.nan, np.inf, 1e30):
+        with pytest.raises(InvalidInputError, match="'no data' values"):
+            found.apply(np.array([[1.0, value]], np.float32))
+    assert found.apply(np.array([[1e6]], np.float32)) == 5000

@@ -96,7 +96,7 @@ def test_other_names_leave_the_channels_where_they_are(names: tuple[str, ...], t
         ((0.4, 0.4), "micrometer", ""),
         ((3.25, 0.325), "micrometer", "along y 10 times as long (3.25 µm instead of 0.325 µm). Resize"),
         ((0.0325, 0.0325), "micrometer", "along x 0.1 times as long (0.0325 µm instead of 0.325 µm)"),
-        ((3.25, 3.25), None, ""),
+        ((3.25, 3.25), None, "The pixels of other (3.25, 3.25) cannot be compared with those that the model 'toy'"),
         ((3.25, 3.25), "second", ""),
     ],
 )
@@ -112,6 +112,20 @@ def test_sizes_without_a_unit_are_compared_with_their_like() -> None:
     spec = ImageSpec(axes="zyx", shape=(9, 5, 6), dtype=np.dtype("uint8"), scale=(7, 4, 1))
     assert "along y 4 times as long (4 instead of 1)." in next(other_pixels(model, spec))
     assert not list(other_pixels(model, replace(spec, scale=(7, 1, 1))))
+
+
+def test_sizes_of_which_one_alone_has_a_unit_are_not_taken_for_equal() -> None:
+    model = _spec(pixel_size={"y": 1.0, "x": 1.0}, units={"y": None, "x": None})
+    units = ("micrometer", "micrometer")
+    spec = ImageSpec(axes="yx", shape=(5, 6), dtype=np.dtype("uint8"), scale=(0.5, 0.5), units=units, name="other")
+    (told,) = other_pixels(model, spec)
+    assert "(0.5 µm, 0.5 µm)" in told
+    assert "trained on (1, 1), as only one of the two has a unit" in told
+    assert not list(other_pixels(model, replace(spec, units=(None, None), scale=(1.2, 1.2))))
+    bare = [replace(spec, units=(None, None), name=f"bare {number}") for number in range(3)]
+    (told,) = mixed_pixels([spec, *bare, replace(spec, name="like")])
+    assert "The pixels of bare 0 and 2 more cannot be compared with those of the first image, other," in told
+    assert not list(mixed_pixels(bare))
 
 
 def _predicted(model: Model, image: Any) -> tuple[np.ndarray, list[str]]:
@@ -131,7 +145,8 @@ def test_a_prediction_takes_channels_by_name_and_tells_of_pixels_of_another_size
     torch.manual_seed(3)
     model = Model(_spec(), build_network(_spec().network, channels=3, classes=2).eval())
     size: dict[str, Any] = {"scale": (1, 3.25, 3.25), "units": (None, "micrometer", "micrometer")}
-    expected, quiet = _predicted(model, _image(NAMES))
+    alike: dict[str, Any] = {"scale": (1, 0.3, 0.3), "units": (None, "micrometer", "micrometer")}
+    expected, quiet = _predicted(model, _image(NAMES, **alike))
     other = open_image(PIXELS[[2, 0, 1]], axes="cyx", channel_names=("actin", "DAPI", "GFP"), name="other", **size)
     found, told = _predicted(model, other)
     assert not np.array_equal(_predicted(model, open_image(PIXELS[[2, 0, 1]], axes="cyx"))[0], expected)
@@ -174,7 +189,9 @@ def test_what_is_odd_about_a_file_is_told_by_a_prediction(tmp_path: Path) -> Non
     tifffile.imwrite(path, PIXELS[0])
     tifffile.imwrite(path, PIXELS[0, :9], append=True)
     torch.manual_seed(3)
-    model = Model(_spec(channels=1, channel_names=()), build_network(_spec().network, channels=1, classes=2).eval())
+    units = {"y": None, "x": None}
+    spec = _spec(channels=1, channel_names=(), pixel_size={"y": 1.0, "x": 1.0}, units=units)
+    model = Model(spec, build_network(spec.network, channels=1, classes=2).eval())
     assert "two.tif holds 2 images" in _predicted(model, open_image(path))[1][0]
     assert _predicted(model, open_image(path / "1"))[1] == []
 
@@ -184,7 +201,9 @@ def test_images_of_a_training_with_other_pixels_are_told() -> None:
         return ImageSpec(axes="yx", shape=(4, 5), dtype=np.dtype("u1"), scale=(size,) * 2, units=(unit,) * 2, name=name)
 
     images = [spec(0.5, "micrometer", "a"), spec(500, "nanometer", "b"), spec(1, None, "c"), spec(5, "micrometer", "d")]
-    (told,) = mixed_pixels(images)
-    assert told.startswith("The pixels of d are not of the size of those of the first image, a: along y 10 times")
-    assert list(mixed_pixels(images[:3])) == []
+    told = list(mixed_pixels([images[0], images[1], images[3]]))
+    assert len(told) == 1
+    assert told[0].startswith("The pixels of d are not of the size of those of the first image, a: along y 10 times")
+    assert len(list(mixed_pixels(images))) == 2
+    assert list(mixed_pixels(images[:2])) == []
     assert len(list(mixed_pixels(images[:1], _spec(pixel_size={"y": 5.0, "x": 5.0})))) == 1

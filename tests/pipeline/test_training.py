@@ -241,6 +241,39 @@ def test_what_was_ended_on_purpose_is_noted_as_such(tmp_path: Path) -> None:
     assert (spec.finished, spec.cancelled) == (True, False)
 
 
+def cancelled_continuation(folder: Path, steps: int, config: TrainingConfig = CONFIG) -> list[str]:
+    """Go on with the training in `folder`, cancel after so many steps, and return what was warned of."""
+    cancel, told = CancelToken(), []
+    with pytest.raises(JobCancelledError):
+        for event in train_pairs([pair(*squares())], config, folder, resume=True, cancel=cancel):
+            told += [event.text] if isinstance(event, Warning) else []
+            if isinstance(event, Progress) and event.done == steps:
+                cancel.cancel()
+    return told
+
+
+def test_a_finished_model_stays_when_going_on_is_cancelled_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    drain(train_pairs([pair(*squares())], CONFIG, folder))
+    before = load_model_spec(folder)
+    assert "The model of before stays" in cancelled_continuation(folder, 1)[-1]
+    assert load_model(folder).spec == before
+    value = drain(train_pairs([pair(*squares())], CONFIG, folder, resume=True))  # the checkpoint has gone on
+    assert value["steps"] == 24
+    assert load_model(folder).spec.weights_sha256 != before.weights_sha256
+    assert load_model_spec(folder).finished
+
+
+def test_a_finished_model_that_has_been_lost_is_made_anew_from_its_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    drain(train_pairs([pair(*squares())], CONFIG, folder))
+    before = load_model_spec(folder)
+    (folder / before.weights).unlink()
+    cancelled_continuation(folder, 1)
+    spec = load_model(folder).spec
+    assert (spec.weights_sha256, spec.finished) == (before.weights_sha256, True)
+
+
 def test_foreign_folder_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputExistsError, match="other files"):

@@ -1,6 +1,6 @@
 """Images whose values lie near the limits of their type, and what no operation may make of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -179,3 +179,15 @@ def check_as_floats(example: Example, kind: str) -> None:
     np.testing.assert_allclose(
         found.astype(np.float64), expected, rtol=1e-5, atol=1 + 1e-5 * extent, err_msg=f"{example}, {kind}"
     )
+
+
+def check_wide(example: Example) -> None:
+    """Assert that an operation that says so tells integers beyond 2^53 apart: rounded ones give something else."""
+
+    def applied(change: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        image = open_image(change(example.image), axes=example.axes)
+        others = {name: change(one) if one.dtype.itemsize == 8 else one for name, one in example.others.items()}
+        return apply(example.operation, image, threads=1, **others)
+
+    exact, rounded = applied(lambda one: one), applied(lambda one: one.astype(np.float64).astype(one.dtype))
+    assert not np.array_equal(exact, rounded), f"{example} rounds integers beyond 2^53 and does not say so"

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from extremes import DTYPES, check_as_floats, check_extreme, extreme_example, kinds_of
+from extremes import DTYPES, check_as_floats, check_extreme, check_wide, extreme_example, kinds_of
 
 from napari_tessera.operations.registry import all_operations
 
@@ -36,6 +36,15 @@ def test_integers_near_the_limits_give_what_floats_give(name: str, dtype: str) -
         example = extreme_example(all_operations()[name], dtype, kind)
         assert example is not None
         check_as_floats(example, kind)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in NAMES if all_operations()[name].keeps_wide])
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_integers_that_floats_do_not_hold_count_in_full(name: str, dtype: str) -> None:
+    example = extreme_example(all_operations()[name], dtype, "beyond floats")
+    if example is not None and all_operations()[name].inputs[0].kind == "image":
+        check_wide(example)
 
 
 @pytest.mark.parametrize("name", ["add", "median", "project", "sato", "variance"])

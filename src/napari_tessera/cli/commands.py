@@ -5,17 +5,23 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import click
 
 from napari_tessera import __version__
 from napari_tessera.cli.output import emit_error
 from napari_tessera.core.errors import JobCancelledError
+from napari_tessera.core.spelling import did_you_mean, nearest
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
 
 DEBUG = "NAPARI_TESSERA_DEBUG"
 """Environment variable: with any value, a failure is told with the place in the program where it happened."""
+
+
+_HELP_ITSELF: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""What click raises where no words at all are given, whose message is the help; older ones print it."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,19 @@ class LazyGroup(click.Group):
         """Return the names in the order of the journey."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import and return a command, or None if there is none of that name."""
-        if cmd_name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None for an option that there is not.
+
+        Raises
+        ------
+        click.UsageError
+            If there is no such command, naming the nearest.
+        """
+        if cmd_name.startswith("-"):
             return None
+        if cmd_name not in COMMANDS:
+            advice = did_you_mean(cmd_name, COMMANDS, f"choose one of {', '.join(COMMANDS)}")
+            raise click.UsageError(f"There is no command {cmd_name!r}: {advice}", ctx)
         command: click.Command = import_module(COMMANDS[cmd_name].home).command
         return command
 
@@ -77,10 +92,11 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         outcome = cli.main(args=list(arguments), prog_name="napari-tessera", standalone_mode=False)
-    except click.ClickException as error:
+    except _HELP_ITSELF as error:
         error.show()
-        if as_json:
-            emit_error(error.format_message(), as_json=True, say=False)
+        return WRONG_USAGE
+    except click.ClickException as error:
+        emit_error(describe_usage(error), as_json=as_json)
         return error.exit_code
     except (JobCancelledError, click.Abort, KeyboardInterrupt) as error:
         emit_error(str(error) or "Cancelled.", as_json=as_json)
@@ -95,3 +111,16 @@ def run(arguments: Sequence[str]) -> int:
         emit_error(message, as_json=as_json)
         return FAILED
     return outcome if isinstance(outcome, int) else DONE
+
+
+def describe_usage(error: click.ClickException) -> str:
+    """Return what is wrong with the words of a command as one sentence, which names the help that tells more."""
+    message, context = " ".join(error.format_message().split()), getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption):
+        known = [] if context is None else [name for one in context.command.params for name in one.opts]
+        near = nearest(error.option_name, [name for name in known if name.startswith("--")])
+        message = f"No such option {error.option_name!r}" + (f": did you mean {' or '.join(near)}?" if near else ".")
+    if context is None or "`" in message:
+        return message
+    ending = message[-1] if message.endswith((".", "?")) else "."
+    return f"{message.rstrip('.?')} (see `{context.command_path} --help`){ending}"

@@ -26,11 +26,10 @@ def emit_result(value: Mapping[str, Any], lines: list[str], *, as_json: bool) ->
     _say(to_json(value) if as_json else "\n".join(lines))
 
 
-def emit_error(message: str, *, as_json: bool, say: bool = True) -> None:
+def emit_error(message: str, *, as_json: bool) -> None:
     """Write the reason of a failure as one line to stderr, and with ``--json`` as an object to stdout."""
     line = " ".join(message.split())
-    if say:
-        _say(f"napari-tessera: error: {line}", sys.stderr)
+    _say(f"napari-tessera: error: {line}", sys.stderr)
     if as_json:
         _say(to_json({"error": line}))
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import click
 
-from napari_tessera.cli.axes import axes_option
+from napari_tessera.cli.axes import axes_option, pixel_size_option, pixel_unit_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.config.prediction import PredictionConfig
@@ -25,6 +25,8 @@ def _choices(field: str) -> click.Choice[str]:
 @click.argument("image", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @axes_option("--axes", "IN")
+@pixel_size_option("IN")
+@pixel_unit_option
 @click.option("--output", type=_choices("output"), default="labels", show_default=True, help="What to write.")
 @click.option(
     "--probability-dtype",
@@ -51,6 +53,8 @@ def command(
     image: Path,
     out: Path,
     axes: str | None,
+    pixel_size: tuple[float, ...] | None,
+    pixel_unit: str | None,
     scheduler: str | None,
     dry_run: bool,
     overwrite: bool,
@@ -72,7 +76,7 @@ def command(
     except InvalidInputError as error:
         raise click.UsageError(str(error)) from error
     check_folder(out.parent)
-    source = InputFile(path=image, axes=axes)
+    source = InputFile(path=image, axes=axes, pixel_size=pixel_size, pixel_unit=pixel_unit)
     request = PredictRequest(model=model, image=source, out=out, config=config, overwrite=overwrite)
     if dry_run:
         from napari_tessera.pipeline.planning import plan_request

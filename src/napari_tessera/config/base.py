@@ -3,7 +3,7 @@
 import math
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
 from napari_tessera.config.wording import describe_problem, place, shown
 from napari_tessera.config.yaml_text import YamlError, parse_yaml
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.spelling import nearest
 
 
 def _known_device(name: str) -> str:
@@ -54,7 +55,7 @@ class Config(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise InvalidInputError(describe_validation_error(error)) from error
+            raise _invalid(error, type(self)) from error
 
     @model_validator(mode="wrap")
     @classmethod
@@ -88,11 +89,40 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
-            raise InvalidInputError(describe_validation_error(error)) from error
+            raise _invalid(error, cls) from error
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Self:
         """Return a copy in which each dotted field name (``"augmentation.scale"``) has a new value."""
         return type(self).parse(apply_overrides(self.model_dump(mode="json"), overrides))
+
+
+class UnknownSettingError(InvalidInputError):
+    """Raised for a setting that there is not.
+
+    Parameters
+    ----------
+    name
+        The setting, dotted where it stands within another.
+    near
+        What it may have been meant for, dotted likewise.
+    """
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        self.name, self.near = name, tuple(near)
+        advice = f"did you mean {' or '.join(near)}?" if near else "check its spelling."
+        super().__init__(f"There is no setting {name!r}: {advice}")
+
+    def within(self, where: str) -> "UnknownSettingError":
+        """Return the same of settings that stand within the setting `where`."""
+        return UnknownSettingError(f"{where}.{self.name}", [f"{where}.{name}" for name in self.near])
+
+
+def setting_names(config: type[BaseModel], within: str = "") -> Iterator[str]:
+    """Yield the names of all settings of `config`, those of settings within settings dotted and last."""
+    yield from (within + name for name in config.model_fields)
+    for name, field in config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
+            yield from setting_names(field.annotation, f"{within}{name}.")
 
 
 def apply_overrides(fields: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,18 +162,30 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 def describe_validation_error(error: ValidationError) -> str:
     """Return the first problem that pydantic found as one sentence."""
+    return str(_invalid(error))
+
+
+def _invalid(error: ValidationError, config: type[BaseModel] | None = None) -> InvalidInputError:
+    """Return the first problem that pydantic found, of settings of the class `config` if that is known."""
     first = error.errors(include_url=False)[0]
     where = place(first["loc"])
+    cause = first.get("ctx", {}).get("error")
+    if where and isinstance(cause, UnknownSettingError):
+        return cause.within(where)
+    if first["type"] == "extra_forbidden":
+        known = setting_names(config) if config is not None and len(first["loc"]) == 1 else ()
+        return UnknownSettingError(where, nearest(where, known))
+    return InvalidInputError(_describe(dict(first), where, cause))
+
+
+def _describe(first: Mapping[str, Any], where: str, cause: object) -> str:
     context = first.get("ctx", {})
-    cause = context.get("error")
     if where and isinstance(cause, InvalidInputError):  # of settings within these: they have described it already
         return str(cause).replace("Setting ", f"Setting {where}.", 1).replace("setting '", f"setting '{where}.", 1)
-    if first["type"] == "extra_forbidden":
-        return f"There is no setting {where!r}: check its spelling."
     if first["type"] == "missing":
         return f"The setting {where!r} is required: give it a value."
     if not where:  # a validator over several fields names them itself
-        return first["msg"].removeprefix("Value error, ")
+        return str(first["msg"]).removeprefix("Value error, ")
     given = first["input"]
     if isinstance(given, float) and math.isnan(given):  # whatever limit it has been found to break
         return f"Setting {where} = nan: a number is needed."

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,9 @@ LARGEST_CLASS = 2**64 - 1
 """Largest number of a class: what labels of 64 bits hold."""
 
 MOST_CLASSES = 10_000
+
+LARGEST_OFFSET = 1000.0
+"""Scores are logarithms: what is added to them for the rarest class that there may be is far smaller."""
 
 MOST_CHANNELS = 10_000
 """More channels than any microscope has: a header that asks for them is damaged."""
@@ -68,7 +71,7 @@ class ModelSpec(FileConfig):
     package_version: str
     created: str
     network: NetworkConfig
-    input_axes: str
+    input_axes: Literal["cyx", "czyx"]
     channel_names: tuple[str, ...]
     channels: int = Field(ge=1, le=MOST_CHANNELS)
     pixel_size: dict[str, float]
@@ -94,9 +97,20 @@ class ModelSpec(FileConfig):
     @model_validator(mode="after")
     def _one_offset_per_class(self) -> Self:
         if len(self.score_offsets) not in (0, len(self.classes)):
-            raise ValueError(f"score_offsets holds {len(self.score_offsets)} numbers for {len(self.classes)} classes")
-        if not all(map(math.isfinite, self.score_offsets)):
-            raise ValueError("score_offsets holds a number that is not finite")
+            raise ValueError(
+                f"score_offsets holds {len(self.score_offsets)} numbers for {len(self.classes)} classes: one "
+                "for each is needed."
+            )
+        if not all(abs(offset) <= LARGEST_OFFSET for offset in self.score_offsets):
+            raise ValueError("score_offsets holds a number that is no logarithm of a share: train the model again.")
+        return self
+
+    @model_validator(mode="after")
+    def _check_pixels(self) -> Self:
+        """Refuse sizes that no pixel has; a negative one is that of an axis that runs backwards."""
+        odd = [size for size in self.pixel_size.values() if not math.isfinite(size) or size == 0]
+        if odd:
+            raise ValueError(f"pixel_size holds {odd[0]:g}, which is the length of no pixel: give a number but 0.")
         return self
 
     @model_validator(mode="after")

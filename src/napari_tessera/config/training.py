@@ -1,7 +1,7 @@
 """What a training may be told."""
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,12 @@ class IntensityConfig(Config):
 
     low_percentile: float = Field(default=1.0, ge=0, le=50, description="This percentile of the image becomes 0.")
     high_percentile: float = Field(default=99.8, ge=50, le=100, description="This percentile of the image becomes 1.")
+
+    @model_validator(mode="after")
+    def _low_is_below_high(self) -> Self:
+        if self.low_percentile >= self.high_percentile:
+            raise ValueError("low_percentile must be below high_percentile")
+        return self
 
 
 class TrainingConfig(FileConfig):

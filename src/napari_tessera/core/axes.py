@@ -57,6 +57,11 @@ def guess_axes(shape: tuple[int, ...], *, rgb: bool = False) -> str:
         If the array has fewer than two dimensions or more than can be guessed.
     """
     planes = len(shape) - (3 if rgb else 2)
+    if len(shape) > len(CANONICAL):
+        raise InvalidInputError(
+            f"An array of shape {shape} has {len(shape)} dimensions, and an image at most {len(CANONICAL)}: save one "
+            "image of it, without the others."
+        )
     if not 0 <= planes <= 2:
         raise InvalidInputError(
             f"An array of shape {shape} is not an image that can be guessed: name its axes (letters of {CANONICAL!r})."

@@ -113,17 +113,6 @@ def as_labels(image: ImageSource) -> ImageSource:
     return image
 
 
-def image_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSpec, ...]:
-    """Return the specification of each resolution level of a file, the full one first; see `open_image` for `axes`.
-
-    Raises
-    ------
-    MissingInputError, InvalidInputError, StorageError
-        As `open_image` does.
-    """
-    return tuple(source.spec for source in _open_levels(path, axes))
-
-
 def open_levels(path: str | Path, *, axes: str | None = None) -> tuple[ImageSource, ...]:
     """Return every resolution level of a file, the full one first; see `open_image` for `axes`.
 

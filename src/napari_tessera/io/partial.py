@@ -14,7 +14,7 @@ _LOCK = ".writing"
 
 
 def partial_of(path: Path) -> Path:
-    """Return the name that the zarr `path` has until it is finished."""
+    """Return the name that the zarr `path` has until it is finished, and where it stays if it is not."""
     return path.with_name(f"{path.name}.partial")
 
 

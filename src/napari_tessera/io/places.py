@@ -35,6 +35,8 @@ def check_place(out: Path) -> None:
     InvalidInputError
         Naming the zarr, and the place for results in it.
     """
+    if out.name == "..":
+        raise InvalidInputError(f"{out} ends in '..', which is no name: write the path of the output itself.")
     real = _real(out)
     around = [folder for folder in real.parents if is_zarr(folder)]
     if not around:
@@ -96,6 +98,18 @@ def check_apart(out: Path, inputs: Iterable[object]) -> None:
             raise InvalidInputError(
                 f"{out} lies inside {path}, which this is made of: choose a place outside it, or {path}/{LABELS}/NAME."
             )
+
+
+def check_outside_model(out: Path, model: Path) -> None:
+    """Refuse an output that lies inside the folder of the model that makes it.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the model.
+    """
+    if _real(model) in _real(out).parents:
+        raise InvalidInputError(f"{out} lies inside the model {model}, which makes it: choose a place outside it.")
 
 
 def check_replaceable(path: Path) -> None:

@@ -14,11 +14,12 @@ from napari_tessera.config.model import HEADER_FILE
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.naming import file_name, free_name
 from napari_tessera.io.journal.session_folder import SESSIONS
+from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.models.listing import changed
 from napari_tessera.napari_plugin.models.managing import next_name
 from napari_tessera.napari_plugin.preferences import preferred
 
-__all__ = ["HOME_VARIABLE", "Session", "current_session", "file_name", "partial_path", "worker_log"]
+__all__ = ["HOME_VARIABLE", "Session", "current_session", "file_name", "worker_log"]
 
 HOME_VARIABLE = "NAPARI_TESSERA_HOME"
 """Environment variable that names another folder."""
@@ -77,7 +78,7 @@ class Session:
 
         def taken(candidate: str) -> bool:
             path = self.predictions / f"{candidate}{suffix}"
-            return path.exists() or partial_path(path).exists()  # what a cancelled one left may be shown in a layer
+            return path.exists() or partial_of(path).exists()  # what a cancelled one left may be shown in a layer
 
         return self.predictions / f"{free_name(stem, taken)}{suffix}"
 
@@ -90,11 +91,6 @@ class Session:
             if owner.isdigit() and not psutil.pid_exists(int(owner)):
                 shutil.rmtree(left, ignore_errors=True)  # of a napari that was killed
         return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
-
-
-def partial_path(path: Path) -> Path:
-    """Return where the finished part of an interrupted prediction into `path` lies."""
-    return path.with_name(f"{path.name}.partial")
 
 
 def current_session() -> Session:

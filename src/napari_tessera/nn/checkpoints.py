@@ -31,15 +31,19 @@ _PROGRESS = {
     "stale": 0,
     "judges": "",
     "learnt_all": False,
+    "ends": None,
+    "to_beat": None,
     "finished": False,
 }
 """Fields of the state that are plain values, and what they are where a run begins."""
 
+_COUNTS = ("step", "run_step", "validated", "stale")
+
 _OUTLAST = ("step", "judges", "learnt_all")
 """Those that outlast the run."""
 
-_LATER = ("validated", "quality", "best_quality", "judges", "learnt_all")
-"""Those that version 1 did not have."""
+_LATER = ("validated", "quality", "best_quality", "judges", "learnt_all", "ends", "to_beat")
+"""Those that version 1, or version 2 at first, did not have."""
 
 
 def save_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, Any]) -> None:
@@ -101,8 +105,7 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
                 tensor.copy_(tensors[f"{part}/{name}"])
         _restore_optimizer(state.optimizer, tensors)
         state.rng.bit_generator.state = json.loads(header["rng"])
-        progress = {**{name: _PROGRESS[name] for name in _LATER}, **json.loads(header["progress"])}
-        values = {name: progress[name] for name in _PROGRESS}
+        values = _read_progress(header["progress"])
         score = json.loads(header.get("score", "null"))
         state.score, state.offsets = Score(**score) if score else None, ()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -111,6 +114,15 @@ def load_checkpoint(folder: Path, state: TrainingState, context: Mapping[str, An
         setattr(state, name, value)
     if state.finished:
         _begin_anew(state)
+
+
+def _read_progress(text: str) -> dict[str, Any]:
+    """Return the plain values of a state; raises KeyError, TypeError or ValueError where they are none."""
+    progress = {**{name: _PROGRESS[name] for name in _LATER}, **json.loads(text)}
+    values = {name: progress[name] for name in _PROGRESS}
+    if any(not isinstance(values[name], int) or values[name] < 0 for name in _COUNTS):
+        raise ValueError("a count that is none")
+    return values
 
 
 def _begin_anew(state: TrainingState) -> None:

@@ -1,5 +1,6 @@
 """The training loop: a generator of events that knows nothing of files, layers or windows."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -58,6 +59,11 @@ class TrainingState:
         A digest of the annotation that was held out: other annotation may have been learnt from.
     learnt_all
         Whether what was held out has been learnt since it judged.
+    ends
+        Step of the run at which it ends because patience ran out; None if that has not happened.
+    to_beat
+        Quality that the average has to reach before it may take the place of the finished model that it goes on from;
+        None once it has, and if there is no such model.
     finished
         Whether a stop condition was met.
     score
@@ -82,6 +88,8 @@ class TrainingState:
     stale: int = 0
     judges: str = ""
     learnt_all: bool = False
+    ends: int | None = None
+    to_beat: float | None = None
     finished: bool = False
     score: Score | None = None
     offsets: Offsets = ()
@@ -171,7 +179,9 @@ def train_network(
     """
     sampler = _sampler(state, task, config)
     if state.step:  # a cancel here leaves the folder as it is: nothing has changed yet
-        _judge(state, task, sampler, cancel.raise_if_cancelled)
+        score = _judge(state, task, sampler, cancel.raise_if_cancelled)
+        if not state.run_step and score is not None:  # what was finished stays until something is as good
+            state.to_beat = score.quality
     try:
         yield from _train(state, task, sampler, config, cancel, save, preview)
     except JobCancelledError:
@@ -199,13 +209,17 @@ def _train(
             loss = _step(state, sampler, config, autocast)
         pace = pace_of(state, config)
         over = pace.fraction >= 1
-        all_now = bool(task.everything) and not state.learnt_all and pace.fraction >= 1 - config.final_run
+        judged = bool(task.everything) and not state.learnt_all
+        all_now = judged and pace.fraction >= 1 - config.final_run
         due = state.run_step - state.validated >= pace.validation_interval(config.validate_every)
         if due or over or all_now:
             with _counted(state):
                 metrics = _validate(state, task, sampler, check)
-                state.finished = over or (task.telling and out_of_patience(state, config))
-                if all_now and not state.finished:
+                stale = task.telling and out_of_patience(state, config)
+                state.finished = over or (stale and not judged)
+                if judged and stale and not all_now:
+                    state.ends = math.ceil(state.run_step / (1 - config.final_run))
+                if judged and (all_now or stale) and not state.finished:
                     state.learnt_all = True
                     sampler = _sampler(state, task, config)
                 save(state)
@@ -251,6 +265,8 @@ def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Ca
     state.validated = state.run_step
     if score is None:
         return []
+    if state.to_beat is not None and score.quality >= state.to_beat:
+        state.to_beat = None
     state.quality = score.quality if state.quality is None else (state.quality + score.quality) / 2
     if state.best_quality is None or state.quality > state.best_quality:
         state.best_quality, state.stale = state.quality, 0
@@ -260,14 +276,19 @@ def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Ca
 
 
 def out_of_patience(state: TrainingState, config: TrainingConfig) -> bool:
-    """Whether nothing has improved for as long as `config` waits."""
-    return config.patience is not None and state.stale >= config.patience
+    """Whether nothing has improved for as long as `config` waits, and this has not ended the run's first part yet."""
+    return config.patience is not None and state.ends is None and state.stale >= config.patience
 
 
 def pace_of(state: TrainingState, config: TrainingConfig) -> Pace:
-    """Return where the run of `state` is, by steps or time, whichever is further."""
+    """Return where the run of `state` is, by steps or time, whichever is further.
+
+    A run that patience has cut is as long as one planned so: its final run keeps its share, and the step size goes on
+    from where it stands at such a share.
+    """
+    most = min(config.max_steps, state.ends or config.max_steps)
     by_time = state.run_seconds / config.max_seconds if config.max_seconds else 0.0
-    return Pace(state.run_step, max(state.run_step / config.max_steps, by_time), config.max_steps)
+    return Pace(state.run_step, max(state.run_step / most, by_time), most)
 
 
 def _autocast(config: TrainingConfig) -> Callable[[], AbstractContextManager[object]]:

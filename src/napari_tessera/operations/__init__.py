@@ -9,12 +9,14 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if not name[:1].isupper():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from napari_tessera.core.spelling import did_you_mean
     from napari_tessera.operations.registry import all_operations
 
-    for operation in all_operations().values():
-        if operation.__name__ == name:
-            return operation
-    raise AttributeError(f"There is no operation {name!r}: `napari-tessera apply --list` names them.")
+    known = {operation.__name__: operation for operation in all_operations().values()}
+    if name in known:
+        return known[name]
+    advice = did_you_mean(name, known, "`napari-tessera apply --list` names them")
+    raise AttributeError(f"There is no operation {name!r}: {advice}")
 
 
 def __dir__() -> list[str]:

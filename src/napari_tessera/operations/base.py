@@ -152,6 +152,8 @@ class Operation(Config):
     output: ClassVar[Kind] = "image"
     needs_finite: ClassVar[bool] = True
     """Whether NaN and infinite pixels are refused before the operation sees them."""
+    keeps_wide: ClassVar[bool] = False
+    """Whether integers beyond 2^53, which floats hold only some of, are told apart as well as smaller ones are."""
     one_channel: ClassVar[bool] = False
     """Whether an image with several channels is refused: results per channel would make no sense."""
     one_color: ClassVar[bool] = False

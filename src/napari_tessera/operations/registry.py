@@ -1,6 +1,5 @@
 """Which operations there are. A module put into ``operations/catalogue`` is found; nothing else lists it."""
 
-import difflib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
@@ -9,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.spelling import did_you_mean
 from napari_tessera.operations import catalogue
 from napari_tessera.operations.base import Operation
 
@@ -61,8 +61,7 @@ def find_operation(name: str) -> type[Operation]:
     name = name.replace("-", "_").lower()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3)
-    advice = f"did you mean {' or '.join(near)}?" if near else "`napari-tessera apply --list` names them."
+    advice = did_you_mean(name, known, "`napari-tessera apply --list` names them")
     raise InvalidInputError(f"There is no operation {name!r}: {advice}")
 
 

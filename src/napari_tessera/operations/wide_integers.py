@@ -6,6 +6,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+EXACT = 2**53
+"""Up to here float64 holds every integer."""
+
 _BITS = 32
 _LOW = 2**_BITS - 1
 
@@ -91,6 +94,13 @@ def differences_from(image: NDArray[Any], centre: float) -> NDArray[np.float64]:
 def is_wide(dtype: np.dtype[Any]) -> bool:
     """Whether the type holds integers that floats do not."""
     return dtype.kind in "iu" and dtype.itemsize == 8
+
+
+def beyond_floats(values: NDArray[Any]) -> bool:
+    """Whether there is an integer whose neighbours float64 does not hold all."""
+    if not is_wide(values.dtype) or not values.size:
+        return False
+    return int(values.max()) > EXACT or int(values.min()) < -EXACT
 
 
 def offsets_within(values: NDArray[Any], low: int, high: int) -> NDArray[np.uint64]:

@@ -15,6 +15,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import CancelToken, JobEvent, drain
 from napari_tessera.core.paths import expand_home
+from napari_tessera.core.spelling import did_you_mean
 from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.opening import open_image
@@ -268,6 +269,10 @@ def apply(
     return path
 
 
+_KEYWORDS = ("out", "overwrite", "tile", "threads", "on_event", "cancel")
+"""Of `apply`, beside the inputs of the operation."""
+
+
 def _checked(operation: Any, inputs: Mapping[str, ImageLike | None]) -> dict[str, ImageLike]:
     """Return the inputs that are given, refusing unknown ones, or what is no operation, before anything is opened."""
     if not isinstance(operation, Operation):
@@ -277,7 +282,8 @@ def _checked(operation: Any, inputs: Mapping[str, ImageLike | None]) -> dict[str
     for name in inputs:
         if name not in known:
             has = f"its further inputs are {', '.join(known)}" if known else "it has no further inputs"
-            raise InvalidInputError(f"{operation.title} has no input {name!r}: {has}.")
+            advice = did_you_mean(name, (*known, *_KEYWORDS), has)
+            raise InvalidInputError(f"{operation.title} has no input {name!r}: {advice}")
     return {name: value for name, value in inputs.items() if value is not None}
 
 
@@ -290,7 +296,12 @@ def _open_input(operation: Operation, name: str, value: ImageLike, image: ImageS
 
 
 def evaluate(
-    predicted: ImageLike, truth: ImageLike, *, instances: bool = False, ids: evaluation.Meaning = "auto"
+    predicted: ImageLike,
+    truth: ImageLike,
+    *,
+    instances: bool = False,
+    ids: evaluation.Meaning = "auto",
+    anyway: bool = False,
 ) -> evaluation.Evaluation:
     """Compare predicted labels or a mask with the truth.
 
@@ -302,6 +313,8 @@ def evaluate(
         Take ids as objects and also count how many were found.
     ids
         Whether ids are ``classes``, which get figures of their own, or ``objects``; ``auto``: whether most agree.
+    anyway
+        Compare also what looks like intensities and not like labels.
 
     Returns
     -------
@@ -311,6 +324,6 @@ def evaluate(
     Raises
     ------
     InvalidInputError
-        If the shapes differ or an image holds floats.
+        If the shapes differ, or an image holds floats or looks like intensities.
     """
-    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances, ids=ids)
+    return evaluation.evaluate(open_image(predicted), open_image(truth), instances=instances, ids=ids, anyway=anyway)

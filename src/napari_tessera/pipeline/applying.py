@@ -204,11 +204,21 @@ def check_result_path(operation: Operation, out: Path, overwrite: bool, inputs: 
 
 
 def open_inputs(operation: Operation, files: Mapping[str, InputFile | Path]) -> dict[str, OperationInput]:
-    """Open the files of all inputs, the image first: its axes say what a table of positions may name."""
+    """Open the files of all inputs; see `image_first`."""
+    return image_first(operation, files, lambda name, image: open_input(operation, name, files[name], image))
+
+
+def image_first(
+    operation: Operation, names: Iterable[str], open_it: Callable[[str, OperationInput | None], OperationInput]
+) -> dict[str, OperationInput]:
+    """Return what `open_it` gives for each input, the image before the others, which are given it.
+
+    Its axes say what a table of positions may name.
+    """
     first = operation.inputs[0].name
     opened: dict[str, OperationInput] = {}
-    for name in sorted(files, key=lambda name: name != first):
-        opened[name] = open_input(operation, name, files[name], opened.get(first))
+    for name in sorted(names, key=lambda name: name != first):
+        opened[name] = open_it(name, opened.get(first))
     return opened
 
 

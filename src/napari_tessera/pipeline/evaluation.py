@@ -18,12 +18,10 @@ from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
+from napari_tessera.pipeline.label_likeness import MOST_CLASSES, intensity_levels
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Overlaps at which objects are matched."""
-
-MOST_CLASSES = 64
-"""With more ids than this they are objects, and no figures per class are given."""
 
 LEAST_AGREEMENT = 0.5
 """Where both images have foreground, classes have the same id in at least this share of the pixels."""
@@ -75,8 +73,11 @@ class Evaluation:
         Of the foreground: pixels that are not 0 in the prediction against those that are not 0 in the truth. They hold
         for class labels, masks and objects alike, and are 1 where both images are empty.
     minority_dice
-        Dice of foreground or background, whichever is rarer in the truth. Where the foreground fills the image, `dice`
-        is high even for a prediction that calls everything foreground; this one is not.
+        Dice of the class, background included, that has the fewest pixels in the truth; where ids are no classes, of
+        foreground or background. Where the foreground fills the image, `dice` is high even for a prediction that calls
+        everything foreground; this one is not.
+    minority_class
+        The id of that class; None where ids are no classes, or where there is one beside the background.
     pixel_error
         Share of pixels that are foreground in one image only.
     mean_dice, mean_jaccard
@@ -94,6 +95,7 @@ class Evaluation:
     dice: float
     jaccard: float
     minority_dice: float
+    minority_class: int | None
     pixel_error: float
     mean_dice: float | None
     mean_jaccard: float | None
@@ -125,7 +127,7 @@ Meaning = Literal["auto", "classes", "objects"]
 
 
 def evaluate(
-    predicted: ImageSource, truth: ImageSource, *, instances: bool = False, ids: Meaning = "auto"
+    predicted: ImageSource, truth: ImageSource, *, instances: bool = False, ids: Meaning = "auto", anyway: bool = False
 ) -> Evaluation:
     """Compare predicted labels or a mask with the truth.
 
@@ -139,26 +141,32 @@ def evaluate(
         Whether figures per id make sense: ``classes`` have the same id in both images, ``objects`` have any. ``auto``
         takes ids for classes if there are no more than 64, and most pixels that are foreground in both images have
         the same id in both.
+    anyway
+        Compare also what looks like intensities.
 
     Raises
     ------
     InvalidInputError
-        If the shapes differ or an image holds floats.
+        If the shapes differ, or an image holds floats or looks like intensities.
     """
     predicted, truth = as_labels(predicted), as_labels(truth)
     notes = dict.fromkeys((*notes_about(predicted), *notes_about(truth)))
     _check_labels(predicted, truth)
-    pairs = _count_pairs(predicted, truth)
+    pairs = _count_pairs(predicted, truth, anyway=anyway)
     found = np.union1d(pairs.predicted, pairs.truth)
     found = found[found != 0]
     are_classes = not instances and (_look_like_classes(pairs, len(found)) if ids == "auto" else ids == "classes")
     classes = {int(label): _overlap(pairs, label) for label in found} if are_classes else {}
     foreground = _Pairs((pairs.predicted != 0).astype(np.int64), (pairs.truth != 0).astype(np.int64), pairs.pixels)
     overlap = _overlap(foreground, 1)
+    minority = _rarest_class(pairs) if len(classes) > 1 else None
     return Evaluation(
         dice=overlap.dice,
         jaccard=overlap.jaccard,
-        minority_dice=_overlap(foreground, _rarer(foreground)).dice,
+        minority_dice=(
+            _overlap(foreground, _rarer(foreground)) if minority is None else _overlap(pairs, minority)
+        ).dice,
+        minority_class=minority,
         pixel_error=_error(foreground),
         mean_dice=_mean([value.dice for value in classes.values()]) if are_classes else None,
         mean_jaccard=_mean([value.jaccard for value in classes.values()]) if are_classes else None,
@@ -185,13 +193,24 @@ def _check_labels(predicted: ImageSource, truth: ImageSource) -> None:
         )
 
 
+def _check_no_intensities(predicted: ImageSource, truth: ImageSource) -> None:
+    """Refuse integers that are grey levels, of which all figures would be nonsense."""
+    for what, source in (("prediction", predicted), ("truth", truth)):
+        if levels := intensity_levels(source):
+            raise InvalidInputError(
+                f"The {what} {source.name} looks like intensities and not like labels, as most of its {levels} numbers "
+                "lie scattered: give labels or a mask, or insist with --anyway (anyway=True)."
+            )
+
+
 def _look_like_classes(pairs: _Pairs, ids: int) -> bool:
     both = (pairs.predicted != 0) & (pairs.truth != 0)
     same = both & (pairs.predicted == pairs.truth)
     return ids <= MOST_CLASSES and pairs.pixels[same].sum() >= LEAST_AGREEMENT * pairs.pixels[both].sum()
 
 
-def _count_pairs(predicted: ImageSource, truth: ImageSource) -> _Pairs:
+def _count_pairs(predicted: ImageSource, truth: ImageSource, *, anyway: bool) -> _Pairs:
+    """Count the pixels of each pair of ids; once there are many, make sure that they are ids, unless `anyway`."""
     truth_axes = _matching_axes(predicted, truth)
     block = tuple(_BLOCK if axis in "yx" else 1 for axis in predicted.axes)
     totals: dict[tuple[int, int], int] = {}
@@ -201,6 +220,9 @@ def _count_pairs(predicted: ImageSource, truth: ImageSource) -> _Pairs:
         second = move_axes(second, truth_axes, predicted.axes)
         for left, right, pixels in _block_pairs(first.ravel(), second.ravel()):
             totals[left, right] = totals.get((left, right), 0) + pixels
+        if len(totals) > MOST_CLASSES and not anyway:
+            _check_no_intensities(predicted, truth)
+            anyway = True
     large = any(id_ > np.iinfo(np.int64).max for pair in totals for id_ in pair)
     keys = np.array(list(totals), object if large else np.int64).reshape(-1, 2)
     return _Pairs(keys[:, 0], keys[:, 1], np.array(list(totals.values()), np.int64))
@@ -271,6 +293,15 @@ def _mean(values: list[float]) -> float:
 def _rarer(pairs: _Pairs) -> int:
     """Return 0 or 1, whichever has fewer pixels in the truth of a mask; 1 if they have as many."""
     return int(pairs.pixels[pairs.truth == 1].sum() <= pairs.pixels[pairs.truth == 0].sum())
+
+
+def _rarest_class(pairs: _Pairs) -> int:
+    """Return the id, 0 included, that has the fewest pixels in the truth, which has one at least."""
+    ids, positions = np.unique(pairs.truth, return_inverse=True)
+    sizes = np.zeros(len(ids), np.int64)
+    np.add.at(sizes, positions, pairs.pixels)
+    rarest = ids[sizes == sizes.min()].tolist()
+    return int(min(rarest, key=lambda label: _overlap(pairs, label).dice))  # of equal ones that which was found worst
 
 
 def _match_objects(pairs: _Pairs) -> ObjectMatch:

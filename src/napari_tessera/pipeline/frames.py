@@ -16,6 +16,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.whole import all_finite, prepared, prepared_dtype
+from napari_tessera.operations.wide_integers import beyond_floats
 from napari_tessera.pipeline.inputs import Inputs
 
 Position = Mapping[str, int]
@@ -45,6 +46,8 @@ class Frames:
         What comes out of all; None for points.
     check
         Raises once the work is to stop.
+    rounded
+        Names of the images with integers that the operation rounds, as they come up; from several threads.
     flat
         ``z`` if the operation gets the only plane of a volume as a plane: it is then the last of `looped`.
     """
@@ -57,6 +60,7 @@ class Frames:
     output: ImageSpec | None
     check: Callable[[], None] = field(default=lambda: None)
     flat: str = ""
+    rounded: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return math.prod(self.inputs.image.spec.sizes[axis] for axis in self.looped)
@@ -82,7 +86,15 @@ class Frames:
             first = self.operation.inputs[0].name
             for name, pixels in {first: image, **others}.items():
                 check_finite(pixels, name if others else "")
+        if not self.operation.keeps_wide:
+            self._note_rounded({self.operation.inputs[0].name: image, **others})
         return Block(image, self.spec, region, {**others, **self.arrays(position)}, self.check)
+
+    def _note_rounded(self, pixels: Mapping[str, NDArray[Any]]) -> None:
+        for one in self.operation.inputs:
+            if one.kind == "image" and one.name in pixels and beyond_floats(pixels[one.name]):
+                source = self.inputs.sources.get(one.name, self.inputs.image)
+                self.rounded.add(source.name)
 
     def arrays(self, position: Position) -> dict[str, NDArray[Any]]:
         """Return the inputs that are read whole."""

@@ -14,6 +14,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.operations.wide_integers import beyond_floats
 from napari_tessera.pipeline.spreading import spread_blocks
 
 SAMPLE_PIXELS = 16_000_000
@@ -23,6 +24,15 @@ BLOCK = 256
 
 _SCANNED = 2048
 """Edge of the blocks in which the whole of an image is looked at."""
+
+
+_MOST_INTENSITY = 1e30
+"""Beyond this are values that stand for "no data" (as −3.4e38), and no intensities."""
+
+_MOST_SCALED = 1e12
+"""Pixels so many times as bright as the range of the image would drown all others in a network's sums."""
+
+_NO_INTENSITIES = "NaN or infinite pixels, or 'no data' values far beyond all intensities"
 
 
 class ConstantImageError(InvalidInputError):
@@ -58,8 +68,9 @@ class IntensityRange:
         low = np.asarray(self.low, dtype=exact.dtype).reshape(shape)
         factor = (1 / np.subtract(self.high, self.low)).astype(exact.dtype).reshape(shape)
         scaled: NDArray[np.float32] = ((exact - low) * factor).astype(np.float32)
-        if not np.isfinite(scaled).all():
-            raise InvalidInputError("The image holds NaN or infinite pixels: replace them, for example by 0, first.")
+        # no comparison holds for NaN
+        if scaled.size and not (scaled.min() > -_MOST_SCALED and scaled.max() < _MOST_SCALED):
+            raise InvalidInputError(f"The image holds {_NO_INTENSITIES}: replace them, for example by 0, first.")
         return scaled
 
 
@@ -84,6 +95,11 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
         )
     sample = np.concatenate([_channels_first(image, region) for region in _sample_regions(image.spec.sizes)], axis=1)
     _require_finite(sample, image)
+    if beyond_floats(sample):
+        raise InvalidInputError(
+            f"The image {image.name!r} holds integers beyond 2^53, which a network cannot tell apart: bring them into "
+            "a smaller range first, with the operation 'rescale'."
+        )
     low, high = np.percentile(_exact(sample), [config.low_percentile, config.high_percentile], axis=1)
     flat = high <= low
     if flat.any():  # few bright pixels on a constant ground: fall back to the extremes
@@ -95,6 +111,10 @@ def fit_intensity(image: ImageSource, config: IntensityConfig) -> IntensityRange
     if constant.all():
         raise ConstantImageError(
             f"The image {image.name!r} has the same intensity everywhere: choose an image with something in it."
+        )
+    if max(np.abs(low).max(), np.abs(high).max()) > _MOST_INTENSITY:
+        raise InvalidInputError(
+            f"The image {image.name!r} holds {_NO_INTENSITIES}: replace them, for example by 0, first."
         )
     high = np.where(constant, low + 1, high)
     return IntensityRange(tuple(low.tolist()), tuple(high.tolist()), tuple(np.flatnonzero(constant).tolist()))

@@ -75,10 +75,19 @@ def _plain(name: str) -> str:
 def other_pixels(spec: ModelSpec, image: ImageSpec) -> Iterator[str]:
     """Yield a sentence if the pixels of `image` have another size than those that the model of `spec` was trained on.
 
-    Nothing is said where either size is not known.
+    Also if that cannot be told, as only one of the two sizes has a unit; nothing is said where neither has.
     """
     axes = "yx" if spec.network.dimensions == 2 else "zyx"
-    found = _differing(image, {axis: (size, spec.units.get(axis)) for axis, size in spec.pixel_size.items()}, axes)
+    known = {axis: (size, spec.units.get(axis)) for axis, size in spec.pixel_size.items()}
+    trained = _unlike(image, known, axes)
+    if trained:
+        ours, theirs = _sized(image, axes), ", ".join(_length(*known[axis]) for axis in trained)
+        yield (
+            f"The pixels of {image.name} ({ours}) cannot be compared with those that the model {spec.name!r} was "
+            f"trained on ({theirs}), as only one of the two has a unit: give the image its pixel size and "
+            "unit, or make sure that its objects are as many pixels long."
+        )
+    found = _differing(image, known, axes)
     if found:
         yield (
             f"The pixels of {image.name} are not of the size that the model {spec.name!r} was trained on: "
@@ -88,6 +97,8 @@ def other_pixels(spec: ModelSpec, image: ImageSpec) -> Iterator[str]:
 
 def mixed_pixels(images: Sequence[ImageSpec], model: ModelSpec | None = None) -> Iterator[str]:
     """Yield a sentence for each image of a training whose pixels have another size than those of the first.
+
+    And one for all whose sizes cannot be compared with that, as only one of the two has a unit.
 
     Parameters
     ----------
@@ -102,6 +113,13 @@ def mixed_pixels(images: Sequence[ImageSpec], model: ModelSpec | None = None) ->
         first = images[0]
         known = {axis: (size, unit) for axis, size, unit in zip(first.axes, first.scale, first.units, strict=True)}
         whose = f"the first image, {first.name}"
+    unlike = [image.name for image in images if _unlike(image, known, "yx")]
+    if unlike:
+        others = f" and {len(unlike) - 1} more" * (len(unlike) > 1)
+        yield (
+            f"The pixels of {unlike[0]}{others} cannot be compared with those of {whose}, as only one of the two has a "
+            "unit: give all images their pixel size and unit, or make sure that their objects are as many pixels long."
+        )
     for image in images:
         if found := _differing(image, known, "yx"):
             yield (
@@ -125,6 +143,22 @@ def _differing(image: ImageSpec, known: Mapping[str, tuple[float, str | None]], 
         if max(ratio, 1 / ratio) >= OTHER_SIZE:
             found.append(f"along {axis} {ratio:.3g} times as long ({_length(*here)} instead of {_length(*there)})")
     return found
+
+
+def _unlike(image: ImageSpec, known: Mapping[str, tuple[float, str | None]], axes: str) -> str:
+    """Return along which of `axes` either `image` or what is `known` has a unit of length, and the other none."""
+    units = {
+        axis: (image.units[image.axes.index(axis)], known[axis][1])
+        for axis in axes
+        if axis in image.axes and axis in known
+    }
+    return "".join(axis for axis, pair in units.items() if None in pair and any(unit in MICROMETERS for unit in pair))
+
+
+def _sized(image: ImageSpec, axes: str) -> str:
+    """Return the lengths of the pixels of `image` in words."""
+    at = [image.axes.index(axis) for axis in axes if axis in image.axes]
+    return ", ".join(_length(image.scale[index], image.units[index]) for index in at)
 
 
 def _length(length: float, unit: str | None) -> str:

@@ -13,7 +13,7 @@ from napari_tessera.core.errors import ModelError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.tiles import Tile, TileGrid, round_up
 from napari_tessera.io.creating import check_output
-from napari_tessera.io.places import check_apart
+from napari_tessera.io.places import check_apart, check_outside_model
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.extents import grow, least_extents
 from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
@@ -121,6 +121,7 @@ def plan_request(request: PredictRequest) -> PredictionPlan:
         As the job itself would.
     """
     check_apart(request.out, [request.image])
+    check_outside_model(request.out, request.model)
     check_output(request.out, request.overwrite)
     spec = load_model_spec(request.model)
     image = request.image.open().spec

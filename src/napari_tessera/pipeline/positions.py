@@ -84,6 +84,9 @@ def _positions(rows: list[tuple[int, list[str]]], path: Path, axes: str) -> NDAr
         columns, body = list(range(len(names))), rows
     else:
         columns, body = _columns(names, path, axes), rows[1:]
+    for line, row in body:
+        if any(cell.strip() for cell in row[len(names) :]):
+            raise InvalidInputError(f"{path} has in line {line} more cells than in its first line: correct it.")
     values = [[_number(row[at] if at < len(row) else "", path, line) for at in columns] for line, row in body]
     return np.array(values, np.float64).reshape(len(values), len(columns))
 

@@ -21,7 +21,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed, notes_about
-from napari_tessera.io.places import check_apart
+from napari_tessera.io.places import check_apart, check_outside_model
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
@@ -53,6 +53,7 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
         If the output exists and may not be overwritten; nothing has been loaded then.
     """
     check_apart(request.out, [request.image])
+    check_outside_model(request.out, request.model)
     check_output(request.out, request.overwrite)
     spec = load_model_spec(request.model)
     image = request.image.open()

@@ -22,7 +22,7 @@ from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import InputKind, Kind, Operation
 from napari_tessera.operations.describe import KINDS
 from napari_tessera.operations.registry import all_operations, build_operation
-from napari_tessera.pipeline.applying import ApplyOptions, apply_into, open_input
+from napari_tessera.pipeline.applying import ApplyOptions, apply_into, image_first, open_input
 from napari_tessera.pipeline.forecast import forecast
 from napari_tessera.pipeline.identity import identify_image
 from napari_tessera.pipeline.inputs import OperationInput
@@ -296,10 +296,11 @@ class RecipeRun:
 
     def _do(self, step: RecipeStep, intermediates: Intermediates) -> Generator[Progress | Warning]:
         operation = self.checked.operations[step.id]
-        inputs: dict[str, OperationInput] = {}
-        first = operation.inputs[0].name  # the image comes first: its axes say what a table of positions may name
-        for name in sorted(step.inputs, key=lambda name: name != first):
-            inputs[name] = self._input(operation, name, step.inputs[name], intermediates, inputs.get(first))
+        inputs = image_first(
+            operation,
+            step.inputs,
+            lambda name, image: self._input(operation, name, step.inputs[name], intermediates, image),
+        )
         outputs = [name for name, source in self.checked.recipe.outputs.items() if source == step.id]
         # a result that other steps or several outputs want is kept first and copied then
         direct = len(outputs) == 1 and not self._needed_after(step.id)

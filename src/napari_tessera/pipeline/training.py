@@ -10,7 +10,14 @@ from typing import Any
 from napari_tessera import __version__
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
 from napari_tessera.config.training import TrainingConfig
-from napari_tessera.core.errors import InvalidInputError, OutOfMemoryError, OutputExistsError, StorageError
+from napari_tessera.core.errors import (
+    InvalidInputError,
+    JobCancelledError,
+    ModelError,
+    OutOfMemoryError,
+    OutputExistsError,
+    StorageError,
+)
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
 from napari_tessera.io.model_lock import LOCK_FILE, check_not_trained, holding_model
 from napari_tessera.io.opening import as_labels, notes_about
@@ -32,6 +39,11 @@ from napari_tessera.pipeline.viewport import Viewport
 
 PREVIEWS = "previews"
 """Folder inside the model folder for what the person watches; the reader of a preview removes it."""
+
+_KEPT = (
+    "The model of before stays as it was, since the training that goes on from it was not as good yet; the checkpoint "
+    "keeps what has been learnt since."
+)
 
 
 def training_job(request: TrainRequest, cancel: CancelToken, viewport: Viewport | None = None) -> Job:
@@ -123,8 +135,13 @@ def _train_pairs(
     save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
     preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, cancel.raise_if_cancelled)
     with _explained_memory():
-        for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
-            yield save.explain(event)
+        try:
+            for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
+                yield save.explain(event)
+        except JobCancelledError:
+            if state.to_beat is not None:
+                yield Warning(_KEPT)
+            raise
     yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.last_word, "steps": state.step})
 
 
@@ -238,6 +255,15 @@ def check_model_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
+def _holds_finished(folder: Path) -> bool:
+    """Whether the model in `folder` is there and has come to its end."""
+    try:
+        spec = load_model_spec(folder)
+    except ModelError:
+        return False
+    return spec.finished and (folder / spec.weights).is_file()
+
+
 def _cancellable(pairs: Sequence[Pair], cancel: CancelToken) -> list[Pair]:
     """Return the pairs with images and labels that stop reading once cancelled; the same image stays the same."""
     images = {id(image): CancellableSource(image, cancel) for image, _ in pairs}
@@ -289,19 +315,25 @@ class _Saver:
         save_checkpoint(self.folder, state, self.context)
         if state.step == 0:
             return
+        facts = self._facts(state)
+        if state.to_beat is not None and not state.finished and _holds_finished(self.folder):
+            return  # it stays until what goes on from it is at its end, or as good
+        save_model(self.folder, Model(self.header.model_copy(update=facts), state.averaged.network))
+
+    def _facts(self, state: TrainingState) -> dict[str, Any]:
+        """Return what the header says of `state`; note how far its figures can be trusted."""
         held_out = with_score(self.held_out, state.score) if self.held_out else None
         self.learnt_later = held_out is not None and state.learnt_all
         if held_out and self.learnt_later:
             held_out = held_out.model_copy(update={"learnt_later": True})
         self.doubt = held_out.doubt if held_out else LEARNT
-        facts = {
+        return {
             "metrics": self.metrics(state),
             "held_out": held_out,
             "score_offsets": state.offsets,
-            "finished": state.finished,
+            "finished": state.finished or not state.run_step,  # before its first step a run has what another one left
             "cancelled": state.cancelled,
         }
-        save_model(self.folder, Model(self.header.model_copy(update=facts), state.averaged.network))
 
     @property
     def last_word(self) -> str:

@@ -1,6 +1,5 @@
 """The folder of one annotation effort: journals, models, predictions, and who works in it."""
 
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -120,14 +119,6 @@ class SessionFolder:
     def _hold(self, writer: JournalWriter) -> JournalWriter:
         self._writers = [*(other for other in self._writers if not other.closed), writer]
         return writer
-
-    def remove_layer(self, folder: Path) -> None:
-        """Remove the journal of a layer, because the person said so."""
-        if folder.parent != self.annotations or any(w.folder == folder and not w.closed for w in self._writers):
-            raise InvalidInputError(f"{folder} is being written: end its journal first.")
-        with writing(folder):
-            self._disk.remove(folder / LAYER_FILE)  # without it the rest is no layer, whatever happens now
-            shutil.rmtree(folder)
 
     def rename(self, name: str) -> None:
         """Give the session a name; its folder stays where it is."""

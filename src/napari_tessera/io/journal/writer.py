@@ -146,11 +146,6 @@ class JournalWriter:
         return self._log.number - 1
 
     @property
-    def synced_sequence(self) -> int:
-        """Sequence number of the last record that is on the disk."""
-        return self._log.synced
-
-    @property
     def pending_bytes(self) -> int:
         """Size of what has been appended and is not on the disk yet."""
         return self._log.pending_bytes

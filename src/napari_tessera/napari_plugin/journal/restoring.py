@@ -145,8 +145,3 @@ def _layer_of(read: ReadLayer) -> Labels:
             f"Colours, place and table of {read.header.layer_name!r} could not be restored: its pixels are all there."
         )
         return Labels(read.array, name=read.header.layer_name)
-
-
-def restore_session(viewer: ViewerModel, journal: Journal, path: Path) -> list[Labels]:
-    """Read a session and show it, in one go; errors are those of `read_session`."""
-    return show_session(viewer, journal, read_session(path))

@@ -15,6 +15,7 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.io.opening import open_image
+from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.forms.plain_text import shown_name
 from napari_tessera.napari_plugin.jobs.inputs import write_input
 from napari_tessera.napari_plugin.layers import (
@@ -24,7 +25,7 @@ from napari_tessera.napari_plugin.layers import (
     placement,
     probability_layers,
 )
-from napari_tessera.napari_plugin.session import Session, partial_path
+from napari_tessera.napari_plugin.session import Session
 from napari_tessera.pipeline.requests import PredictRequest
 
 LARGE = 2**26
@@ -103,7 +104,7 @@ class PredictionInputs:
         ending
             What the names of the layers end with, for example ``cancelled``.
         """
-        partial = partial_path(self.out)
+        partial = partial_of(self.out)
         try:
             layers = self._layers(partial, f"{self.name} · {ending}") if _has_chunks(partial) else []
         except TesseraError:  # a chunk was being written when the process was killed

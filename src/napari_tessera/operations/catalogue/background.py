@@ -21,6 +21,8 @@ Shape = Literal["disk", "square"]
 class _Tophat(PlaneOrVolume, Local):
     """What flat morphology takes away; nothing beyond the border counts."""
 
+    keeps_wide: ClassVar = True
+
     radius: int = parameter(
         10, "Radius of the disk or square: larger than the objects that are to stay.", unit="pixels", ge=1, le=200
     )
@@ -85,6 +87,7 @@ class RollingBall(PlaneOrVolume, Fitted):
     title: ClassVar = "Rolling ball background"
     also: ClassVar = ("subtract background", "background subtraction", "background", "flatten", "uneven illumination")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     radius: int = parameter(
         50, "Radius of the ball: larger than the objects that are to stay.", unit="pixels", ge=1, le=500

@@ -44,6 +44,8 @@ def channels_of(block: Block) -> NDArray[Any]:
 class FromIntensities(Clustering, Fitted):
     """Base of clusterings fitted to the intensities of the whole image."""
 
+    keeps_wide: ClassVar = True
+
     clusters: int = parameter(3, "Number of clusters, background included.", ge=2, le=10)
     sample: int = parameter(
         50_000,

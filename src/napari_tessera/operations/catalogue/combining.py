@@ -49,6 +49,7 @@ class Add(_Combined):
 
     title: ClassVar = "Add images"
     how: ClassVar = "add"
+    keeps_wide: ClassVar = True
 
 
 @register
@@ -61,6 +62,7 @@ class Subtract(_Combined):
 
     title: ClassVar = "Subtract images"
     how: ClassVar = "subtract"
+    keeps_wide: ClassVar = True
 
 
 @register
@@ -107,6 +109,7 @@ class Difference(_TwoImages):
 
     title: ClassVar = "Difference of images"
     also: ClassVar = ("subtract", "absolute difference")
+    keeps_wide: ClassVar = True
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return |image − other|."""
@@ -129,6 +132,8 @@ def _frames_along(block: Block, axis: str) -> NDArray[Any]:
 
 class _Along(Local):
     """Takes in all frames along an axis."""
+
+    keeps_wide: ClassVar = True
 
     axis: Axis = parameter("t", "Along which axis: time (t), depth (z) or channels (c).")
 

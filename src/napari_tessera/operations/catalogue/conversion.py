@@ -27,6 +27,7 @@ class ReplaceInvalid(Local):
     also: ClassVar = ("nan", "infinite", "inf")
     group: ClassVar = GROUP
     needs_finite: ClassVar = False
+    keeps_wide: ClassVar = True
 
     value: float = parameter(
         0.0, "What stands in the place of NaN and infinity.", unit="grey levels", allow_inf_nan=False
@@ -95,6 +96,7 @@ class Channel(_OneChannel):
     title: ClassVar = "Choose a channel"
     also: ClassVar = ("colour", "color", "split")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     channel: int = parameter(0, "Which channel, counted from 0.", ge=0)
 

@@ -31,6 +31,7 @@ class EqualizeHistogram(PlaneOrVolume, Fitted):
     title: ClassVar = "Equalise histogram"
     also: ClassVar = ("equalize", "contrast", "histogram equalization")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
 
@@ -83,6 +84,7 @@ class Clahe(PlaneOrVolume, Fitted):
     version: ClassVar = 2
     also: ClassVar = ("equalize", "adaptive histogram", "contrast")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     region: int | None = parameter(
         None, "Length of a region; left empty: an eighth of the image.", unit="pixels", ge=2, le=100_000

@@ -29,6 +29,7 @@ class Invert(PlaneOrVolume, Fitted):
 
     title: ClassVar = "Invert"
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     values: Literal["auto", "mask", "type"] = parameter(
         "auto",
@@ -99,6 +100,7 @@ class Gamma(PlaneOrVolume, Fitted):
     title: ClassVar = "Gamma correction"
     also: ClassVar = ("brightness", "contrast")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     gamma: float = parameter(0.5, "Below 1 brightens the middle tones, above 1 darkens them.", gt=0, le=20)
     over: Range = parameter("image", f"Range of the curve. {RANGE_HELP}")
@@ -134,6 +136,7 @@ class Log(PlaneOrVolume, Fitted):
     title: ClassVar = "Logarithm"
     also: ClassVar = ("log",)
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     strength: float = parameter(255.0, "How strongly dark parts are brightened.", gt=0, le=1e9)
     inverse: bool = parameter(False, "Apply the inverse curve, which darkens.")
@@ -174,6 +177,7 @@ class ContrastStretch(PlaneOrVolume, Fitted):
     title: ClassVar = "Contrast stretch"
     also: ClassVar = ("brightness", "normalize", "auto contrast")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     low: float = parameter(1.0, "Share of pixels that become black.", unit="% of pixels", ge=0, le=100)
     high: float = parameter(
@@ -337,6 +341,7 @@ class Rescale(PlaneOrVolume, Fitted):
     title: ClassVar = "Rescale intensities"
     also: ClassVar = ("normalize", "stretch", "contrast")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     low: float = parameter(0.0, "What the lowest intensity becomes.", unit="grey levels", allow_inf_nan=False)
     high: float = parameter(1.0, "What the highest intensity becomes.", unit="grey levels", allow_inf_nan=False)

@@ -37,6 +37,7 @@ class LocalMaxima(PlaneOrVolume, Global):
     menu: ClassVar = "segment"
     output: ClassVar = "points"
     one_color: ClassVar = True
+    keeps_wide: ClassVar = True
 
     distance: float = parameter(1.0, "Least distance of two peaks.", ge=0, le=1e9, allow_inf_nan=False)
     unit: Unit = unit_parameter("Distance")

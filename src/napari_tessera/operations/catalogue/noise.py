@@ -110,6 +110,7 @@ class SaltAndPepper(Fitted):
     title: ClassVar = "Salt and pepper"
     also: ClassVar = ("add noise", "impulse", "simulate")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     amount: float = parameter(10.0, "Share of pixels that are hit.", unit="% of pixels", ge=0, le=100)
     salt: float = parameter(50.0, "Share of these that become white.", unit="%", ge=0, le=100)

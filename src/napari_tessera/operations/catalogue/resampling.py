@@ -152,6 +152,7 @@ class Bin(Transform):
 
     title: ClassVar = "Bin pixels"
     also: ClassVar = ("binning", "downsample")
+    keeps_wide: ClassVar = True
 
     factor: int = parameter(2, "Length of a block along y and x.", unit="pixels", ge=1, le=1000)
     factor_z: int = parameter(1, "Length of a block along z (volumes).", unit="pixels", ge=1, le=1000)
@@ -193,6 +194,7 @@ class _Rearranged(Transform):
     """Moves pixels as they are, whatever they hold."""
 
     needs_finite: ClassVar = False
+    keeps_wide: ClassVar = True
 
 
 class _Flip(_Rearranged):

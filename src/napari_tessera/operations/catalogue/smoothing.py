@@ -42,6 +42,8 @@ class Gaussian(PlaneOrVolume, Local):
 class _Window(PlaneOrVolume, Local):
     """A square or cubic window of odd length; beyond the border the image is mirrored, as often as it takes."""
 
+    keeps_wide: ClassVar = True
+
     size: OddSize = parameter(3, "Length of the window: 3, 5, 7, …; larger smooths more.", unit="pixels", ge=1, le=201)
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
@@ -93,6 +95,7 @@ class AdaptiveMedian(PlaneOrVolume, Local):
     title: ClassVar = "Adaptive median filter"
     also: ClassVar = ("noise", "denoise", "despeckle", "impulse", "salt and pepper")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     largest: OddSize = parameter(
         7, "Largest window that may be used (S_max): 3, 5, 7, …; more noise needs more.", unit="pixels", ge=3, le=99

@@ -113,6 +113,8 @@ class ManualThreshold(Dividing, Local):
 class FromHistogram(PlaneOrVolume, Dividing, Fitted):
     """Base of thresholds found from the histogram of the whole image."""
 
+    keeps_wide: ClassVar = True
+
     foreground: Foreground = foreground_parameter()
 
     def fit(self, survey: Survey) -> Levels:

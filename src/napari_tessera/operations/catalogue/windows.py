@@ -18,6 +18,8 @@ GROUP = "Smoothing and background"
 class _Extreme(PlaneOrVolume, Local):
     """An extreme of a disk or square around each pixel; nothing beyond the border counts."""
 
+    keeps_wide: ClassVar = True
+
     radius: int = parameter(1, "Radius of the disk or square.", unit="pixels", ge=1, le=200)
     shape: Literal["disk", "square"] = parameter(
         "disk", "Disk (a ball in volumes), or square (a cube), which is much faster."
@@ -69,6 +71,7 @@ class Variance(PlaneOrVolume, Fitted):
     title: ClassVar = "Variance filter"
     also: ClassVar = ("var", "standard deviation", "std", "texture", "entropy", "local contrast", "focus")
     group: ClassVar = GROUP
+    keeps_wide: ClassVar = True
 
     size: OddSize = parameter(3, "Length of the window: 3, 5, 7, … pixels.", unit="pixels", ge=3, le=201)
     result: Literal["variance", "deviation"] = parameter(

@@ -7,18 +7,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_tessera.operations.compiling import announce_compilation
+from napari_tessera.operations.mirroring import mirrored
 
 announce_compilation()
 
 _WIDTH = 2048
 """Columns that are worked on together: their sums stay in the nearest cache."""
-
-
-@njit(cache=True, nogil=True, inline="always")
-def mirrored(index: int, length: int) -> int:
-    """Return where `index` lies once the axis is continued by mirroring, its ends repeated (scipy's ``reflect``)."""
-    index %= 2 * length
-    return index if index < length else 2 * length - 1 - index
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from scipy.fft import ifft, irfft, next_fast_len, rfftn
 from scipy.ndimage import convolve1d
 
 from napari_tessera.operations.fourier.checking import Real, Spectrum
+from napari_tessera.operations.mirroring import mirrored_all
 
 Shape = tuple[int, ...]
 
@@ -56,8 +57,8 @@ def _fade(lines: Real, axis: int, n: int) -> None:
     place = [1] * lines.ndim
     place[axis] = free
     fading = (0.5 + 0.5 * np.cos(np.pi * (np.arange(free) + 0.5) / free)).astype(lines.dtype).reshape(place)
-    behind_end = np.take(lines, _mirrored(np.arange(n, n + free), n), axis)
-    before_start = np.take(lines, _mirrored(np.arange(-free, 0), n), axis)
+    behind_end = np.take(lines, mirrored_all(np.arange(n, n + free), n), axis)
+    before_start = np.take(lines, mirrored_all(np.arange(-free, 0), n), axis)
     target = lines[(slice(None),) * axis + (slice(n, None),)]
     np.multiply(behind_end, fading, out=target)
     target += before_start * (1 - fading)
@@ -98,12 +99,6 @@ def continue_level(extended: Real, shape: Sequence[int], run: int = 48, fade: in
 def _hann(length: int) -> NDArray[np.float64]:
     window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
     return np.asarray(window / window.sum())
-
-
-def _mirrored(positions: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return where in 0 … n − 1 the positions of a mirrored, endlessly repeated axis of length `n` lie."""
-    phase = positions % (2 * n)
-    return np.minimum(phase, 2 * n - 1 - phase)
 
 
 def forward(extended: Real) -> Spectrum:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.casting import fit_into
+from napari_tessera.operations.mirroring import mirrored_all
 from napari_tessera.operations.summing import as_mean, as_sum, total_of
 
 Interpolation = Literal["nearest", "linear", "cubic"]
@@ -281,12 +282,12 @@ def _along(
 ) -> NDArray[Any]:
     """Return what lies at `places` of the frame along one axis, of which `values` begin at `start`."""
     if order == 0:
-        return values.take(_mirrored(np.floor(places + 0.5), length) - start, axis)
+        return values.take(mirrored_all(np.floor(places + 0.5).astype(np.intp), length) - start, axis)
     first = np.floor(places)
     fraction = places - first
     total: Any = None
     for step, weight in zip(range(2) if order == 1 else range(-1, 3), _weights(fraction, order), strict=True):
-        term = values.take(_mirrored(first + step, length) - start, axis)
+        term = values.take(mirrored_all((first + step).astype(np.intp), length) - start, axis)
         term *= weight.reshape([-1 if at == axis else 1 for at in range(values.ndim)])
         total = term if total is None else np.add(total, term, out=total)
     return np.asarray(total)
@@ -303,12 +304,6 @@ def _weights(fraction: NDArray[np.float64], order: int) -> list[NDArray[np.float
         (4 - 6 * rest**2 + 3 * rest**3) / 6,
         fraction**3 / 6,
     ]
-
-
-def _mirrored(index: NDArray[np.float64], length: int) -> NDArray[np.intp]:
-    """Return indices into an axis of `length`, mirrored at its borders, the outermost pixels twice."""
-    folded = index.astype(np.intp) % (2 * length)
-    return np.minimum(folded, 2 * length - 1 - folded)
 
 
 def bin_pixels(

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.operations.casting import fit_into, has_few_levels
-from napari_tessera.operations.wide_integers import WideIntegers, differences_from, is_wide
+from napari_tessera.operations.wide_integers import EXACT, WideIntegers, differences_from, is_wide
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 Ends = tuple[int | float, int | float]
 """Lower and upper end of a range; those of integers are integers."""
 
-_EXACT = 2**53
 """Up to this, float64 holds every integer."""
 
 
@@ -76,7 +75,7 @@ def is_far(ends: Ends) -> bool:
     low, high = ends
     if not (isinstance(low, int) and isinstance(high, int)):
         return False
-    return max(abs(low), abs(high)) > _EXACT >= abs(high - low)
+    return max(abs(low), abs(high)) > EXACT >= abs(high - low)
 
 
 def stretch(source: tuple[float, float], target: tuple[float, float]) -> Curve:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from napari_tessera.operations.rank.kernels import fetch_row, reflected, visit_row
+from napari_tessera.operations.mirroring import mirrored
+from napari_tessera.operations.rank.kernels import fetch_row, visit_row
 from napari_tessera.operations.rank.plans import LAST
 from napari_tessera.operations.rank.vectors import VECTOR_BYTES, decide_vectors, run_stage
 
@@ -229,9 +230,9 @@ def counting_pass(image: Any, out: Any, todo: Any, words: Any, window: Any, chun
                 if first >= last:
                     continue
                 for i in range(below - top + height - 1):
-                    y = reflected(top + i - height // 2, rows)
+                    y = mirrored(top + i - height // 2, rows)
                     for j in range(depth):
-                        z = reflected(plane + j - depth // 2, planes)
+                        z = mirrored(plane + j - depth // 2, planes)
                         fetch_row(moving[i * depth + j], image[z, y], left - width // 2, stop - left + width - 1)
                 for y in range(top, below):
                     first, last = open_range(words, plane, y, y + 1, ends[0], ends[1])

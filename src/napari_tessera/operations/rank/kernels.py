@@ -8,15 +8,9 @@ from typing import Any
 
 from numba import njit
 
+from napari_tessera.operations.mirroring import mirrored
 from napari_tessera.operations.rank.plans import FOURS, LAST, PAIRS, ROWS
 from napari_tessera.operations.rank.vectors import copy_pixels, run_stage
-
-
-@njit(cache=True, nogil=True)
-def reflected(index: int, length: int) -> int:
-    """Return where a position outside an axis is reflected to, the edge pixel being repeated."""
-    index %= 2 * length
-    return index if index < length else 2 * length - 1 - index
 
 
 @njit(cache=True, nogil=True)
@@ -26,11 +20,11 @@ def fetch_row(target: Any, row: Any, start: int, count: int) -> None:
     first = min(max(-start, 0), count)
     last = max(min(length - start, count), first)
     for i in range(first):
-        target[i] = row[reflected(start + i, length)]
+        target[i] = row[mirrored(start + i, length)]
     if first < last:
         copy_pixels(target[first:], row[start + first :], last - first)
     for i in range(last, count):
-        target[i] = row[reflected(start + i, length)]
+        target[i] = row[mirrored(start + i, length)]
 
 
 @njit(cache=True, nogil=True)
@@ -48,9 +42,9 @@ def visit_row(image: Any, work: Any, window: Any, plane: int, row: int, left: in
         Which plane and row of the image, either may lie outside, and which columns of the result.
     """
     depth, width = len(window[0]), len(window[2])
-    y = reflected(row, image.shape[1])
+    y = mirrored(row, image.shape[1])
     for j in range(depth):
-        z = reflected(plane + j - depth // 2, image.shape[0])
+        z = mirrored(plane + j - depth // 2, image.shape[0])
         fetch_row(work[j], image[z, y], left - width // 2, pixels + width - 1)
     run_stage(window, 0, ROWS, work, index, 0, pixels)
     if index >= 2 and index % 2 == 0:
