@@ -52,6 +52,12 @@ def holds_classes(layer: Layer) -> bool:
     return isinstance(known, dict) and bool(known.get("classes"))
 
 
+def is_made(layer: Layer) -> bool:
+    """Return whether an operation or a model has made `layer`, or it shows what is being tried."""
+    known = layer.metadata.get(METADATA_KEY)
+    return isinstance(known, dict) and "role" in known
+
+
 def is_preview(layer: Layer) -> bool:
     """Return whether `layer` shows what is being tried, and is nothing to work on."""
     return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == "preview")

@@ -17,7 +17,7 @@ from napari_tessera.napari_plugin.clicking.message_lines import MessageLines, fa
 from napari_tessera.napari_plugin.clicking.new_labels import new_labels
 from napari_tessera.napari_plugin.clicking.object_bar import ObjectBar
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
-from napari_tessera.napari_plugin.clicking.own_labels import belongs
+from napari_tessera.napari_plugin.clicking.own_labels import belongs, is_for_objects, left_alone, suits, usual_labels
 from napari_tessera.napari_plugin.clicking.points_section import PointsSection
 from napari_tessera.napari_plugin.clicking.status_text import StatusText
 from napari_tessera.napari_plugin.clicking.target import Target
@@ -64,7 +64,12 @@ class ClickWidget(JobWidget):
         self.images.layer_changed.connect(self._show_layers)
         self._picked: Layer | None = None
         self.labels = LayerPicker(
-            self.viewer, (Labels,), "Press New labels", follow=True, unasked=self._may_follow, usual=self._usual_labels
+            self.viewer,
+            (Labels,),
+            "Press New labels",
+            follow=True,
+            unasked=lambda layer: self._may_follow(layer) and is_for_objects(layer, self.labels, layer),
+            usual=self._usual_labels,
         )
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._take_own_image)
@@ -234,12 +239,10 @@ class ClickWidget(JobWidget):
         self._picked = self.labels.layer
 
     def _suits(self, labels: Layer) -> bool:
-        """Whether objects may be made in `labels` unasked: it holds no classes, nor objects of another image."""
-        return not holds_classes(labels) and belongs(labels, self.images.layer, self.images.layers)
+        return suits(labels, self.images, getattr(self, "labels", None))  # there is no picker while it is being made
 
     def _usual_labels(self, layers: tuple[Layer, ...]) -> Layer | None:
-        active = self.viewer.layers.selection.active
-        return next((layer for layer in sorted(layers, key=lambda one: one is not active) if self._suits(layer)), None)
+        return usual_labels(layers, self.viewer.layers.selection.active, self._suits)
 
     def _take_own_labels(self) -> None:
         """Another image was chosen: go on in its labels."""
@@ -250,7 +253,7 @@ class ClickWidget(JobWidget):
     def _take_own_image(self) -> None:
         """Labels were selected: work on the image that they were made of."""
         labels = self.labels.layer
-        if not self.mode.on and labels is not None and not self._suits(labels):
+        if not self.mode.on and labels is not None and not belongs(labels, self.images.layer, self.images.layers):
             self.images.layer = image_of(labels, self.images.layers) or self.images.layer
 
     def _find_labels(self) -> None:
@@ -275,8 +278,7 @@ class ClickWidget(JobWidget):
             return
         self.labels.layer = layer
         why_not = protect_layer(layer, image, empty=True)
-        if why_not:
-            self.messages.tell(why_not, wrong=True)
+        self.messages.tell(why_not or left_alone(self.labels.layers, self.images, layer), wrong=bool(why_not))
 
     def _show_layers(self) -> None:
         self.axes.show_layer(self.images.layer)
