@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_tessera.io.journal.naming import naming_remark
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
@@ -81,6 +82,7 @@ class ModelPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setWordWrap(True)
         self.list.setFixedHeight(LIST_HEIGHT)
+        self.list.setSpacing(2)  # two lines belong together
         self.list.currentRowChanged.connect(self._on_row)
         self.rename_button = _button("Rename …", self.ask_name)
         self.duplicate_button = _button("Duplicate", self.duplicate)
@@ -189,7 +191,7 @@ class ModelPanel(QWidget):
         """Give the chosen model another name."""
         entry = self.entry
         if entry is not None:
-            self._work(lambda: rename_model(entry.folder, name))
+            self._work(lambda: rename_model(entry.folder, name), naming_remark(name))
 
     def duplicate(self) -> None:
         """Copy the chosen model."""
@@ -214,9 +216,11 @@ class ModelPanel(QWidget):
         if self.entry is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.entry.folder))):
             self._say(f"It lies in {self.entry.folder}.")
 
-    def _work(self, work: Callable[[], Path | None]) -> None:
+    def _work(self, work: Callable[[], Path | None], remark: str = "") -> None:
+        """Do `work` in a thread; where it succeeds, say `remark`."""
+
         def done(folder: Path | None) -> None:
-            self._say("")
+            self._say(remark)
             self._again = self._new = folder
             model_changes().changed.emit()
 
