@@ -58,10 +58,10 @@ def test_an_error_names_titles(widget, viewer, qtbot):
 
 def test_the_preview_goes_with_what_it_was_of(widget, viewer, qtbot):
     array = cells()
-    viewer.add_image(array)
+    viewer.add_image(array, name="cells")
     widget.choose("median")
     settled(widget, qtbot, whole=True)
-    assert preview_of(widget) is not None
+    assert preview_of(widget).name == "cells · preview of Median filter"
     widget.panel_of_operation.form.set_values({"size": 4})
     settled(widget, qtbot)
     assert preview_of(widget) is None
