@@ -353,8 +353,15 @@ def test_labels_of_another_size_are_those_of_another_image(clicking, model):
     assert clicking.labels.layer is drawn
     model.layers.selection.active = model.layers["first"]
     assert clicking.labels.layer is None
-    clicking.labels.setCurrentIndex(0)
-    clicking.labels.activated.emit(0)  # on purpose they can be chosen
+    model.layers.selection.active = None
+    clicking.labels.layer = drawn
+    clicking.images.layer = model.layers["first"]
+    clicking.labels.choose(drawn)
+    clicking.target_with_labels()
+    assert clicking.labels.layer is not drawn
+    assert "for 'Labels' does not lie on 'first'" in clicking.messages._texts[1]
+    clicking.labels.setCurrentIndex(clicking.labels.layers.index(drawn))
+    clicking.labels.activated.emit(clicking.labels.currentIndex())  # on purpose they can be chosen
     clicking.target_with_labels()
     assert (clicking.images.layer.name, clicking.labels.layer) == ("first", drawn)
     model.layers.remove(large)

@@ -17,7 +17,14 @@ from napari_tessera.napari_plugin.clicking.message_lines import MessageLines, fa
 from napari_tessera.napari_plugin.clicking.new_labels import new_labels
 from napari_tessera.napari_plugin.clicking.object_bar import ObjectBar
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
-from napari_tessera.napari_plugin.clicking.own_labels import belongs, is_for_objects, left_alone, suits, usual_labels
+from napari_tessera.napari_plugin.clicking.own_labels import (
+    belongs,
+    is_for_objects,
+    left_alone,
+    suits,
+    usual_labels,
+    why_changed,
+)
 from napari_tessera.napari_plugin.clicking.points_section import PointsSection
 from napari_tessera.napari_plugin.clicking.status_text import StatusText
 from napari_tessera.napari_plugin.clicking.target import Target
@@ -76,7 +83,7 @@ class ClickWidget(JobWidget):
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)
         self.new_button = QPushButton("New labels")
-        self.new_button.clicked.connect(self._new_labels)
+        self.new_button.clicked.connect(lambda: self._new_labels())  # noqa: PLW0108  without what Qt hands over
         self.axes = AxesPicker()
         self.axes.currentIndexChanged.connect(self._show_axes)
         self.extent = QComboBox()
@@ -264,12 +271,12 @@ class ClickWidget(JobWidget):
         usual = self._usual_labels(self.labels.layers)
         if usual is not None:
             self.labels.layer = usual
+            self.messages.tell(why_changed(chosen, usual, self.images.layer))
         elif self.new_button.isEnabled():
-            self._new_labels()
+            self._new_labels(chosen)
 
-    def _new_labels(self) -> None:
-        image, axes = self.images.layer, self.axes.axes
-        if image is None or axes is None:
+    def _new_labels(self, chosen: Layer | None = None) -> None:
+        if (image := self.images.layer) is None or (axes := self.axes.axes) is None:
             return
         try:
             layer = new_labels(self.viewer, image, axes)
@@ -278,7 +285,8 @@ class ClickWidget(JobWidget):
             return
         self.labels.layer = layer
         why_not = protect_layer(layer, image, empty=True)
-        self.messages.tell(why_not or left_alone(self.labels.layers, self.images, layer), wrong=bool(why_not))
+        left = why_changed(chosen, layer, image) or left_alone(self.labels.layers, self.images, layer)
+        self.messages.tell(why_not or left, wrong=bool(why_not))
 
     def _show_layers(self) -> None:
         self.axes.show_layer(self.images.layer)
@@ -334,7 +342,7 @@ class ClickWidget(JobWidget):
         self.points.close_section()
         if self._bound:
             self.viewer.bind_key(SHORTCUT, None)
-            self._bound = False
+        self._bound = False
         self.objects.close_bar()
         for picker in (self.images, self.labels):
             picker.disconnect_viewer()

@@ -39,6 +39,14 @@ def left_alone(layers: Sequence[Layer], images: LayerPicker, begun: Layer | None
     return ""
 
 
+def why_changed(chosen: Layer | None, taken: Layer, image: Layer | None) -> str:
+    """Return a sentence on why objects go into `taken`, where `chosen` was selected; empty if nothing was."""
+    if chosen is None or chosen is taken or image is None:
+        return ""
+    why = "holds classes" if holds_classes(chosen) else f"does not lie on {image.name!r}, or is another image's"
+    return f"Objects go into {taken.name!r}, for {chosen.name!r} {why}."
+
+
 def usual_labels(layers: Sequence[Layer], active: Layer | None, suited: Callable[[Layer], bool]) -> Layer | None:
     """Return the one of `layers` to make objects in: the selected one, or one that was begun for it."""
     ordered = sorted(layers, key=lambda one: (one is not active, not begun_by_clicking(one)))

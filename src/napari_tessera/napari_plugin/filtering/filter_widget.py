@@ -67,7 +67,7 @@ class FilterWidget(WorkWidget):
     """Applies an operation to a layer, with a live preview of what is on screen."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
-        super().__init__(DISPLAY_NAME, runner)
+        super().__init__(DISPLAY_NAME, runner, tab="Filter")
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
         self.session = current_session()
