@@ -9,17 +9,19 @@ import pytest
 import tifffile
 import zarr
 from napari.layers import Image, Labels
-from napari.utils import notifications
+from napari.utils import cancelable_progress, notifications
+from qtpy.QtCore import QTimer
 
 import napari_tessera as nt
-from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.calibrating import calibrate
 from napari_tessera.napari_plugin.jobs.inputs import stored_path
 from napari_tessera.napari_plugin.layers import layer_image
 from napari_tessera.napari_plugin.reading import get_reader, read_layers
-from napari_tessera.napari_plugin.writing import write_image, write_image_with_labels, write_labels
+from napari_tessera.napari_plugin.writing import MANY, write_image, write_image_with_labels, write_labels
 
 pytestmark = pytest.mark.gui
 
@@ -252,3 +254,24 @@ def test_labels_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="rename one"):
         write_image_with_labels(str(tmp_path / "out.zarr"), [image, labels, labels])
     assert not (tmp_path / "out.zarr").exists()
+
+
+def large(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    return tmp_path / "large.ome.tif", np.arange(MANY * 12, dtype=np.uint8).reshape(MANY, 3, 4)
+
+
+def test_the_window_lives_while_a_large_image_is_saved(viewer: Any, tmp_path: Path) -> None:
+    path, pixels = large(tmp_path)
+    drawn: list[bool] = []
+    QTimer.singleShot(0, lambda: drawn.append(path.exists()))
+    write_image(str(path), pixels, {"name": "large"})
+    assert drawn == [False]  # before it was complete
+    np.testing.assert_array_equal(open_image(path).read(open_image(path).spec.full_region), pixels)
+
+
+def test_saving_that_is_cancelled_leaves_nothing(viewer: Any, tmp_path: Path) -> None:
+    path, pixels = large(tmp_path)
+    QTimer.singleShot(0, lambda: [bar.cancel() for bar in list(cancelable_progress._all_instances)])
+    with pytest.raises(JobCancelledError, match="nothing was saved"):
+        write_image(str(path), pixels, {"name": "large"})
+    assert list(tmp_path.glob("*large*")) == []

@@ -1,15 +1,17 @@
 """napari's writers: image and labels layers as OME-Zarr and OME-TIFF, with scale, units and axis names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.layers import Layer
+from napari.utils import cancelable_progress
 from napari.utils.notifications import show_warning
+from qtpy.QtCore import QCoreApplication
 
-from napari_tessera.core.errors import InvalidInputError, OutputExistsError
-from napari_tessera.core.tiles import TileGrid
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutputExistsError
+from napari_tessera.core.tiles import Tile, TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import LABELS, check_apart
@@ -19,6 +21,8 @@ from napari_tessera.pipeline.sinks import finishing
 FullLayer = tuple[Any, dict[str, Any], str]
 
 _BLOCK = 2048
+MANY = 8
+"""Of so many blocks progress is shown."""
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -73,11 +77,31 @@ def _write(place: Path, layer: Layer) -> str:
         _BLOCK if axis in "yx" else min(length, 1 if axis != "c" else length)
         for axis, length in image.spec.sizes.items()
     ]
+    shape = image.spec.shape
+    tiles = list(TileGrid(shape, [min(chunk, n) for chunk, n in zip(chunks, shape, strict=True)]))
     with finishing(sink):
-        shape = image.spec.shape
-        for tile in TileGrid(shape, [min(chunk, n) for chunk, n in zip(chunks, shape, strict=True)]):
+        for tile in _shown(tiles, f"Saving {place.name}"):
             sink.write(tile.inner, source.read(tile.inner))
     return str(place)
+
+
+def _shown(tiles: Sequence[Tile], what: str) -> Iterator[Tile]:
+    """Yield `tiles` with a bar in napari's activity, which redraws the window, where they are many.
+
+    napari calls writers in the thread of the window, which would stand still until all is written.
+
+    Raises
+    ------
+    JobCancelledError
+        Once the person has cancelled it there.
+    """
+    if len(tiles) < MANY or QCoreApplication.instance() is None:
+        yield from tiles
+        return
+    with cancelable_progress(tiles, desc=what) as bar:
+        yield from bar
+        if bar.is_canceled:
+            raise JobCancelledError("Cancelled: nothing was saved.")
 
 
 def _metadata(layer: Layer) -> dict[str, Any]:
