@@ -9,6 +9,7 @@ import pytest
 import tifffile
 import zarr
 from napari.layers import Image, Labels
+from napari.settings import get_settings
 from napari.utils import cancelable_progress, notifications
 from qtpy.QtCore import QTimer
 
@@ -17,6 +18,7 @@ from napari_tessera.core.errors import InvalidInputError, JobCancelledError, Out
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
+from napari_tessera.napari_plugin import answering
 from napari_tessera.napari_plugin.calibrating import calibrate
 from napari_tessera.napari_plugin.jobs.inputs import stored_path
 from napari_tessera.napari_plugin.layers import layer_image
@@ -275,3 +277,24 @@ def test_saving_that_is_cancelled_leaves_nothing(viewer: Any, tmp_path: Path) ->
     with pytest.raises(JobCancelledError, match="nothing was saved"):
         write_image(str(path), pixels, {"name": "large"})
     assert list(tmp_path.glob("*large*")) == []
+
+
+def test_which_plugin_opens_a_file_is_answered_once(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(answering, "show_info", told.append)
+    pixels = RNG.integers(0, 99, (20, 30)).astype(np.uint8)
+    files = [
+        _write(tmp_path / f"cells{suffix}", pixels, "yx", scale=(0.5, 0.5), units=MICROMETERS)
+        for suffix in (".zarr", ".ome.zarr", ".ome.tif", ".ome.tiff")
+    ]
+    plugins = get_settings().plugins
+    before = plugins.extension2reader
+    try:
+        answering.open_always()
+        layers = [layer for path in files for layer in viewer.open(path, plugin=None)]
+    finally:
+        plugins.extension2reader = before
+    assert [tuple(layer.scale) for layer in layers] == [(0.5, 0.5)] * 4
+    assert "Preferences ▸ Plugins" in told[0]
