@@ -16,12 +16,13 @@ from qtpy.QtCore import QTimer
 import napari_tessera as nt
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.io.channel_colors import read_channel_colors
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin import answering
 from napari_tessera.napari_plugin.calibrating import calibrate
 from napari_tessera.napari_plugin.jobs.inputs import stored_path
-from napari_tessera.napari_plugin.layers import layer_image
+from napari_tessera.napari_plugin.layers import METADATA_KEY, color_map, color_of_map, layer_image
 from napari_tessera.napari_plugin.reading import get_reader, read_layers
 from napari_tessera.napari_plugin.writing import MANY, write_image, write_image_with_labels, write_labels
 
@@ -256,6 +257,31 @@ def test_labels_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="rename one"):
         write_image_with_labels(str(tmp_path / "out.zarr"), [image, labels, labels])
     assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])
+def test_channels_keep_their_colours(tmp_path: Path, suffix: str) -> None:
+    one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
+    pixels = RNG.integers(0, 99, (2, 40, 30)).astype(np.uint8)
+    colors = {"channel_colors": ["#00ff7f", "#ff0080"], "channel_names": ["DNA", "actin"]}
+    write_image(str(one), pixels[0], {"name": "one", "colormap": color_map("#00ff7f")})
+    labels = {"name": "two", "axis_labels": ("c", "y", "x"), "metadata": {METADATA_KEY: colors}}
+    write_image(str(two), pixels, labels)
+    assert read_channel_colors(one) == ("#00ff7f",)
+    assert read_channel_colors(two) == ("#00ff7f", "#ff0080")
+    shown = Image(*read_layers(str(one))[0][:1], **read_layers(str(one))[0][1])
+    assert color_of_map(shown.colormap) == "#00ff7f"
+    known = read_layers(str(two))[0][1]["metadata"][METADATA_KEY]
+    assert {name: known[name] for name in colors} == colors
+    write_image(str(tmp_path / f"grey{suffix}"), pixels[0], {"name": "grey"})
+    assert "colormap" not in read_layers(str(tmp_path / f"grey{suffix}"))[0][1]
+
+
+def test_colours_of_other_programs_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "other.ome.tif"
+    channel = {"Name": ["GFP"], "Color": [16711935]}  # 0x00ff00ff, green
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8), ome=True, metadata={"axes": "YX", "Channel": channel})
+    assert color_of_map(read_layers(str(path))[0][1]["colormap"]) == "#00ff00"
 
 
 def large(tmp_path: Path) -> tuple[Path, np.ndarray]:
