@@ -27,6 +27,8 @@ from napari_tessera.napari_plugin.models.managing import duplicate_model, remove
 
 LIST_HEIGHT = 110
 _MOST_CLASSES = 3
+_INDENT = "\u2003"
+"""Before what is said of a model, below its name."""
 
 
 class ModelChanges(QObject):
@@ -82,7 +84,7 @@ class ModelPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setWordWrap(True)
         self.list.setFixedHeight(LIST_HEIGHT)
-        self.list.setSpacing(2)  # two lines belong together
+        self.list.setSpacing(4)  # tells entries, of two lines or more, apart
         self.list.currentRowChanged.connect(self._on_row)
         self.rename_button = _button("Rename …", self.ask_name)
         self.duplicate_button = _button("Duplicate", self.duplicate)
@@ -146,7 +148,7 @@ class ModelPanel(QWidget):
             with QSignalBlocker(self.list):
                 self.list.clear()
                 for entry in entries:
-                    item = QListWidgetItem(f"{entry.name}\n{entry_words(entry)}")
+                    item = QListWidgetItem(f"{entry.name}\n{_INDENT}{entry_words(entry)}")
                     item.setToolTip(entry.problem or entry.why_not_continued or "Its training can go on.")
                     self.list.addItem(item)
         self.choose(before)
