@@ -4,10 +4,12 @@ import errno
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Out
 from napari_tessera.io import folder_lock
 from napari_tessera.io.journal import segments, session_folder
 from napari_tessera.io.journal.disk import Disk
-from napari_tessera.io.journal.naming import file_name, free_name
+from napari_tessera.io.journal.naming import file_name, free_name, naming_remark
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.session_folder import SessionFolder
@@ -103,6 +105,15 @@ def test_names_that_are_taken_or_that_no_disk_accepts(tmp_path: Path) -> None:
     session = annotated(tmp_path)
     second = session.create_layer(HEADER)
     assert second.folder.name == "cells- a-b Labels 2"
+
+
+@pytest.mark.parametrize(
+    ("typed", "called"), [("<b>x</b>", "b-x-b"), ("a/b", "a-b"), ("con", "_con"), ("..", "unnamed")]
+)
+def test_what_a_name_becomes_is_said(typed: str, called: str) -> None:
+    assert naming_remark(typed).startswith(f"It is called {called!r}: ")
+    assert repr(typed) in naming_remark(typed)
+    assert naming_remark(f" {called} ") == ""
 
 
 def test_a_session_is_named_and_keeps_its_place(tmp_path: Path) -> None:
@@ -230,12 +241,28 @@ def test_the_name_of_a_layer_is_on_the_disk_before_anything_is_in_it(tmp_path: P
     assert first == [path.name for path in session.layers()]
 
 
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        (
+            datetime.now().astimezone().replace(hour=12, minute=5).isoformat(),
+            r"another napari since .*12:05 \(process 7",
+        ),
+        ("2020-03-01T12:00:00", r"another napari since 1 March 2020 12:00 \(process 7 on far away\)"),
+        ("long ago", r"another napari \(process"),
+    ],
+)
+def test_who_holds_a_folder_is_said_as_a_person_does(since: str, words: str) -> None:
+    assert re.match(words, Holder(7, "far away\n", 0.0, since).describe())
+
+
 def test_a_second_program_is_told_who_has_the_session(tmp_path: Path) -> None:
     session = annotated(tmp_path)
     open_it = "from napari_tessera.io.journal.session_folder import SessionFolder\nSessionFolder.open(path)"
     refused = run_elsewhere(open_it, session.path)
     assert "SessionTakenError" in refused.stderr
-    assert f"another napari (process {os.getpid()}" in refused.stderr
+    said = rf"another napari since .*\d\d:\d\d \(process {os.getpid()} on {re.escape(platform.node())}\)"
+    assert re.search(said, refused.stderr)
     with pytest.raises(SessionTakenError, match="this napari"):
         SessionFolder.open(session.path)
     with pytest.raises(SessionTakenError):

@@ -135,8 +135,8 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
     rows, columns = previews[-1].region
     assert rows == (0, 64)
     assert columns[0] < 40 < columns[1]
-    assert viewer.layers["cells · preview"].data.shape == (64, columns[1] - columns[0])
-    assert viewer.layers["cells · preview"].data.any()
+    assert viewer.layers["cells · preview of training"].data.shape == (64, columns[1] - columns[0])
+    assert viewer.layers["cells · preview of training"].data.any()
     assert "Dice" in train.panel.figure.text()
     assert not any((session_folder / "scratch").iterdir())
 

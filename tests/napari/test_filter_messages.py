@@ -58,10 +58,10 @@ def test_an_error_names_titles(widget, viewer, qtbot):
 
 def test_the_preview_goes_with_what_it_was_of(widget, viewer, qtbot):
     array = cells()
-    viewer.add_image(array)
+    viewer.add_image(array, name="cells")
     widget.choose("median")
     settled(widget, qtbot, whole=True)
-    assert preview_of(widget) is not None
+    assert preview_of(widget).name == "cells · preview of Median filter"
     widget.panel_of_operation.form.set_values({"size": 4})
     settled(widget, qtbot)
     assert preview_of(widget) is None
@@ -127,3 +127,39 @@ def test_a_widget_that_qt_deletes_lets_go(viewer, runner, qtbot, timers_first):
     assert not runner._users
     assert [layer.name for layer in viewer.layers] == ["cells"]  # the preview has gone too
     viewer.add_image(cells())  # nobody listens any more
+
+
+def refused(widget, qtbot):
+    settled(widget, qtbot)
+    assert not widget.apply_button.isEnabled()
+    reason = widget.apply_button.toolTip()
+    assert widget.note.text() == reason
+    return reason
+
+
+def test_what_an_operation_does_not_take_cannot_be_applied(widget, viewer, qtbot):
+    colors, grey = viewer.add_image(cells((20, 20, 3)), rgb=True), viewer.add_image(cells((20, 20)))
+    widget.choose("otsu", colors)
+    assert "'Grey'" in refused(widget, qtbot)
+    widget.preview_box.setChecked(False)
+    assert "'Grey'" in refused(widget, qtbot)
+    widget.choose("otsu", grey)
+    assert widget.apply_button.isEnabled()
+    assert not widget.note.isVisible()
+
+
+def test_what_does_not_fit_can_be_applied_once_it_does(widget, viewer, qtbot):
+    image, other = viewer.add_image(cells((20, 20))), viewer.add_image(cells((20, 30)), name="other")
+    widget.choose("add", image)
+    widget.panel_of_operation.inputs.rows["other"].picker.layer = other
+    assert "shape (20, 30)" in refused(widget, qtbot)
+    other.data = cells((20, 20))
+    assert widget.apply_button.isEnabled()
+
+
+def test_points_that_are_put_can_be_grown_from(widget, viewer, qtbot):
+    image, points = viewer.add_image(cells((20, 20))), viewer.add_points(ndim=2)
+    widget.choose("grow_regions", image)
+    assert "has no points" in refused(widget, qtbot)
+    points.add([5, 5])
+    assert widget.apply_button.isEnabled()

@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_tessera.napari_plugin.clicking.click_widget import ClickWidget
+from napari_tessera.napari_plugin.clicking.new_labels import new_labels
 from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
 from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData, HistogramTask, _count
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView
@@ -352,12 +353,58 @@ def test_labels_of_another_size_are_those_of_another_image(clicking, model):
     assert clicking.labels.layer is drawn
     model.layers.selection.active = model.layers["first"]
     assert clicking.labels.layer is None
-    clicking.labels.setCurrentIndex(0)
-    clicking.labels.activated.emit(0)  # on purpose they can be chosen
+    model.layers.selection.active = None
+    clicking.labels.layer = drawn
+    clicking.images.layer = model.layers["first"]
+    clicking.labels.choose(drawn)
+    clicking.target_with_labels()
+    assert clicking.labels.layer is not drawn
+    assert "for 'Labels' does not lie on 'first'" in clicking.messages._texts[1]
+    clicking.labels.setCurrentIndex(clicking.labels.layers.index(drawn))
+    clicking.labels.activated.emit(clicking.labels.currentIndex())  # on purpose they can be chosen
     clicking.target_with_labels()
     assert (clicking.images.layer.name, clicking.labels.layer) == ("first", drawn)
     model.layers.remove(large)
     assert clicking.labels.layer is drawn
+
+
+def result(name, role="result"):
+    return Labels(np.ones((20, 30), np.uint8), name=name, metadata={METADATA_KEY: {"role": role}})
+
+
+@pytest.mark.parametrize("role", ["result", "prediction"])
+def test_objects_are_made_in_no_result_by_accident(clicking, model, role):
+    threshold = model.add_layer(result("first · Otsu threshold", role))
+    other = model.add_layer(result("first · Li threshold", role))
+    assert clicking.labels.layer is None
+    model.layers.remove_selected()  # napari selects the one below
+    assert model.layers.selection.active is threshold
+    assert clicking.labels.layer is None
+    clicking.target_with_labels()
+    made = clicking.labels.layer
+    assert made.name == "first · objects"
+    assert "'first · Otsu threshold', choose it" in clicking.messages._texts[1]
+    model.add_layer(other)
+    assert clicking.labels.layer is made
+    model.layers.selection.active = made
+    model.layers.selection.active = threshold  # by hand
+    assert clicking.labels.layer is threshold
+    clicking.target_with_labels()
+    assert clicking.labels.layer is threshold
+
+
+def test_a_widget_that_was_opened_late_makes_objects_in_what_was_begun_for_them(model, runner):
+    first = model.add_layer(image("first"))
+    begun = new_labels(model, first, "yx")
+    begun.name = "mine"
+    model.add_layer(result("first · Otsu threshold"))
+    model.add_layer(labelled("truth"))
+    model.layers.selection.active = model.layers[2]
+    widget = ClickWidget(model, runner)
+    assert widget.labels.layer is begun
+    model.layers.selection.active = model.layers["truth"]
+    assert widget.labels.layer is model.layers["truth"]
+    widget.close()
 
 
 def test_no_preview_comes_from_behind_another_tab(filtering, model):

@@ -9,17 +9,22 @@ import pytest
 import tifffile
 import zarr
 from napari.layers import Image, Labels
-from napari.utils import notifications
+from napari.settings import get_settings
+from napari.utils import cancelable_progress, notifications
+from qtpy.QtCore import QTimer
 
 import napari_tessera as nt
-from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
+from napari_tessera.io.channel_colors import read_channel_colors
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.opening import open_image
+from napari_tessera.napari_plugin import answering
 from napari_tessera.napari_plugin.calibrating import calibrate
 from napari_tessera.napari_plugin.jobs.inputs import stored_path
-from napari_tessera.napari_plugin.layers import layer_image
+from napari_tessera.napari_plugin.layers import METADATA_KEY, color_map, color_of_map, layer_image
 from napari_tessera.napari_plugin.reading import get_reader, read_layers
-from napari_tessera.napari_plugin.writing import write_image, write_image_with_labels, write_labels
+from napari_tessera.napari_plugin.writing import MANY, write_image, write_image_with_labels, write_labels
 
 pytestmark = pytest.mark.gui
 
@@ -252,3 +257,70 @@ def test_labels_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="rename one"):
         write_image_with_labels(str(tmp_path / "out.zarr"), [image, labels, labels])
     assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])
+def test_channels_keep_their_colours(tmp_path: Path, suffix: str) -> None:
+    one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
+    pixels = RNG.integers(0, 99, (2, 40, 30)).astype(np.uint8)
+    colors = {"channel_colors": ["#00ff7f", "#ff0080"], "channel_names": ["DNA", "actin"]}
+    write_image(str(one), pixels[0], {"name": "one", "colormap": color_map("#00ff7f")})
+    labels = {"name": "two", "axis_labels": ("c", "y", "x"), "metadata": {METADATA_KEY: colors}}
+    write_image(str(two), pixels, labels)
+    assert read_channel_colors(one) == ("#00ff7f",)
+    assert read_channel_colors(two) == ("#00ff7f", "#ff0080")
+    shown = Image(*read_layers(str(one))[0][:1], **read_layers(str(one))[0][1])
+    assert color_of_map(shown.colormap) == "#00ff7f"
+    known = read_layers(str(two))[0][1]["metadata"][METADATA_KEY]
+    assert {name: known[name] for name in colors} == colors
+    write_image(str(tmp_path / f"grey{suffix}"), pixels[0], {"name": "grey"})
+    assert "colormap" not in read_layers(str(tmp_path / f"grey{suffix}"))[0][1]
+
+
+def test_colours_of_other_programs_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "other.ome.tif"
+    channel = {"Name": ["GFP"], "Color": [16711935]}  # 0x00ff00ff, green
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8), ome=True, metadata={"axes": "YX", "Channel": channel})
+    assert color_of_map(read_layers(str(path))[0][1]["colormap"]) == "#00ff00"
+
+
+def large(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    return tmp_path / "large.ome.tif", np.arange(MANY * 12, dtype=np.uint8).reshape(MANY, 3, 4)
+
+
+def test_the_window_lives_while_a_large_image_is_saved(viewer: Any, tmp_path: Path) -> None:
+    path, pixels = large(tmp_path)
+    drawn: list[bool] = []
+    QTimer.singleShot(0, lambda: drawn.append(path.exists()))
+    write_image(str(path), pixels, {"name": "large"})
+    assert drawn == [False]  # before it was complete
+    np.testing.assert_array_equal(open_image(path).read(open_image(path).spec.full_region), pixels)
+
+
+def test_saving_that_is_cancelled_leaves_nothing(viewer: Any, tmp_path: Path) -> None:
+    path, pixels = large(tmp_path)
+    QTimer.singleShot(0, lambda: [bar.cancel() for bar in list(cancelable_progress._all_instances)])
+    with pytest.raises(JobCancelledError, match="nothing was saved"):
+        write_image(str(path), pixels, {"name": "large"})
+    assert list(tmp_path.glob("*large*")) == []
+
+
+def test_which_plugin_opens_a_file_is_answered_once(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(answering, "show_info", told.append)
+    pixels = RNG.integers(0, 99, (20, 30)).astype(np.uint8)
+    files = [
+        _write(tmp_path / f"cells{suffix}", pixels, "yx", scale=(0.5, 0.5), units=MICROMETERS)
+        for suffix in (".zarr", ".ome.zarr", ".ome.tif", ".ome.tiff")
+    ]
+    plugins = get_settings().plugins
+    before = plugins.extension2reader
+    try:
+        answering.open_always()
+        layers = [layer for path in files for layer in viewer.open(path, plugin=None)]
+    finally:
+        plugins.extension2reader = before
+    assert [tuple(layer.scale) for layer in layers] == [(0.5, 0.5)] * 4
+    assert "Preferences ▸ Plugins" in told[0]

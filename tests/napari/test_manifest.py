@@ -152,6 +152,7 @@ def test_the_menus_are_those_of_napari():
     constants = pytest.importorskip("napari._app_model.constants._menus")
     menus = (*manifest.MENUS, *manifest.WIDGETS, *manifest.ALSO_IN)
     assert all(constants.is_menu_contributable(manifest.menu_id(menu)) for menu in menus)
+    assert all(constants.is_menu_contributable(place) for place in manifest.BY_HAND)
     for entry in FIELDS["contributions"]["submenus"]:
         assert constants.is_menu_contributable(entry["id"])
 

@@ -217,6 +217,13 @@ def test_models_are_named_copied_and_removed_in_the_list(train, session_folder, 
     train.models.remove()
     qtbot.waitUntil(lambda: train.models.list.count() == 2, timeout=120_000)
     assert {path.name for path in models.iterdir()} == {"nuclei", "begun"}
+    choose(train, "nuclei")
+    train.models.rename("a/b")
+    qtbot.waitUntil(lambda: train.name.text() == "a-b", timeout=120_000)
+    assert train.models.status.text().startswith("It is called 'a-b'")
+    train.models.rename("nuclei")
+    qtbot.waitUntil(lambda: train.name.text() == "nuclei", timeout=120_000)
+    assert train.models.status.text() == ""
     choose(train, "begun")
     train.models.rename("nuclei")
     qtbot.waitUntil(lambda: "already" in train.models.status.text(), timeout=120_000)

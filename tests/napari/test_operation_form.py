@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from pydantic import Field
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit
+from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLabel, QLineEdit
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker, match
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
+from napari_tessera.operations.describe import describe_operation
 from napari_tessera.operations.parameters import OddSize, parameter
 from napari_tessera.operations.registry import all_operations, find_operation, register, unregister
 
 pytestmark = pytest.mark.gui
+
+GREEK = {"alpha", "beta", "gamma"}
 
 
 class EveryKind(PlaneOrVolume, Local):
@@ -185,6 +188,18 @@ def test_every_control_explains_itself(every_kind, qtbot):
         for control in form.findChildren(kind):
             assert control.toolTip(), control
     assert "1 to 99, odd" in form.controls["size"].toolTip()
+
+
+def test_parameters_are_called_by_what_they_do_where_their_name_is_a_letter(qtbot):
+    told = [(name, one) for name in all_operations() for one in describe_operation(find_operation(name)).parameters]
+    letters = [(name, one) for name, one in told if one.name in GREEK or len(one.name) <= 2]
+    assert {(name, one.name) for name, one in letters} >= {("frangi", "beta"), ("niblack", "k")}
+    for name, one in letters:
+        assert f"({one.name})" in one.title or (name, one.name) == ("gamma", "gamma")
+    form = OperationForm(find_operation("frangi"))
+    qtbot.addWidget(form)
+    assert {label.text() for label in form.findChildren(QLabel)} >= {"Plate sensitivity (alpha)", "Largest"}
+    assert form.build() == find_operation("frangi")(alpha=0.5, beta=0.5)
 
 
 def test_the_chooser_lists_every_operation_under_its_group(every_kind, qtbot):

@@ -178,7 +178,7 @@ def test_a_preview_goes_with_its_work_and_stays_away_once_deleted(viewer, qtbot,
 
     preview = PreviewLayer(viewer, [image], [placement(image, "yx")], {1: "#ff0000"}, [painted])
     show(preview)
-    assert [layer.name for layer in viewer.layers[1:]] == ["other", "cells · preview", painted.name]
+    assert [layer.name for layer in viewer.layers[1:]] == ["other", "cells · preview of training", painted.name]
     viewer.layers.remove(preview.layer)
     show(preview)
     assert preview.layer is None
@@ -232,7 +232,7 @@ def test_previews_of_a_mask_of_a_part_lie_where_it_lies(train, viewer, tmp_path)
     assert seen == [(0, ((0, 32), (6, 40))), (0, None)]
     np.save(tmp_path / "p.npy", np.ones((32, 34), np.uint8))
     train._preview.show(Preview(0, ((0, 32), (6, 40)), str(tmp_path / "p.npy")))
-    shown = viewer.layers["cells · preview"]
+    shown = viewer.layers["cells · preview of training"]
     np.testing.assert_allclose(shown.data_to_world((0, 0)), image.data_to_world((20, 30)))
     viewer.window.remove_dock_widget(train)
     assert shown not in viewer.layers  # its work is closed

@@ -330,6 +330,24 @@ def test_what_is_not_to_be_offered_again_stays_listed(listed, viewer, qtbot):
     assert bad.read_text() == "kind: ["
 
 
+def test_only_layers_in_the_viewer_are_listed_as_protected(listed, widget, viewer, layer, journal, qtbot):
+    held = viewer.add_labels(np.zeros((64, 80), np.uint8), name="held by a script")
+    journal.protect(held, empty=True)
+    assert held.name in widget.protected.text()
+    viewer.layers.remove(held)
+    widget.refresh()
+    assert held.name not in widget.protected.text()
+    assert layer.name in widget.protected.text()
+    viewer.add_layer(held)
+    widget.refresh()
+    assert held.name in widget.protected.text()
+    viewer.layers.clear()
+    widget.list.setCurrentRow(0)
+    widget.refresh()
+    assert not widget.remove_button.isEnabled()
+    assert "a script lets go" in widget.remove_button.toolTip()
+
+
 def test_a_layer_that_was_removed_on_purpose_is_not_offered(listed, viewer, layer, journal, qtbot):
     home = listed.path.parents[1]
     other = viewer.add_labels(np.zeros((64, 80), np.uint8), name="other")

@@ -340,7 +340,9 @@ def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path)
             np.testing.assert_allclose(preview.layer.data_to_world(index), expected)
         preview.layer.opacity = 0.2
     assert preview.layer.opacity == 0.2
-    assert [layer.name for layer in viewer.layers if "preview" in layer.name] == [f"{images[0].name} · preview"]
+    assert [layer.name for layer in viewer.layers if "preview" in layer.name] == [
+        f"{images[0].name} · preview of training"
+    ]
 
 
 def test_a_preview_that_is_gone_is_passed_over(viewer, tmp_path):

@@ -39,9 +39,20 @@ def test_a_constant_stays_as_it_is(shape, dtype):
     assert np.ptp(nt.apply(ToneCurve(shape=shape), narrow)) <= np.ptp(narrow)
 
 
-@pytest.mark.parametrize("points", ["0 0", "0 0; 1", "a b; 1 1", "0 0; 0 1", "0 0; inf 1", ""])
-def test_what_is_no_curve_is_refused(points):
-    with pytest.raises(ValueError, match="The curve"):
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ("0 0", "fewer than two points"),
+        ("", "fewer than two points"),
+        ("0 0; 1; 2 2", "Point 2 of the curve .* is '1'"),
+        ("a b; 1 1", "Point 1 of the curve .* is 'a b'"),
+        ("0 0; 5 5; inf 1", "Point 3 of the curve .* is 'inf 1'"),
+        ("0 0, 25 15; 1 1", "Point 1 of the curve .* is '0 0, 25 15'"),
+        ("7 0; 0 1; 7 1", "two points at the intensity 7"),
+    ],
+)
+def test_what_is_no_curve_is_refused(points, said):
+    with pytest.raises(ValueError, match=said):
         ToneCurve(points=points)
 
 

@@ -213,7 +213,7 @@ def test_existing_model_is_kept_unless_told(tmp_path: Path) -> None:
 def test_a_second_training_into_a_folder_is_told(tmp_path: Path, resume: bool) -> None:
     job = train_pairs([pair(*squares())], CONFIG, tmp_path / "m")
     next(job)
-    with pytest.raises(ModelTakenError, match="is being trained by another run"):
+    with pytest.raises(ModelTakenError, match="'m' is being trained by another run of this program"):
         drain(train_pairs([pair(*squares(seed=1))], CONFIG, tmp_path / "m", resume=resume))
     first = drain(job)
     assert load_model(tmp_path / "m").spec.metrics == first["metrics"]

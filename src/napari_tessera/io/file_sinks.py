@@ -18,6 +18,7 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.core.units import MICROMETERS, OME_SYMBOLS
 from napari_tessera.io.arrays import MemorySink
+from napari_tessera.io.channel_colors import COLORS, to_ome
 from napari_tessera.io.tiff import stored_axes
 from napari_tessera.io.tiff_metadata import NOTE
 from napari_tessera.io.writing import PathSink, RegionFile, publish_file, temporary_file, writing
@@ -156,6 +157,9 @@ def _ome_metadata(spec: ImageSpec, stored: str, metadata: Mapping[str, Any]) -> 
             fields |= {attribute: scale, f"{attribute}Unit": OME_SYMBOLS[unit]}
     if spec.channel_names and not stored.endswith("c"):
         fields["Channel"] = {"Name": list(spec.channel_names)}
+    colors = metadata.get(COLORS, ())
+    if len(colors) == spec.channels and all(colors) and not stored.endswith("c"):
+        fields["Channel"] = {**fields.get("Channel", {}), "Color": [to_ome(color) for color in colors]}
     return fields
 
 

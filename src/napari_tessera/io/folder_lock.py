@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ from napari_tessera.core.locks import is_taken, lock_file
 LOCK_FILE = ".lock"
 
 _TRIES, _PAUSE = 10, 0.02
-_MOST_TEXT = 2**12
+_MOST_TEXT, _MOST_NAME = 2**12, 60
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,18 @@ class Holder:
     started: float
     since: str
 
-    def describe(self) -> str:
-        """Return who that is, for a sentence."""
-        if self.host != platform.node():
-            return f"process {self.pid} on {self.host}, since {self.since}"
-        if self.pid == os.getpid():
-            return "this napari"
-        return f"another napari (process {self.pid}, since {self.since})"
+    def describe(self, one: str = "another napari", own: str = "this napari") -> str:
+        """Return who that is, for a sentence: ``another napari since 14:05 (process 123 on LAB)``.
+
+        Parameters
+        ----------
+        one, own
+            What holds such folders, and what it is called where it is this process.
+        """
+        if self.host == platform.node() and self.pid == os.getpid():
+            return own
+        host = "".join(letter for letter in self.host[:_MOST_NAME] if letter.isprintable())
+        return f"{one}{_since(self.since)} (process {self.pid} on {host})"
 
     def may_live(self) -> bool:
         """Whether the process still runs; those of other computers may always."""
@@ -58,6 +64,16 @@ class Holder:
             return False
         except psutil.AccessDenied:
             return True
+
+
+def _since(when: str) -> str:
+    """Return ``since 14:05``, with the day if that was not today; nothing where it is no time."""
+    try:
+        then = datetime.fromisoformat(when).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return ""
+    today = then.date() == datetime.now().astimezone().date()
+    return f" since {then:%H:%M}" if today else f" since {then.day} {then:%B %Y %H:%M}"
 
 
 class FolderTakenError(StorageError):

@@ -15,8 +15,9 @@ class ModelTakenError(FolderTakenError):
 
     def sentence(self, folder: Path, holder: Holder | None) -> str:
         """Return what a person is told."""
-        by = "another run" if holder is None else f"another run (process {holder.pid}, since {holder.since})"
-        return f"The model {folder} is being trained by {by}: wait for it, cancel it, or choose another name."
+        one = "another window or command"
+        by = one if holder is None else holder.describe(one, own="another run of this program")
+        return f"The model {folder.name!r} is being trained by {by}. Wait for it, or train into another folder."
 
 
 def check_not_trained(folder: Path) -> None:

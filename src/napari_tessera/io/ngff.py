@@ -16,7 +16,7 @@ def ngff_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else attributes
 
 
-def multiscale_attributes(specs: Sequence[ImageSpec], version: str) -> dict[str, Any]:
+def multiscale_attributes(specs: Sequence[ImageSpec], version: str, colors: Sequence[str] = ()) -> dict[str, Any]:
     """Return the NGFF attributes of an image whose levels are arrays called by their number.
 
     Parameters
@@ -25,6 +25,8 @@ def multiscale_attributes(specs: Sequence[ImageSpec], version: str) -> dict[str,
         One per level, axes in the order ``tczyx``.
     version
         ``"0.4"`` or ``"0.5"``.
+    colors
+        ``#rrggbb`` by channel, empty where it has none.
     """
     full = specs[0]
     multiscale: dict[str, Any] = {
@@ -44,8 +46,11 @@ def multiscale_attributes(specs: Sequence[ImageSpec], version: str) -> dict[str,
     if version == "0.4":
         multiscale["version"] = version
     attributes: dict[str, Any] = {"multiscales": [multiscale]}
-    if full.channel_names:
-        attributes["omero"] = {"channels": [_channel_entry(name, full.dtype) for name in full.channel_names]}
+    if full.channel_names or len(colors) == full.channels:
+        names = full.channel_names or ("",) * full.channels
+        shown = colors if len(colors) == len(names) else ("",) * len(names)
+        entries = [_channel_entry(*channel, full.dtype) for channel in zip(names, shown, strict=True)]
+        attributes["omero"] = {"channels": entries}
     return attributes if version == "0.4" else {"ome": {"version": version, **attributes}}
 
 
@@ -54,7 +59,7 @@ def _axis_entry(axis: str, unit: str | None) -> dict[str, str]:
     return entry if unit is None else {**entry, "unit": unit}
 
 
-def _channel_entry(name: str, dtype: np.dtype[Any]) -> dict[str, Any]:
+def _channel_entry(name: str, color: str, dtype: np.dtype[Any]) -> dict[str, Any]:
     high = float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
     window = {"min": 0.0, "start": 0.0, "end": high, "max": high}
-    return {"label": name, "color": "FFFFFF", "active": True, "window": window}
+    return {"label": name, "color": color.removeprefix("#").upper() or "FFFFFF", "active": True, "window": window}

@@ -17,6 +17,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.io.channel_colors import COLORS
 from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, region_above, shrink
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
 from napari_tessera.io.partial import PartialFolder
@@ -103,7 +104,7 @@ class ZarrSink(PathSink):
         return self.partial
 
     def _attributes(self, levels: Sequence[ImageSpec]) -> dict[str, Any]:
-        attributes = multiscale_attributes(levels, self._version)
+        attributes = multiscale_attributes(levels, self._version, self._metadata.get(COLORS, ()))
         if self.path.parent.name == "labels":
             inner = attributes.get("ome", attributes)
             inner["image-label"] = {"version": self._version, "source": {"image": "../../"}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import Colormap, DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_tessera.config.model import ClassSpec
@@ -50,6 +50,12 @@ def holds_classes(layer: Layer) -> bool:
     """Whether the labels of `layer` are classes to train with, not numbers of objects."""
     known = layer.metadata.get(METADATA_KEY)
     return isinstance(known, dict) and bool(known.get("classes"))
+
+
+def is_made(layer: Layer) -> bool:
+    """Return whether an operation or a model has made `layer`, or it shows what is being tried."""
+    known = layer.metadata.get(METADATA_KEY)
+    return isinstance(known, dict) and "role" in known
 
 
 def is_preview(layer: Layer) -> bool:
@@ -188,6 +194,19 @@ def class_colormap(colors: Mapping[int, str]) -> DirectLabelColormap:
     """Return a colormap with the given colour (#rrggbb) per number; 0 is clear, any other number grey."""
     painted: dict[int | None, str] = {number: color for number, color in colors.items() if number}
     return DirectLabelColormap(color_dict=painted | {None: "#80808080", 0: "transparent"})
+
+
+def color_map(color: str) -> Colormap:
+    """Return the colormap of an image from black to a colour (#rrggbb)."""
+    return Colormap([[0, 0, 0, 1], [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)] + [1]], name=color)
+
+
+def color_of_map(colormap: Colormap) -> str:
+    """Return the colour (#rrggbb) that a colormap leads to from black; empty if it is any other."""
+    colors = np.asarray(colormap.colors, float)
+    if len(colors) != 2 or colors[0, :3].any():
+        return ""
+    return "#" + "".join(f"{round(part * 255):02x}" for part in colors[1, :3].tolist())
 
 
 def labels_layer(

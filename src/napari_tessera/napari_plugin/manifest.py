@@ -27,7 +27,10 @@ _BLOCK = re.compile(rf"^( *){re.escape(BEGIN)}\n(.*?)^ *{re.escape(END)}\n", re.
 MENUS: tuple[Menu, ...] = ("filter", "segment", "transform", "measure")
 
 
-BY_HAND = {"napari/layers/metadata": [{"command": "napari-tessera.take_calibration"}]}
+BY_HAND = {
+    "napari/layers/metadata": [{"command": "napari-tessera.take_calibration"}],
+    "napari/file/io_utilities": [{"command": "napari-tessera.open_always"}],
+}
 """Places of commands that are no operations; all of a manifest's menus are one entry."""
 WIDGETS: dict[str, tuple[str, ...]] = {
     "segment": ("click", "train", "predict"),

@@ -11,10 +11,11 @@ from napari.utils.notifications import show_warning
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
+from napari_tessera.io.channel_colors import COLORS, read_channel_colors
 from napari_tessera.io.kept import read_kept
 from napari_tessera.io.opening import notes_about, open_levels
 from napari_tessera.io.zarr_folders import is_zarr
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, known_unit
+from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, color_map, known_unit
 from napari_tessera.napari_plugin.lazy import lazy
 from napari_tessera.operations.registry import all_operations
 
@@ -22,6 +23,8 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 
 SUFFIXES = (".ome.tif", ".ome.tiff", ".zarr")
 LABELS = "labels"
+WHITE = "#ffffff"
+"""The colour of channels that have none of their own: such an image stays grey."""
 
 PAINTABLE = 2**28
 """Labels of no more bytes are read whole: napari paints into arrays in memory only, and into no pyramid."""
@@ -87,6 +90,9 @@ def _layer(levels: Sequence[ImageSource], place: Path) -> LayerTuple:
     known: dict[str, Any] = {"file": str(place)}
     if spec.channel_names:
         known["channel_names"] = list(spec.channel_names)
+    shown_in = read_channel_colors(place)
+    if any(shown_in) and len(shown_in) == spec.channels:
+        known[COLORS] = list(shown_in)
     colors = _classes(kept) if classes else {}
     if colors:
         known["classes"] = colors
@@ -101,6 +107,8 @@ def _layer(levels: Sequence[ImageSource], place: Path) -> LayerTuple:
         return _labels_data(levels, shown), fields, "labels"
     data = [_arranged(lazy(level), spec, shown, rgb=rgb) for level in _falling(levels)]
     fields |= {"rgb": rgb, "multiscale": len(data) > 1}
+    if COLORS in known and not rgb and len(known[COLORS]) == 1 and known[COLORS][0] != WHITE:
+        fields["colormap"] = color_map(known[COLORS][0])
     return data if len(data) > 1 else data[0], fields, "image"
 
 

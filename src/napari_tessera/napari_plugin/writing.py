@@ -1,24 +1,31 @@
 """napari's writers: image and labels layers as OME-Zarr and OME-TIFF, with scale, units and axis names."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Layer
+from napari.layers import Image, Layer
+from napari.utils import cancelable_progress
 from napari.utils.notifications import show_warning
+from qtpy.QtCore import QCoreApplication
 
-from napari_tessera.core.errors import InvalidInputError, OutputExistsError
-from napari_tessera.core.tiles import TileGrid
+from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutputExistsError
+from napari_tessera.core.tiles import Tile, TileGrid
 from napari_tessera.io.arrays import ArraySource
+from napari_tessera.io.channel_colors import COLORS
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import LABELS, check_apart
-from napari_tessera.napari_plugin.layers import layer_classes, layer_image
+from napari_tessera.napari_plugin.layers import METADATA_KEY, color_of_map, layer_classes, layer_image
+from napari_tessera.napari_plugin.reading import WHITE
 from napari_tessera.pipeline.sinks import finishing
 
 FullLayer = tuple[Any, dict[str, Any], str]
 
 _BLOCK = 2048
+MANY = 8
+"""Of so many blocks progress is shown."""
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -64,7 +71,8 @@ def _write(place: Path, layer: Layer) -> str:
         show_warning(f"{place.name} keeps scale and position of {layer.name!r}, but not its rotation or shear.")
     source = ArraySource(image.array, image.spec)
     try:
-        sink = create_image(place, image.spec, overwrite=place.is_file(), metadata=_metadata(layer))
+        metadata = {**_metadata(layer), **_colors(layer, image.spec.channels)}
+        sink = create_image(place, image.spec, overwrite=place.is_file(), metadata=metadata)
     except OutputExistsError as error:
         raise OutputExistsError(
             f"{place} exists, or is being written, and is not replaced: choose another name, or remove it first."
@@ -73,11 +81,31 @@ def _write(place: Path, layer: Layer) -> str:
         _BLOCK if axis in "yx" else min(length, 1 if axis != "c" else length)
         for axis, length in image.spec.sizes.items()
     ]
+    shape = image.spec.shape
+    tiles = list(TileGrid(shape, [min(chunk, n) for chunk, n in zip(chunks, shape, strict=True)]))
     with finishing(sink):
-        shape = image.spec.shape
-        for tile in TileGrid(shape, [min(chunk, n) for chunk, n in zip(chunks, shape, strict=True)]):
+        for tile in _shown(tiles, f"Saving {place.name}"):
             sink.write(tile.inner, source.read(tile.inner))
     return str(place)
+
+
+def _shown(tiles: Sequence[Tile], what: str) -> Iterator[Tile]:
+    """Yield `tiles` with a bar in napari's activity, which redraws the window, where they are many.
+
+    napari calls writers in the thread of the window, which would stand still until all is written.
+
+    Raises
+    ------
+    JobCancelledError
+        Once the person has cancelled it there.
+    """
+    if len(tiles) < MANY or QCoreApplication.instance() is None:
+        yield from tiles
+        return
+    with cancelable_progress(tiles, desc=what) as bar:
+        yield from bar
+        if bar.is_canceled:
+            raise JobCancelledError("Cancelled: nothing was saved.")
 
 
 def _metadata(layer: Layer) -> dict[str, Any]:
@@ -88,6 +116,19 @@ def _metadata(layer: Layer) -> dict[str, Any]:
             {"id": number, "name": name, "color": color} for number, (name, color) in classes.items()
         ]
     return metadata
+
+
+def _colors(layer: Layer, channels: int) -> dict[str, Any]:
+    """Return the colours of channels: that which one is shown in, or those that the file of several gave them."""
+    if not isinstance(layer, Image) or layer.rgb:
+        return {}
+    colors = [color_of_map(layer.colormap)] if channels == 1 else layer.metadata.get(METADATA_KEY, {}).get(COLORS, [])
+    plain = isinstance(colors, list) and len(colors) == channels and all(map(_is_color, colors))
+    return {COLORS: colors} if plain and set(colors) != {WHITE} else {}
+
+
+def _is_color(text: object) -> bool:
+    return isinstance(text, str) and re.fullmatch("#[0-9a-f]{6}", text) is not None
 
 
 def _is_plain(matrix: Any) -> bool:

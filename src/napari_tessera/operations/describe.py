@@ -96,6 +96,8 @@ class ParameterDescription:
     ----------
     name
         Of the field.
+    title
+        What it is called in the window; empty where the name says enough.
     kind
         What its value looks like.
     help
@@ -129,6 +131,7 @@ class ParameterDescription:
     bounds: Bounds = Bounds()
     lengths: Bounds = Bounds()
     items: ParameterKind | None = None
+    title: str = ""
 
     @property
     def allowed(self) -> str:
@@ -177,6 +180,7 @@ class OperationDescription:
             "parameters": [
                 {
                     **{key: getattr(entry, key) for key in ("name", "kind", "help", "unit", "default", "required")},
+                    **({"title": entry.title} if entry.title else {}),
                     **({"choices": list(entry.choices)} if entry.choices else {}),
                     **({"allowed": entry.allowed} if entry.allowed else {}),
                 }
@@ -224,13 +228,13 @@ def by_group(operations: Iterable[type[Operation]]) -> dict[str, list[type[Opera
 def describe_parameter(name: str, field: FieldInfo) -> ParameterDescription:
     """Return what there is to say about one field."""
     shape = _Shape.of(field.annotation, field.metadata)
-    extra = field.json_schema_extra
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     required = field.is_required()
     return ParameterDescription(
         name=name,
         kind=shape.kind,
         help=field.description or "",
-        unit=str(extra.get("unit", "")) if isinstance(extra, dict) else "",
+        unit=str(extra.get("unit", "")),
         default=None if required else plain(field.get_default(call_default_factory=True)),
         required=required,
         optional=shape.optional,
@@ -238,6 +242,7 @@ def describe_parameter(name: str, field: FieldInfo) -> ParameterDescription:
         bounds=shape.bounds,
         lengths=shape.lengths,
         items=shape.items,
+        title=str(extra.get("title", "")),
     )
 
 

@@ -10,6 +10,7 @@ def parameter(
     default: Any,
     help: str,  # noqa: A002  the field's own word
     *,
+    title: str = "",
     unit: str = "",
     needs: Mapping[str, Sequence[Any]] | None = None,
     **bounds: Any,
@@ -22,6 +23,8 @@ def parameter(
         Its value untouched; ``...`` for a parameter without one.
     help
         One sentence in plain words: tooltip, command-line help and reference page show it.
+    title
+        What it is called in the window, where its name says too little; the command line and recipes keep the name.
     unit
         What a number counts (``"pixels"``, ``"degrees"``, ``"% of pixels"``); empty for plain numbers.
     needs
@@ -30,7 +33,7 @@ def parameter(
     **bounds
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, … of pydantic.
     """
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"title": title} if title else {}
     if unit:
         extra["unit"] = unit
     if needs:

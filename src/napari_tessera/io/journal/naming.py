@@ -13,6 +13,15 @@ def file_name(name: str) -> str:
     return f"_{cut}" if _RESERVED.fullmatch(cut) else cut
 
 
+def naming_remark(name: str) -> str:
+    """Return a sentence about what `name` becomes as the name of a folder; empty if it stays as it was typed."""
+    called = file_name(name)
+    typed = " ".join(name.split())
+    if not typed or called == name.strip():
+        return ""
+    return f"It is called {called!r}: not every system takes {typed[:80]!r} as the name of a folder."
+
+
 def free_name(name: str, taken: Callable[[str], bool]) -> str:
     """Return `name`, or the first of ``name 2``, ``name 3``, … that is not taken."""
     candidate, number = name, 2

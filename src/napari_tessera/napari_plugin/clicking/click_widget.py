@@ -17,7 +17,14 @@ from napari_tessera.napari_plugin.clicking.message_lines import MessageLines, fa
 from napari_tessera.napari_plugin.clicking.new_labels import new_labels
 from napari_tessera.napari_plugin.clicking.object_bar import ObjectBar
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
-from napari_tessera.napari_plugin.clicking.own_labels import belongs
+from napari_tessera.napari_plugin.clicking.own_labels import (
+    belongs,
+    is_for_objects,
+    left_alone,
+    suits,
+    usual_labels,
+    why_changed,
+)
 from napari_tessera.napari_plugin.clicking.points_section import PointsSection
 from napari_tessera.napari_plugin.clicking.status_text import StatusText
 from napari_tessera.napari_plugin.clicking.target import Target
@@ -64,14 +71,19 @@ class ClickWidget(JobWidget):
         self.images.layer_changed.connect(self._show_layers)
         self._picked: Layer | None = None
         self.labels = LayerPicker(
-            self.viewer, (Labels,), "Press New labels", follow=True, unasked=self._may_follow, usual=self._usual_labels
+            self.viewer,
+            (Labels,),
+            "Press New labels",
+            follow=True,
+            unasked=lambda layer: self._may_follow(layer) and is_for_objects(layer, self.labels, layer),
+            usual=self._usual_labels,
         )
         self.labels.setToolTip("The Labels layer in which objects are made and corrected.")
         self.labels.layer_changed.connect(self._take_own_image)
         self.labels.layer_changed.connect(self._show_layers)
         self.labels.activated.connect(self._pick_labels)
         self.new_button = QPushButton("New labels")
-        self.new_button.clicked.connect(self._new_labels)
+        self.new_button.clicked.connect(lambda: self._new_labels())  # noqa: PLW0108  without what Qt hands over
         self.axes = AxesPicker()
         self.axes.currentIndexChanged.connect(self._show_axes)
         self.extent = QComboBox()
@@ -234,12 +246,10 @@ class ClickWidget(JobWidget):
         self._picked = self.labels.layer
 
     def _suits(self, labels: Layer) -> bool:
-        """Whether objects may be made in `labels` unasked: it holds no classes, nor objects of another image."""
-        return not holds_classes(labels) and belongs(labels, self.images.layer, self.images.layers)
+        return suits(labels, self.images, getattr(self, "labels", None))  # there is no picker while it is being made
 
     def _usual_labels(self, layers: tuple[Layer, ...]) -> Layer | None:
-        active = self.viewer.layers.selection.active
-        return next((layer for layer in sorted(layers, key=lambda one: one is not active) if self._suits(layer)), None)
+        return usual_labels(layers, self.viewer.layers.selection.active, self._suits)
 
     def _take_own_labels(self) -> None:
         """Another image was chosen: go on in its labels."""
@@ -250,7 +260,7 @@ class ClickWidget(JobWidget):
     def _take_own_image(self) -> None:
         """Labels were selected: work on the image that they were made of."""
         labels = self.labels.layer
-        if not self.mode.on and labels is not None and not self._suits(labels):
+        if not self.mode.on and labels is not None and not belongs(labels, self.images.layer, self.images.layers):
             self.images.layer = image_of(labels, self.images.layers) or self.images.layer
 
     def _find_labels(self) -> None:
@@ -261,12 +271,12 @@ class ClickWidget(JobWidget):
         usual = self._usual_labels(self.labels.layers)
         if usual is not None:
             self.labels.layer = usual
+            self.messages.tell(why_changed(chosen, usual, self.images.layer))
         elif self.new_button.isEnabled():
-            self._new_labels()
+            self._new_labels(chosen)
 
-    def _new_labels(self) -> None:
-        image, axes = self.images.layer, self.axes.axes
-        if image is None or axes is None:
+    def _new_labels(self, chosen: Layer | None = None) -> None:
+        if (image := self.images.layer) is None or (axes := self.axes.axes) is None:
             return
         try:
             layer = new_labels(self.viewer, image, axes)
@@ -275,8 +285,8 @@ class ClickWidget(JobWidget):
             return
         self.labels.layer = layer
         why_not = protect_layer(layer, image, empty=True)
-        if why_not:
-            self.messages.tell(why_not, wrong=True)
+        left = why_changed(chosen, layer, image) or left_alone(self.labels.layers, self.images, layer)
+        self.messages.tell(why_not or left, wrong=bool(why_not))
 
     def _show_layers(self) -> None:
         self.axes.show_layer(self.images.layer)
@@ -332,7 +342,7 @@ class ClickWidget(JobWidget):
         self.points.close_section()
         if self._bound:
             self.viewer.bind_key(SHORTCUT, None)
-            self._bound = False
+        self._bound = False
         self.objects.close_bar()
         for picker in (self.images, self.labels):
             picker.disconnect_viewer()

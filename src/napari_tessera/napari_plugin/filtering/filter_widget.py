@@ -19,6 +19,7 @@ from napari_tessera.napari_plugin.filtering.filter_preview import FilterPreview,
 from napari_tessera.napari_plugin.filtering.operation_panel import OperationPanel
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker
 from napari_tessera.napari_plugin.filtering.operations_ahead import OperationsAhead
+from napari_tessera.napari_plugin.filtering.refusing import Refusals
 from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
 from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
@@ -37,6 +38,8 @@ from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
 
 DISPLAY_NAME = "Filter & threshold"
+_NO_LABELS = "This operation works on labels: make some with a threshold, or open some."
+_NO_IMAGE = "Open an image: drop a file into napari."
 
 
 def _what_apply_does(into: Layer | None) -> str:
@@ -45,11 +48,26 @@ def _what_apply_does(into: Layer | None) -> str:
     return "Make a new layer, computed on all of the image."
 
 
+def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
+    form = QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for name, field in rows:
+        form.addRow(name, field)
+    return form
+
+
+def _what_was_done(layers: list[Layer], work: Work) -> str:
+    if layers:
+        return f"Done: {' and '.join(repr(layer.name) for layer in layers)}. Change a setting to see a preview again."
+    title = work.operation.title if isinstance(work, Application) else "The recipe"
+    return f"{title} has found nothing: change a setting, or place points by hand."
+
+
 class FilterWidget(WorkWidget):
     """Applies an operation to a layer, with a live preview of what is on screen."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
-        super().__init__(DISPLAY_NAME, runner)
+        super().__init__(DISPLAY_NAME, runner, tab="Filter")
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
         self.session = current_session()
@@ -78,6 +96,8 @@ class FilterWidget(WorkWidget):
         self.panel_of_operation = OperationPanel(self.viewer)
         self.picker.accepted.connect(self.panel_of_operation.focus_first)
         self.panel_of_operation.changed.connect(self._update)
+        self.refusals = Refusals(self)
+        self.refusals.changed.connect(self._look_again)
         self.into = LayerPicker(self.viewer, (Labels,), "", accepts=self._can_take, none="New layer", prefix="Into ")
         self.into.setToolTip(
             "Where the labels go: into a layer of their own, or into one that is there. Ctrl+Z takes that back."
@@ -116,21 +136,15 @@ class FilterWidget(WorkWidget):
     def _arrange(self) -> QWidget:
         content = QWidget()
         layout = QVBoxLayout(content)
-        self._form = form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Image", self.images)
-        form.addRow("Labels", self.labels)
-        form.addRow("Dimensions", self.axes)
-        layout.addLayout(form)
+        self._form = _form(("Image", self.images), ("Labels", self.labels), ("Dimensions", self.axes))
+        layout.addLayout(self._form)
         layout.addWidget(self.picker)
         layout.addWidget(self.panel_of_operation)
         self._preview_row = in_a_row(self.preview_box, self.before_button, self.reset_button)
         layout.addWidget(self._preview_row)
         layout.addWidget(self.note)
         layout.addWidget(self.getting_ready)
-        self._result_row = QFormLayout()
-        self._result_row.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._result_row.addRow("Result", self.into)
+        self._result_row = _form(("Result", self.into))
         self.into.listed.connect(lambda: self._result_row.setRowVisible(self.into, bool(self.into.layers)))
         layout.addLayout(self._result_row)
         line = QFrame()
@@ -167,14 +181,17 @@ class FilterWidget(WorkWidget):
             return self.why_busy
         if self.operation is None:
             return "Choose an operation: click one, or type a part of its name."
-        return self._why_not_layer or self.panel_of_operation.why_not
+        return self._why_not_layer or self.panel_of_operation.why_not or in_words(self._refused)
+
+    @property
+    def _refused(self) -> str:
+        """Why the operation does not take what is chosen, as far as that is known without its pixels."""
+        return self.refusals.ask(self.panel_of_operation, self.layer, self.axes.axes)
 
     @property
     def _why_not_layer(self) -> str:
         if self.layer is None:
-            if self.on_labels:
-                return "This operation works on labels: make some with a threshold, or open some."
-            return "Open an image: drop a file into napari."
+            return _NO_LABELS if self.on_labels else _NO_IMAGE
         return "" if self.axes.axes else f"{self.layer.name!r} cannot be used: choose one with 2 to 5 dimensions."
 
     def _can_take(self, layer: Layer) -> bool:
@@ -232,17 +249,22 @@ class FilterWidget(WorkWidget):
         self.refresh()
 
     def _aim(self) -> None:
-        layer, axes = self.layer, self.axes.axes
+        layer, axes, panel = self.layer, self.axes.axes, self.panel_of_operation
         wanted = self.preview_box.isChecked() and not (self._paused or self.behind)  # there it would be in the way
-        if not wanted or layer is None or axes is None or self.operation is None:
-            self.preview.aim(None)
-            return
-        if self.panel_of_operation.why_not:
-            self._say(self.panel_of_operation.why_not, self.panel_of_operation.why_not_value != "")
+        why_not = self._refused or (panel.why_not if wanted and layer is not None and axes is not None else "")
+        if why_not:
+            self._say(why_not, why_not == self._refused or panel.why_not_value != "")
+        if why_not or not wanted or layer is None or axes is None or self.operation is None:
             self.preview.aim(None)  # the last one would be of other settings
             return
-        target = Target(layer, axes, self.panel_of_operation.build(), self.panel_of_operation.layers())
-        self.preview.aim(target, histogram=self.panel_of_operation.wants_histogram(layer, axes))
+        target = Target(layer, axes, panel.build(), panel.layers())
+        self.preview.aim(target, histogram=panel.wants_histogram(layer, axes))
+
+    def _look_again(self) -> None:
+        """Points were put, or a layer was moved: what was refused may be taken now."""
+        self._say("", False)
+        self._aim()
+        self.refresh()
 
     def _say(self, text: str, wrong: bool) -> None:
         text = in_words(text)
@@ -310,15 +332,11 @@ class FilterWidget(WorkWidget):
 
     def _add_layers(self, layers: list[Layer], work: Work) -> None:
         self._step_back()
-        if not layers:
-            title = work.operation.title if isinstance(work, Application) else "The recipe"
-            self.panel.say(f"{title} has found nothing: change a setting, or place points by hand.")
-            return
-        self._show(*layers)
-        if self.operation is not None and self.operation.in_spectrum:
-            bring_into_view(self.viewer, layers[-1])
-        names = " and ".join(repr(layer.name) for layer in layers)
-        self.panel.say(f"Done: {names}. Change a setting to see a preview again.")
+        if layers:
+            self._show(*layers)
+            if self.operation is not None and self.operation.in_spectrum:
+                bring_into_view(self.viewer, layers[-1])
+        self.panel.say(_what_was_done(layers, work))
 
     def replay(self, path: Path) -> None:
         """Apply the recipe in `path` to the selected layer, or else to a chosen one; an error is said in the widget."""
@@ -340,6 +358,7 @@ class FilterWidget(WorkWidget):
         super().on_close()
         self.recipes.disconnect_viewer()
         self.panel_of_operation.disconnect_viewer()
+        self.refusals.forget()
         for picker in (self.images, self.labels, self.into):
             picker.disconnect_viewer()
         self.preview.close()

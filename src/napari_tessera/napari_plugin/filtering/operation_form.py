@@ -6,7 +6,7 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
-from napari_tessera.napari_plugin.forms.controls import BoolControl, Control, make_control, words
+from napari_tessera.napari_plugin.forms.controls import BoolControl, Control, make_control, titled, words
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.describe import describe_operation
@@ -48,7 +48,7 @@ class OperationForm(QWidget):
             if isinstance(control, BoolControl):
                 layout.addRow(control)
             else:
-                self._labels[name] = QLabel(words(name))
+                self._labels[name] = QLabel(titled(parameter))
                 layout.addRow(self._labels[name], control)
             self._show_why_not(name, "")
             control.changed.connect(self._change)
@@ -106,7 +106,8 @@ class OperationForm(QWidget):
             if other not in self.controls and other in self._given and None in wanted:
                 return f"Not used, because {words(other)} is given."
         lacking = [other for other, wanted in needs.items() if not self._has(other, wanted)]
-        text = " and ".join(f"{words(other)} is {' or '.join(map(str, needs[other]))}" for other in lacking)
+        said = {titled(self.parameters[other]): " or ".join(map(str, needs[other])) for other in lacking}
+        text = " and ".join(f"{title} is {values}" for title, values in said.items())
         return f"Only used if {text}." if lacking else ""
 
     def _has(self, other: str, wanted: tuple[Any, ...]) -> bool:

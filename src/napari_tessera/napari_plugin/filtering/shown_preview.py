@@ -102,7 +102,8 @@ class ShownPreview:
             self._limits = tuple(layer.contrast_limits)
 
     def _add(self, plane: Any, operation: Operation, source: Layer, keywords: Any, *, as_labels: bool) -> None:
-        common = {"name": f"{source.name} · preview", "metadata": {METADATA_KEY: {"role": "preview"}}, **keywords}
+        name = f"{source.name} · preview of {operation.title}"
+        common = {"name": name, "metadata": {METADATA_KEY: {"role": "preview"}}, **keywords}
         layer: Layer
         if as_labels:
             look = labels_look(source, operation, plane.dtype)

@@ -50,8 +50,8 @@ class Work(Protocol):
 class WorkWidget(JobWidget):
     """Base of a widget whose buttons start a `Work`, one at a time."""
 
-    def __init__(self, title: str, runner: JobRunner | None = None) -> None:
-        super().__init__(title, runner)
+    def __init__(self, title: str, runner: JobRunner | None = None, tab: str = "") -> None:
+        super().__init__(title, runner, tab=tab)
         self._work: Work | None = None
         self._thread: ThreadJob | None = None
 

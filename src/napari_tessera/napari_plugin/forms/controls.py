@@ -223,7 +223,7 @@ def number_range(kind: type, bounds: Bounds) -> tuple[float, float]:
 def _bare_control(parameter: ParameterDescription) -> Control:
     match parameter.kind:
         case "boolean":
-            return BoolControl(words(parameter.name))
+            return BoolControl(titled(parameter))
         case "choice":
             return ChoiceControl(parameter.choices)
         case "integer" | "number":
@@ -248,6 +248,11 @@ def words(name: str) -> str:
         return name.upper()
     text = name.replace("_", " ").strip()
     return text[:1].upper() + text[1:]
+
+
+def titled(parameter: ParameterDescription) -> str:
+    """Return what a parameter is called in front of a person."""
+    return parameter.title or words(parameter.name)
 
 
 def _read_row(text: str) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
 from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.napari_plugin.forms.hand_selection import HandSelection
 from napari_tessera.napari_plugin.forms.plain_text import as_plain, shown_name
 from napari_tessera.napari_plugin.layers import is_preview, possible_axes, real_viewer, taken_unasked
 
@@ -89,6 +90,7 @@ class LayerPicker(QComboBox):
         self.currentIndexChanged.connect(self._choose)
         for event in self._events():
             event.connect(self.update_layers)
+        self.by_hand = HandSelection(viewer, self)
         if follow:
             viewer.layers.selection.events.active.connect(self.follow)
         self._chosen: Layer | None = None
@@ -116,6 +118,11 @@ class LayerPicker(QComboBox):
         self.layer = layer
 
     @property
+    def selected(self) -> Layer | None:
+        """The layer that is selected in the viewer."""
+        return self._viewer.layers.selection.active
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers that can be chosen, the uppermost first."""
         return tuple(self._listed)
@@ -141,6 +148,7 @@ class LayerPicker(QComboBox):
         """Stop listening to the viewer; to be called before the widget goes."""
         for event in self._events():
             event.disconnect(self.update_layers)
+        self.by_hand.disconnect_viewer()
         self.stop_following()
         for layer in self._listed:
             layer.events.name.disconnect(self.update_layers)
@@ -151,6 +159,7 @@ class LayerPicker(QComboBox):
         if active is None or is_preview(active) or active is self._seen():
             return  # a preview that comes gives the selection back, which is none by the person
         self._seen = _weakly(active)
+        self.by_hand.note(active)
         if not self._held and self._unasked(active):
             self.layer = active
 

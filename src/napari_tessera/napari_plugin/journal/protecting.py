@@ -124,6 +124,19 @@ class Journal(QObject):
         """Return what watches over layers that are still there."""
         return [watch for watch in self._watches.values() if watch.layer is not None]
 
+    def shown(self, path: Path | None = None) -> list[LayerWatch]:
+        """Return what watches over layers that are in a viewer; with `path`, those of the session that lies there.
+
+        A script may hold a layer that was taken out, which is then watched over still.
+        """
+        lists = [layers for known in self._followed if (layers := known()) is not None]
+        return [
+            watch
+            for watch in self.watches()
+            if any(watch.layer in layers for layers in lists)
+            and (path is None or self._writers[watch.key].path == path)
+        ]
+
     def state(self, watch: LayerWatch) -> LayerState:
         """Return how well a layer is protected."""
         return self._writers[watch.key].states.get(watch.key, LayerState())
@@ -215,7 +228,11 @@ class Journal(QObject):
         self._drop_the_gone()
         self._tell_problems()
         self._picture()
-        shown = [(key, watch.why_stopped, self._writers[key].states.get(key)) for key, watch in self._watches.items()]
+        seen = {watch.key for watch in self.shown()}
+        shown = [
+            (key, watch.why_stopped, self._writers[key].states.get(key), key in seen)
+            for key, watch in self._watches.items()
+        ]
         if shown != self._shown:
             self._shown = shown
             self.changed.emit()

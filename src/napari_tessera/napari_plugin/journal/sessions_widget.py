@@ -20,12 +20,19 @@ from napari_tessera.napari_plugin.journal.restoring import ReadSession, show_ses
 from napari_tessera.napari_plugin.journal.session_list import SessionList
 from napari_tessera.napari_plugin.journal.session_work import SessionWork
 from napari_tessera.napari_plugin.journal.telling import listed, session_title, state_words
-from napari_tessera.napari_plugin.journal.watching import real, why_not_protected
+from napari_tessera.napari_plugin.journal.watching import LayerWatch, real, why_not_protected
 from napari_tessera.napari_plugin.session import current_session, file_name
 
 LOOK_MS = 1000
 """How often the states are brought up to date while the widget is seen; the list every few times."""
 _LOOKS_PER_LIST = 4
+
+
+def _why_kept(shown: list[LayerWatch]) -> str:
+    """Return why a session that is open here is not removed, `shown` being its layers in the viewer."""
+    if shown:
+        return "It is open here: delete its layers from the viewer first."
+    return "It is open here until napari ends or a script lets go of the layers that it holds: remove it then."
 
 
 class SessionsWidget(PanelShell):
@@ -46,6 +53,7 @@ class SessionsWidget(PanelShell):
         self.work.changed.connect(self._worked)
         self.journal.changed.connect(self.refresh)
         viewer.layers.selection.events.active.connect(self.refresh)
+        viewer.layers.events.removed.connect(self.refresh)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -104,7 +112,7 @@ class SessionsWidget(PanelShell):
     def refresh(self, _event: object = None) -> None:
         """Show the states, enable what applies and say why the rest does not."""
         lines = []
-        for watch in self.journal.watches():
+        for watch in self.journal.shown():
             layer = watch.layer
             if layer is not None:
                 words = watch.why_stopped or state_words(self.journal.state(watch))
@@ -143,7 +151,7 @@ class SessionsWidget(PanelShell):
         self._enable(self.export_button, none or empty, "Write its labels as OME-Zarr or TIFF.")
         self._enable(
             self.remove_button,
-            none or ("It is open here: delete its layers from the viewer first." if here else taken),
+            none or (_why_kept(self.journal.shown(session.path)) if session is not None and here else taken),
             "Remove it from the disk, after asking once more.",
         )
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_tessera.io.journal.naming import naming_remark
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
@@ -26,6 +27,8 @@ from napari_tessera.napari_plugin.models.managing import duplicate_model, remove
 
 LIST_HEIGHT = 110
 _MOST_CLASSES = 3
+_INDENT = "\u2003"
+"""Before what is said of a model, below its name."""
 
 
 class ModelChanges(QObject):
@@ -81,6 +84,7 @@ class ModelPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setWordWrap(True)
         self.list.setFixedHeight(LIST_HEIGHT)
+        self.list.setSpacing(4)  # tells entries, of two lines or more, apart
         self.list.currentRowChanged.connect(self._on_row)
         self.rename_button = _button("Rename …", self.ask_name)
         self.duplicate_button = _button("Duplicate", self.duplicate)
@@ -144,7 +148,7 @@ class ModelPanel(QWidget):
             with QSignalBlocker(self.list):
                 self.list.clear()
                 for entry in entries:
-                    item = QListWidgetItem(f"{entry.name}\n{entry_words(entry)}")
+                    item = QListWidgetItem(f"{entry.name}\n{_INDENT}{entry_words(entry)}")
                     item.setToolTip(entry.problem or entry.why_not_continued or "Its training can go on.")
                     self.list.addItem(item)
         self.choose(before)
@@ -189,7 +193,7 @@ class ModelPanel(QWidget):
         """Give the chosen model another name."""
         entry = self.entry
         if entry is not None:
-            self._work(lambda: rename_model(entry.folder, name))
+            self._work(lambda: rename_model(entry.folder, name), naming_remark(name))
 
     def duplicate(self) -> None:
         """Copy the chosen model."""
@@ -214,9 +218,11 @@ class ModelPanel(QWidget):
         if self.entry is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.entry.folder))):
             self._say(f"It lies in {self.entry.folder}.")
 
-    def _work(self, work: Callable[[], Path | None]) -> None:
+    def _work(self, work: Callable[[], Path | None], remark: str = "") -> None:
+        """Do `work` in a thread; where it succeeds, say `remark`."""
+
         def done(folder: Path | None) -> None:
-            self._say("")
+            self._say(remark)
             self._again = self._new = folder
             model_changes().changed.emit()
 

@@ -141,7 +141,7 @@ class PreviewLayer:
         selected = set(self._viewer.layers.selection)
         active = self._viewer.layers.selection.active
         metadata = {METADATA_KEY: {"role": "preview"}}
-        name = f"{self._images[self._image].name} · preview"
+        name = f"{self._images[self._image].name} · preview of training"
         self.layer = Labels(labels, name=name, colormap=self._colormap, opacity=0.45, metadata=metadata, **placed)
         self._viewer.layers.insert(self._place(), self.layer)
         self.layer.editable = False

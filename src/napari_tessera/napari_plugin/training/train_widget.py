@@ -11,6 +11,7 @@ from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
+from napari_tessera.io.journal.naming import naming_remark
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
@@ -201,7 +202,7 @@ class TrainWidget(JobWidget):
             "Add an empty Labels layer that fits the image, ready to paint in." if image is not None else why_not,
         )
         if not self._running:
-            self.panel.say_hint("" if self.runner.state.busy else why_not)
+            self.panel.say_hint("" if self.runner.state.busy else why_not or naming_remark(self.name.text()))
 
     def _folder(self) -> Path:
         return self.session.models / file_name(self.name.text())

@@ -31,7 +31,9 @@ class ToneCurve(PlaneOrVolume, Fitted):
     group: ClassVar = GROUP
 
     points: str = parameter(
-        "0 0; 25 15; 75 85; 100 100", "Intensities before and after: pairs of numbers, semicolons between the pairs."
+        "0 0; 25 15; 75 85; 100 100",
+        "Intensities before and after: two numbers per point, semicolons between points, as 0 0; 50 70; 100 100.",
+        title="Points (before after; …)",
     )
     values: Literal["percent", "levels"] = parameter(
         "percent", "Whether the numbers are per cent of the range, or grey levels."

@@ -238,9 +238,15 @@ class _LensDistortion(Plane):
     """Straighten what a lens has bent."""
 
     k1: float = parameter(
-        0.0, "First coefficient of the lens: negative for barrel, positive for pincushion distortion.", ge=-2, le=2
+        0.0,
+        "First coefficient of the lens: negative for barrel, positive for pincushion distortion.",
+        title="Distortion (k1)",
+        ge=-2,
+        le=2,
     )
-    k2: float = parameter(0.0, "Second coefficient of the lens, for the outer parts.", ge=-2, le=2)
+    k2: float = parameter(
+        0.0, "Second coefficient of the lens, for the outer parts.", title="Distortion outside (k2)", ge=-2, le=2
+    )
     centre_x: float = parameter(50.0, "Where the axis of the lens lies along x.", unit="% of the width", ge=0, le=100)
     centre_y: float = parameter(50.0, "Where the axis of the lens lies along y.", unit="% of the height", ge=0, le=100)
 

@@ -165,7 +165,11 @@ class ConstrainedLeastSquares(KnownBlur):
     arrays: ClassVar = 4
 
     gamma: float | None = parameter(
-        None, "Weight of smoothness (squared Laplacian); larger is smoother. Empty: found from the noise.", gt=0, le=1e9
+        None,
+        "Weight of smoothness (squared Laplacian); larger is smoother. Empty: found from the noise.",
+        title="Smoothness (gamma)",
+        gt=0,
+        le=1e9,
     )
 
     def compute(self, block: Block) -> NDArray[Any]:

@@ -94,12 +94,25 @@ class Frangi(_Ridge, Fitted):
     also: ClassVar = ("frangi", *_WORDS)
 
     alpha: float = parameter(
-        0.5, "How much sheets are left out (volumes); smaller is less strict.", gt=0, le=100, allow_inf_nan=False
+        0.5,
+        "How much sheets are left out (volumes); smaller is less strict.",
+        title="Plate sensitivity (alpha)",
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
     )
-    beta: float = parameter(0.5, "How much blobs are kept; smaller leaves out more.", gt=0, le=100, allow_inf_nan=False)
+    beta: float = parameter(
+        0.5,
+        "How much blobs are kept; smaller leaves out more.",
+        title="Blob sensitivity (beta)",
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+    )
     gamma: float | None = parameter(
         None,
         "Curvature that counts as a clear ridge; left empty: half of the strongest at the smallest scale.",
+        title="Curvature of a ridge (gamma)",
         unit="levels/pixel²",
         gt=0,
         allow_inf_nan=False,
@@ -150,6 +163,7 @@ class Meijering(_Ridge, Fitted):
         None,
         "How much curvature in other directions counts; left empty: 1/3 in planes, 1/4 in volumes, which favours long "
         "ridges most.",
+        title="Curvature along ridges (alpha)",
         ge=-1,
         le=1,
     )

@@ -285,7 +285,7 @@ class Niblack(Windowed, Local):
     title: ClassVar = "Niblack local threshold"
     also: ClassVar = ("adaptive threshold", "binarize")
 
-    k: float = parameter(0.2, "Number of standard deviations.", ge=-10, le=10)
+    k: float = parameter(0.2, "Number of standard deviations.", title="Deviations (k)", ge=-10, le=10)
     offset: float = parameter(
         0.0, "Further difference needed; keeps noise of flat regions out.", unit="grey levels", allow_inf_nan=False
     )
@@ -312,7 +312,9 @@ class Sauvola(Windowed, Fitted):
     title: ClassVar = "Sauvola local threshold"
     also: ClassVar = ("adaptive threshold", "binarize", "documents")
 
-    k: float = parameter(0.2, "Weight of the contrast; larger makes objects smaller.", ge=0, le=10)
+    k: float = parameter(
+        0.2, "Weight of the contrast; larger makes objects smaller.", title="Weight of contrast (k)", ge=0, le=10
+    )
     spread: float | None = parameter(
         None,
         "Standard deviation that counts as full contrast; half the range of the image if left out.",

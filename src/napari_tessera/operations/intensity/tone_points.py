@@ -1,5 +1,6 @@
 """Tone curves through points that a person chooses."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -19,17 +20,27 @@ def parse_points(text: str) -> NDArray[np.float64]:
     InvalidInputError
         If there are fewer than two, they are no pairs of finite numbers, or two have the same place.
     """
-    rows = [row.replace(",", " ").split() for row in text.replace("\n", ";").split(";") if row.strip()]
-    try:
-        points = [[float(number) for number in row] for row in rows]
-    except ValueError as error:
-        raise InvalidInputError(f"The curve {text!r} holds something else than numbers: {_FORM}") from error
-    if len(points) < 2 or any(len(point) != 2 for point in points) or not np.isfinite(points).all():
-        raise InvalidInputError(f"The curve {text!r} is no two pairs of finite numbers or more: {_FORM}")
+    rows = [row for row in text.replace("\n", ";").split(";") if row.strip()]
+    points = [_parse_point(row, number, text) for number, row in enumerate(rows, 1)]
+    if len(points) < 2:
+        raise InvalidInputError(f"The curve {text!r} has fewer than two points: {_FORM}")
     ordered = np.array(sorted(points))
-    if (np.diff(ordered[:, 0]) <= 0).any():
-        raise InvalidInputError(f"The curve {text!r} has two values at one place: move or remove one of the points.")
+    same = np.flatnonzero(np.diff(ordered[:, 0]) <= 0)
+    if same.size:
+        raise InvalidInputError(
+            f"The curve {text!r} has two points at the intensity {ordered[same[0], 0]:g}: move or remove one of them."
+        )
     return ordered
+
+
+def _parse_point(row: str, number: int, text: str) -> tuple[float, float]:
+    try:
+        before, after = map(float, row.replace(",", " ").split())
+    except ValueError:  # other than two, or no numbers
+        before = after = math.nan
+    if not (math.isfinite(before) and math.isfinite(after)):
+        raise InvalidInputError(f"Point {number} of the curve {text!r} is {row.strip()!r}, no two numbers: {_FORM}")
+    return before, after
 
 
 def through(points: NDArray[np.float64], shape: Literal["linear", "smooth"]) -> Curve:
