@@ -9,6 +9,11 @@ import pytest
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "vispy")
 LIGHT = ("zarr", "tifffile", "imagecodecs", "skimage", "scipy", "dask", "numpy", "pydantic", "yaml")
 
+LIGHT_MODULES = (
+    *("core.image", "core.tiles", "core.jobs", "config.model", "config.prediction", "io.opening", "io.creating"),
+    *("operations.registry", "pipeline.api", "pipeline.applying", "pipeline.requests", "pipeline.evaluation"),
+)
+
 
 def _loaded(statement: str) -> set[str]:
     program = (
@@ -24,25 +29,9 @@ def test_the_package_alone_loads_no_library() -> None:
     assert not loaded & {*HEAVY, *LIGHT}
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "core.image",
-        "core.tiles",
-        "core.jobs",
-        "config.model",
-        "config.prediction",
-        "io.opening",
-        "io.creating",
-        "operations.registry",
-        "pipeline.api",
-        "pipeline.applying",
-        "pipeline.requests",
-        "pipeline.evaluation",
-    ],
-)
-def test_light_modules_load_neither_torch_nor_a_screen(module: str) -> None:
-    loaded = _loaded(f"import napari_tessera.{module}")
+def test_light_modules_load_neither_torch_nor_a_screen() -> None:
+    """One after another in one process: whichever loads something heavy leaves it loaded."""
+    loaded = _loaded("\n".join(f"import napari_tessera.{module}" for module in LIGHT_MODULES))
     assert "napari_tessera" in loaded
     assert not loaded & set(HEAVY)
 

@@ -78,6 +78,6 @@ def test_the_report_keeps_what_failed_scripts_said(load, monkeypatch, tmp_path):
 
 def test_the_scripts_find_what_they_share():
     done = subprocess.run(
-        [sys.executable, str(FOLDER / "training_step.py"), "--help"], capture_output=True, text=True, check=False
+        [sys.executable, str(FOLDER / "out_of_core.py"), "--help"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

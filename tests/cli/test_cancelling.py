@@ -44,26 +44,30 @@ def test_the_notice_does_not_enter_a_stream_that_may_be_in_the_middle_of_a_write
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_cancelled_training_ends_with_130(start, train_arguments, tmp_path, number):
+def test_a_cancelled_training_ends_with_130_and_can_be_resumed(start, call, train_arguments, tmp_path):
+    process = start(*train_arguments, "--set", "max_steps=1000000", "--json")
+    wait_for_steps(process, 12)
+    process.send_signal(signal.SIGINT)
+    expect_cancelled(process, tmp_path)
+    outcome = call(*train_arguments, "--set", "max_steps=1000000", "--set", "max_seconds=1", "--resume", "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.json["steps"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
+def test_a_training_cancelled_at_its_start_ends_with_130(start, train_arguments, tmp_path, number):
     process = start(*train_arguments, "--set", "max_steps=1000000", "--json")
     wait_for_steps(process)
     process.send_signal(number)
+    expect_cancelled(process, tmp_path)
+
+
+def expect_cancelled(process, tmp_path):
+    """Wait for the end of a training, and assert that it says how to go on."""
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "napari-tessera: error:" in err
     said = json.loads(out.splitlines()[-1])["error"]
     assert f"lies in {tmp_path / 'model'}: the same command with --resume" in said
-
-
-@pytest.mark.slow
-def test_a_cancelled_training_can_be_resumed(start, call, train_arguments, tmp_path):
-    process = start(*train_arguments, "--set", "max_steps=1000000", "--json")
-    wait_for_steps(process, 12)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    outcome = call(*train_arguments, "--set", "max_steps=1000000", "--set", "max_seconds=1", "--resume", "--json")
-    assert outcome.status == 0, outcome.err
-    assert outcome.json["steps"] > 0

@@ -27,6 +27,7 @@ DTYPES = [
 ]  # fmt: skip
 COMMON = ["uint8", "uint16", "float32"]
 RARE = ["uint32", "int8", "int32", "float16"]
+RARE_3D = [("uint64", 3), ("int64", 3), ("float64", 3)]
 """Their kernels are compiled anew in every test run, for seconds, and share all their code with those of the others."""
 
 
@@ -66,9 +67,13 @@ def assert_like_scipy(image, size):
 
 
 @pytest.mark.parametrize(
-    "dtype", [pytest.param(dtype, marks=[pytest.mark.long] if dtype in RARE else []) for dtype in DTYPES]
+    ("dtype", "shape"),
+    [
+        pytest.param(dtype, shape, marks=[pytest.mark.long] if dtype in RARE or (dtype, len(shape)) in RARE_3D else [])
+        for dtype in DTYPES
+        for shape in ((70, 75), (5, 37, 41))
+    ],
 )
-@pytest.mark.parametrize("shape", [(70, 75), (5, 37, 41)], ids=["2D", "3D"])
 def test_every_dtype(dtype, shape):
     assert_like_scipy(made_up(shape, dtype), 3)
     assert_like_scipy(made_up(shape, dtype, values=3), 3)
@@ -92,18 +97,31 @@ def test_square_windows(dtype, size):
     assert_like_scipy(made_up((66, 43), dtype, values=4), size)
 
 
-@pytest.mark.parametrize(("dtype", "size"), [("uint8", 13), ("uint16", 11), ("float64", 15)])
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [("float64", 15), *(pytest.param(*kind, marks=pytest.mark.long) for kind in (("uint8", 13), ("uint16", 11)))],
+)
 def test_the_largest_networks(dtype, size):
     assert_like_scipy(made_up((41, 167), dtype), size)
 
 
-@pytest.mark.parametrize("size", [(3, 7), (9, 5), (1, 5), (7, 1), (1, 1), (13, 3)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *[(3, 7), (7, 3), (1, 5), (7, 1), (1, 1)],
+        *(pytest.param(size, marks=pytest.mark.long) for size in ((9, 5), (13, 3))),
+    ],
+)
 def test_oblong_windows(size):
     assert_like_scipy(made_up((41, 52), "uint16"), size)
 
 
 @pytest.mark.parametrize(
-    "size", [(1, 3, 3), (1, 7, 7), (3, 1, 5), (5, 3, 1), (3, 5, 5), 5, (1, 1, 3), (3, 1, 1), (3, 9, 1)]
+    "size",
+    [
+        *[(1, 3, 3), (1, 7, 7), (3, 1, 5), (5, 3, 1), 5, (1, 1, 3), (3, 1, 1)],
+        *(pytest.param(size, marks=pytest.mark.long) for size in ((3, 5, 5), (3, 9, 1))),
+    ],
 )
 def test_windows_in_3d(size):
     assert_like_scipy(made_up((6, 19, 23), "uint8"), size)

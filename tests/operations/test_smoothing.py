@@ -247,7 +247,7 @@ OPERATIONS = [
     Gaussian(sigma=2),
     Mean(size=7),
     Median(size=5),
-    AdaptiveMedian(largest=7),
+    AdaptiveMedian(largest=5),
     Bilateral(),
     NonLocalMeans(patch_size=3, distance=3),
     WhiteTophat(radius=4),

@@ -17,6 +17,7 @@ from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
 from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
+from napari_tessera.nn.optimizer import AdamW
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import Offsets, find_offsets
 from napari_tessera.nn.samples import Sample, Split
@@ -101,7 +102,7 @@ def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
     device = choose_device(config.device)
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = AveragedNetwork(network, AVERAGING_HORIZON)
-    optimizer = torch.optim.AdamW(
+    optimizer = AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type != "mps"
     )
     return TrainingState(network, averaged, optimizer, np.random.default_rng(config.seed))

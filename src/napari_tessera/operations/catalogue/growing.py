@@ -74,7 +74,11 @@ class GrowRegions(Paged):
 
     def memory(self, spec: ImageSpec) -> int:
         """Return the size of image, marks, queue and result if regions reach everywhere."""
-        return int(np.prod(spec.shape)) * (spec.dtype.itemsize + BYTES_PER_PIXEL)
+        from napari_tessera.operations.growing.grower import held_as
+
+        held = held_as(spec.dtype)
+        copied = 0 if held == spec.dtype else held.itemsize
+        return int(np.prod(spec.shape)) * (spec.dtype.itemsize + copied + BYTES_PER_PIXEL)
 
     def compute_pages(self, pages: Pages) -> Iterator[tuple[Region, NDArray[Any]]]:
         """Yield the windows that regions have grown in."""

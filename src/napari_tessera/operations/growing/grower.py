@@ -91,7 +91,8 @@ class Grower:
     Parameters
     ----------
     image
-        Shape (y, x) or (z, y, x); bool, integer or real. It is not copied if it is contiguous and of a usual dtype.
+        Shape (y, x) or (z, y, x); bool, integer or real. It is not copied if it is contiguous and of a
+        usual dtype: uint8, uint16, int64 or a float.
     connectivity
         1: neighbours share a face; ndim: a corner is enough.
 
@@ -303,8 +304,13 @@ def _values(image: NDArray[Any]) -> tuple[NDArray[Any], type[np.int64] | type[np
     else:
         low, high = int(values.min()), int(values.max())
     if 2 * max(-low, high) * values.size < 2**63:
-        return (values if values.dtype != np.uint64 else flat_pixels(values.view(np.int64))), np.int64
+        return flat_pixels(values.astype(held_as(values.dtype), copy=False)), np.int64
     return flat_pixels(values.astype(np.float64)), np.float64
+
+
+def held_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return in which type pixels of `dtype` are held: integers in one of few, so that few loops are compiled."""
+    return dtype if dtype.kind == "f" or dtype in (np.bool_, np.uint8, np.uint16) else np.dtype(np.int64)
 
 
 def _offsets(ndim: int, connectivity: int) -> NDArray[np.int64]:

@@ -1,6 +1,8 @@
 """Compiled passes of the adaptive median: one for each size of window, over what the smaller ones left open.
 
-Cached on disk like the kernels in `kernels`; after a change of `networks`, `plans` or `vectors`, touch this file.
+Cached on disk like the kernels in `kernels`; after a change of those, `networks`, `plans` or `vectors`, touch this
+file. What is called from one place is written into its caller before that is compiled (``inline``): compiled on its own, the
+networks would be optimised again there, and again in the caller's caller.
 """
 
 from typing import Any
@@ -31,7 +33,7 @@ def open_range(todo: Any, plane: int, top: int, bottom: int, start: int, stop: i
     return first, last
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def decide_row(pixels: Any, found: Any, out: Any, todo: Any) -> None:
     """Apply the levels A and B to a row of pixels, see `vectors.decide_vectors`."""
     lanes = VECTOR_BYTES // pixels.itemsize
@@ -74,7 +76,7 @@ def network_pass(image: Any, out: Any, todo: Any, words: Any, window: Any, work:
                     try_strip(image, out, todo, words, window, work, plane, top, below, first * 8, min(last * 8, stop))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def try_strip(
     image: Any,
     out: Any,
@@ -132,7 +134,7 @@ def select(values: Any, count: int, rank: int) -> Any:
     return values[rank]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def extremes_and_counts(
     moving: Any, row: int, count: int, width: int, column: int, low: Any, high: Any, equal: Any, scratch: Any
 ) -> None:
@@ -150,20 +152,22 @@ def extremes_and_counts(
         At least `width` − 1 longer than `low`.
     """
     pixels = low.shape[0]
-    scratch[0, : pixels + width - 1] = moving[row, column : column + pixels + width - 1]
-    scratch[1, : pixels + width - 1] = scratch[0, : pixels + width - 1]
+    # Loops in place of slices that are assigned: numba would compile checks and messages about shapes, for seconds.
+    line = moving[row, column:]
+    for x in range(pixels + width - 1):
+        scratch[0, x] = scratch[1, x] = line[x]
     for r in range(row + 1, row + count):
         line = moving[r, column:]
         for x in range(pixels + width - 1):
             scratch[0, x] = min(scratch[0, x], line[x])
             scratch[1, x] = max(scratch[1, x], line[x])
-    low[:] = scratch[0, :pixels]
-    high[:] = scratch[1, :pixels]
+    for x in range(pixels):
+        low[x], high[x] = scratch[0, x], scratch[1, x]
+        equal[0, x] = equal[1, x] = 0
     for shift in range(1, width):
         for x in range(pixels):
             low[x] = min(low[x], scratch[0, x + shift])
             high[x] = max(high[x], scratch[1, x + shift])
-    equal[:, :pixels] = 0
     for r in range(row, row + count):
         for shift in range(width):
             line = moving[r, column + shift :]
@@ -172,7 +176,7 @@ def extremes_and_counts(
                 equal[1, x] += line[x] == high[x]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def settle_row(
     moving: Any,
     row: int,
@@ -202,7 +206,8 @@ def settle_row(
                 out[x] = pixels[x]
             else:
                 for r in range(count):
-                    gathered[r * width : (r + 1) * width] = moving[row + r, column + x : column + x + width]
+                    for shift in range(width):
+                        gathered[r * width + shift] = moving[row + r, column + x + shift]
                 out[x] = select(gathered, count * width, rank)
 
 

@@ -54,7 +54,7 @@ def adaptive_median(image: NDArray[Any], largest: int, out: NDArray[Any] | None 
     ----------
     .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", section "Adaptive median filters".
     """
-    from napari_tessera.operations.rank.arrays import as_filtered, checked_out, read_only
+    from napari_tessera.operations.rank.arrays import as_filtered, checked_out, hand_over, read_only
     from napari_tessera.operations.rank.median import checked_size
 
     checked_size(3, np.ndim(image))
@@ -73,8 +73,7 @@ def adaptive_median(image: NDArray[Any], largest: int, out: NDArray[Any] | None 
         _try_window(read_only(source), target, todo, size, image.ndim)
         if not words.any():
             break
-    if not np.may_share_memory(target, result):
-        result[...] = target.reshape(result.shape)
+    hand_over(target, result)
     return result
 
 

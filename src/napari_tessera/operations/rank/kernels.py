@@ -27,7 +27,7 @@ def fetch_row(target: Any, row: Any, start: int, count: int) -> None:
         target[i] = row[mirrored(start + i, length)]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def visit_row(image: Any, work: Any, window: Any, plane: int, row: int, left: int, pixels: int, index: int) -> None:
     """Make the lists that can be made once a chunk's row number `index`, row `row` of the image, is there.
 

@@ -63,7 +63,7 @@ def median(
     ----------
     .. [1] A. Adams, "Fast median filters using separable sorting networks", ACM Transactions on Graphics 40(4), 2021.
     """
-    from napari_tessera.operations.rank.arrays import as_filtered, checked_out
+    from napari_tessera.operations.rank.arrays import as_filtered, checked_out, hand_over
 
     extents = checked_size(size, np.ndim(image))
     result = checked_out(image, out)
@@ -72,8 +72,7 @@ def median(
     source, target = as_filtered(image, result)
     window: Window = (1, *extents) if len(extents) == 2 else extents  # type: ignore[assignment]
     _filter(source, window, target, check)
-    if not np.may_share_memory(target, result):
-        result[...] = target.reshape(result.shape)
+    hand_over(target, result)
     return result
 
 
