@@ -18,8 +18,8 @@ from tifffile import imread as read_tiff
 
 from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline.membranes import make_membranes
-from napari_tessera.pipeline.nuclei import make_nuclei
+from napari_tessera.pipeline.samples.membranes import make_membranes
+from napari_tessera.pipeline.samples.nuclei import make_nuclei
 
 WALL = 5
 """Edge of the square in which cells of two numbers make a wall: walls become four pixels wide."""

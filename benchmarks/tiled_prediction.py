@@ -31,9 +31,9 @@ from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model
 from napari_tessera.nn.needs import free_memory, tile_needs
 from napari_tessera.nn.networks import build_network, fold_network
-from napari_tessera.pipeline.intensity import fit_intensity
-from napari_tessera.pipeline.planning import plan_prediction
-from napari_tessera.pipeline.prediction import OpenSink, predict_into
+from napari_tessera.pipeline.predicting.intensity import fit_intensity
+from napari_tessera.pipeline.predicting.planning import plan_prediction
+from napari_tessera.pipeline.predicting.prediction import OpenSink, predict_into
 
 try:
     from monai.inferers import sliding_window_inference

@@ -1,8 +1,8 @@
 """Write the sample images, their scribbles and truth as compressed TIFF files beside this script.
 
 Run ``make sample-data``, or ``python make_sample_data.py [FOLDER]``. The generators
-themselves are ``napari_tessera.pipeline.nuclei`` and ``membranes``; they are seeded, so the files come out with the
-same pixels everywhere.
+themselves are ``napari_tessera.pipeline.samples.nuclei`` and ``membranes``; they are seeded, so the files come out
+with the same pixels everywhere.
 """
 
 import sys
@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.pipeline.samples import SAMPLES, load_sample
+from napari_tessera.pipeline.samples.samples import SAMPLES, load_sample
 
 
 def write(path: Path, array: NDArray[Any], spec: ImageSpec) -> None:

@@ -6,6 +6,8 @@ The names below are imported when first used, so that ``import napari_tessera`` 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from napari_tessera.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from napari_tessera import operations as operations
     from napari_tessera.config.prediction import PredictionConfig as PredictionConfig
@@ -17,11 +19,9 @@ if TYPE_CHECKING:
     from napari_tessera.pipeline.api import evaluate as evaluate
     from napari_tessera.pipeline.api import predict as predict
     from napari_tessera.pipeline.api import train as train
-    from napari_tessera.pipeline.recipe_api import run_recipe as run_recipe
-    from napari_tessera.pipeline.recipe_files import load_recipe as load_recipe
-    from napari_tessera.pipeline.recipe_files import save_recipe as save_recipe
-
-__version__ = "0.1.0"
+    from napari_tessera.pipeline.recipes.recipe_api import run_recipe as run_recipe
+    from napari_tessera.pipeline.recipes.recipe_files import load_recipe as load_recipe
+    from napari_tessera.pipeline.recipes.recipe_files import save_recipe as save_recipe
 
 _HOMES = {
     "Annotation": "napari_tessera.config.training",
@@ -30,11 +30,11 @@ _HOMES = {
     "TrainingConfig": "napari_tessera.config.training",
     "apply": "napari_tessera.pipeline.api",
     "evaluate": "napari_tessera.pipeline.api",
-    "load_recipe": "napari_tessera.pipeline.recipe_files",
+    "load_recipe": "napari_tessera.pipeline.recipes.recipe_files",
     "open_image": "napari_tessera.io.opening",
     "predict": "napari_tessera.pipeline.api",
-    "run_recipe": "napari_tessera.pipeline.recipe_api",
-    "save_recipe": "napari_tessera.pipeline.recipe_files",
+    "run_recipe": "napari_tessera.pipeline.recipes.recipe_api",
+    "save_recipe": "napari_tessera.pipeline.recipes.recipe_files",
     "train": "napari_tessera.pipeline.api",
 }
 

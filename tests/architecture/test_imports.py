@@ -11,7 +11,13 @@ LIGHT = ("zarr", "tifffile", "imagecodecs", "skimage", "scipy", "dask", "numpy",
 
 LIGHT_MODULES = (
     *("core.image", "core.tiles", "core.jobs", "config.model", "config.prediction", "io.opening", "io.creating"),
-    *("operations.registry", "pipeline.api", "pipeline.applying", "pipeline.requests", "pipeline.evaluation"),
+    *(
+        "operations.registry",
+        "pipeline.api",
+        "pipeline.applying.applying",
+        "pipeline.requests",
+        "pipeline.judging.evaluation",
+    ),
 )
 
 
@@ -50,7 +56,9 @@ def test_public_names_are_imported_when_they_are_used() -> None:
 def test_libraries_of_formats_are_imported_with_the_first_file() -> None:
     loaded = _loaded(
         "from napari_tessera.io import creating, kept, opening\n"
-        "from napari_tessera.pipeline import applying, compiling, recipes\n"
+        "from napari_tessera.pipeline import compiling\n"
+        "from napari_tessera.pipeline.applying import applying\n"
+        "from napari_tessera.pipeline.recipes import recipes\n"
         "from napari_tessera.operations.registry import all_operations\n"
         "all_operations()"
     )

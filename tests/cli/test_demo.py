@@ -4,7 +4,7 @@ import pytest
 
 from napari_tessera.cli import demo
 from napari_tessera.core.jobs import Progress, Result
-from napari_tessera.pipeline.samples import SAMPLES
+from napari_tessera.pipeline.samples.samples import SAMPLES
 
 
 def figures(dice, rarer, error):

@@ -12,9 +12,9 @@ from napari_tessera.config.recipe import InputIdentity
 from napari_tessera.io.partial import PartialFolder
 from napari_tessera.io.zarr_sink import ZarrSink
 from napari_tessera.operations.registry import build_operation
-from napari_tessera.pipeline.identity import identify_array
-from napari_tessera.pipeline.recipe_files import save_recipe
-from napari_tessera.pipeline.recording import merge, record
+from napari_tessera.pipeline.recipes.identity import identify_array
+from napari_tessera.pipeline.recipes.recipe_files import save_recipe
+from napari_tessera.pipeline.recipes.recording import merge, record
 
 CELLS = InputIdentity(name="cells", axes="yx", shape=(40, 50), dtype="uint8")
 

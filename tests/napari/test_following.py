@@ -203,8 +203,8 @@ def test_undo_brings_back_how_labels_were_made(filtering, model):
     """The button Save recipe stays, and saves what made the pixels that are there."""
     from napari_tessera.napari_plugin.filtering.writing_into import write_result
     from napari_tessera.napari_plugin.recipes.recording_layers import result_metadata
-    from napari_tessera.pipeline.identity import identify_array
-    from napari_tessera.pipeline.recording import record
+    from napari_tessera.pipeline.recipes.identity import identify_array
+    from napari_tessera.pipeline.recipes.recording import record
 
     def made(name):
         pixels = identify_array(np.zeros((20, 30), np.uint8), "yx")

@@ -28,7 +28,7 @@ from napari_tessera.napari_plugin.layers import (
     probability_layers,
 )
 from napari_tessera.napari_plugin.training.rasterize import draw_marks, read_marks
-from napari_tessera.pipeline.identity import identify_image
+from napari_tessera.pipeline.recipes.identity import identify_image
 
 pytestmark = pytest.mark.gui
 

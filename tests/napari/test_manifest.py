@@ -16,7 +16,7 @@ from napari_tessera.napari_plugin import manifest, samples
 from napari_tessera.napari_plugin.preferences import preferred
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.registry import all_operations, register, unregister
-from napari_tessera.pipeline.samples import SAMPLES
+from napari_tessera.pipeline.samples.samples import SAMPLES
 
 FIELDS = yaml.safe_load(manifest.MANIFEST.read_text(encoding="utf-8"))
 

@@ -14,7 +14,7 @@ from napari_tessera.napari_plugin.training import paint_counter
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
-from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
+from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
 
 pytestmark = pytest.mark.gui
 

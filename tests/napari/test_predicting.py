@@ -21,7 +21,7 @@ from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.napari_plugin.training.annotating import scribbled_classes, scribbles_from
-from napari_tessera.pipeline.annotation import BACKGROUND_COLOR
+from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
 
 from .conftest import fake_job
 

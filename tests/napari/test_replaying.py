@@ -16,7 +16,7 @@ from napari_tessera.napari_plugin.recipes.replaying import Replay
 from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.dispatch import run_request
-from napari_tessera.pipeline.recipe_files import save_recipe
+from napari_tessera.pipeline.recipes.recipe_files import save_recipe
 
 from .filter_helpers import cells
 

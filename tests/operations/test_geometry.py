@@ -391,9 +391,9 @@ def test_small_parts_do_not_need_the_whole(operation: Operation) -> None:
 
 
 def test_a_tile_that_comes_from_much_is_made_in_pieces() -> None:
-    from napari_tessera.pipeline.frames import make_frames
-    from napari_tessera.pipeline.inputs import gather_inputs
-    from napari_tessera.pipeline.mapped import MappedTiles
+    from napari_tessera.pipeline.applying.frames import make_frames
+    from napari_tessera.pipeline.applying.inputs import gather_inputs
+    from napari_tessera.pipeline.applying.mapped import MappedTiles
 
     image = smooth((72, 80))
     for operation in (Affine(rotate=45, interpolation="cubic"), EVERY[6], Resize(factor=0.1), Bin(factor=10)):

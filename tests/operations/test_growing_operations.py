@@ -14,7 +14,7 @@ from napari_tessera.operations.base import Block
 from napari_tessera.operations.catalogue.growing import GrowRegions
 from napari_tessera.operations.growing import windows
 from napari_tessera.operations.growing.grower import grow
-from napari_tessera.pipeline.applying import apply_into
+from napari_tessera.pipeline.applying.applying import apply_into
 
 COINS = data.coins()
 BLOCKS = np.kron(np.array([[10, 200, 10], [90, 10, 60]], np.uint8), np.ones((8, 8), np.uint8))
@@ -216,7 +216,7 @@ def test_a_few_regions_of_an_endless_image_need_little(criterion):
 
 def test_a_region_too_large_for_memory_says_what_to_do(small_windows, monkeypatch):
     from napari_tessera.core.errors import OutOfMemoryError
-    from napari_tessera.pipeline import paged
+    from napari_tessera.pipeline.applying import paged
 
     monkeypatch.setattr(paged, "free_memory", lambda: 20_000)
     small = nt.apply(GrowRegions(), BLOCKS, seeds=np.array([[3.0, 10.0]]))

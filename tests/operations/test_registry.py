@@ -21,9 +21,9 @@ from napari_tessera.operations.registry import (
     register,
     unregister,
 )
-from napari_tessera.pipeline.identity import identify_image
-from napari_tessera.pipeline.recipe_api import run_recipe
-from napari_tessera.pipeline.recording import record
+from napari_tessera.pipeline.recipes.identity import identify_image
+from napari_tessera.pipeline.recipes.recipe_api import run_recipe
+from napari_tessera.pipeline.recipes.recording import record
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from napari_tessera.core.errors import AnnotationError, InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED
-from napari_tessera.pipeline.annotation import (
+from napari_tessera.pipeline.learning.annotation import (
     class_numbers,
     describe_classes,
     find_painted,

@@ -36,15 +36,16 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Connected, Fitted, Global, Input, Local, Operation, Survey
 from napari_tessera.operations.reductions.statistics import moments, value_range
 from napari_tessera.operations.registry import build_operation, register, unregister
-from napari_tessera.pipeline import applying, chunk_cache, engine, parallel, tiling
-from napari_tessera.pipeline.applying import ApplyOptions, apply_into
-from napari_tessera.pipeline.chunk_cache import CachedSource
+from napari_tessera.pipeline.applying import applying, engine
+from napari_tessera.pipeline.applying.applying import ApplyOptions, apply_into
+from napari_tessera.pipeline.applying.frames import check_finite
 from napari_tessera.pipeline.dispatch import run_request
-from napari_tessera.pipeline.frames import check_finite
-from napari_tessera.pipeline.parallel import Work
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, parse_request
-from napari_tessera.pipeline.tiling import plan_tiles
+from napari_tessera.pipeline.running import chunk_cache, parallel, tiling
+from napari_tessera.pipeline.running.chunk_cache import CachedSource
+from napari_tessera.pipeline.running.parallel import Work
+from napari_tessera.pipeline.running.tiling import plan_tiles
 
 RNG = np.random.default_rng(3)
 

@@ -8,7 +8,7 @@ from napari_tessera.core.errors import JobCancelledError, OutputExistsError
 from napari_tessera.core.jobs import CancelToken, Progress, drain
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.demo import TRAINING_SECONDS, check_demo_folder, demo_config, demo_job
-from napari_tessera.pipeline.samples import SAMPLES, load_sample
+from napari_tessera.pipeline.samples.samples import SAMPLES, load_sample
 
 TINY = {
     "network.depth": 1,

@@ -11,8 +11,8 @@ from skimage.measure import label
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline import evaluation
-from napari_tessera.pipeline.evaluation import IOU_THRESHOLDS, Evaluation, evaluate
+from napari_tessera.pipeline.judging import evaluation
+from napari_tessera.pipeline.judging.evaluation import IOU_THRESHOLDS, Evaluation, evaluate
 
 LABELS = arrays.arrays(np.uint8, (6, 7), elements=st.integers(0, 3))
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from napari_tessera.config.recipe import Recipe
-from napari_tessera.pipeline.identity import identify_array
-from napari_tessera.pipeline.recipe_api import run_recipe
+from napari_tessera.pipeline.recipes.identity import identify_array
+from napari_tessera.pipeline.recipes.recipe_api import run_recipe
 
 GOLDEN = Path(__file__).parents[1] / "config" / "golden"
 RECIPES = sorted(GOLDEN.glob("replayed-recipe-v*.yaml"))

@@ -6,8 +6,8 @@ import pytest
 from napari_tessera.config.training import IntensityConfig
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline import intensity
-from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
+from napari_tessera.pipeline.predicting import intensity
+from napari_tessera.pipeline.predicting.intensity import ConstantImageError, IntensityRange, fit_intensity
 
 
 def test_percentiles_are_those_of_numpy_per_channel() -> None:

@@ -19,11 +19,11 @@ from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import find_offsets
 from napari_tessera.nn.trainer import start_state
-from napari_tessera.pipeline.dataset import SURVEYED, Dataset, load_dataset
-from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
-from napari_tessera.pipeline.strokes import draw_scribbles
-from napari_tessera.pipeline.training import train_pairs
-from napari_tessera.pipeline.viewport import View, Viewport
+from napari_tessera.pipeline.learning.dataset import SURVEYED, Dataset, load_dataset
+from napari_tessera.pipeline.learning.training import train_pairs
+from napari_tessera.pipeline.learning.viewport import View, Viewport
+from napari_tessera.pipeline.samples.membranes import MembranesConfig, make_membranes
+from napari_tessera.pipeline.samples.strokes import draw_scribbles
 
 CONFIG = TrainingConfig(
     annotation="scribbles",

@@ -20,9 +20,9 @@ from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.networks import build_network
-from napari_tessera.pipeline.likeness import by_name, mixed_pixels, other_pixels
-from napari_tessera.pipeline.prediction import predict_into
-from napari_tessera.pipeline.training import train_pairs
+from napari_tessera.pipeline.learning.training import train_pairs
+from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels, other_pixels
+from napari_tessera.pipeline.predicting.prediction import predict_into
 
 PIXELS = np.random.default_rng(0).integers(0, 250, (3, 20, 24), np.uint8)
 NAMES = ("DAPI", "GFP", "actin")
@@ -167,7 +167,7 @@ def test_images_of_a_training_are_brought_into_one_order(
         seen.names = [image.spec.channel_names for image, _ in pairs]
         raise InterruptedError
 
-    monkeypatch.setattr("napari_tessera.pipeline.training.load_dataset", load)
+    monkeypatch.setattr("napari_tessera.pipeline.learning.training.load_dataset", load)
     first = NAMES
     if resume:
         first = NAMES[::-1]

@@ -6,8 +6,8 @@ from scipy import ndimage
 from skimage.measure import regionprops
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.pipeline import membranes
-from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
+from napari_tessera.pipeline.samples import membranes
+from napari_tessera.pipeline.samples.membranes import MembranesConfig, make_membranes
 
 SMALL = MembranesConfig(shape=(128, 160))
 EMPTY = {"mitochondria": 0.0, "vesicles": 0.0, "filaments": 0.0}

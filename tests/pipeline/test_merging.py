@@ -15,8 +15,8 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Block, Components, Connected, Input
 from napari_tessera.operations.labels import components as numbering
 from napari_tessera.operations.whole import run_whole
-from napari_tessera.pipeline import merging
 from napari_tessera.pipeline.api import apply
+from napari_tessera.pipeline.applying import merging
 
 
 class Recording(Connected):
@@ -187,8 +187,8 @@ def test_nothing_to_find() -> None:
 
 def test_shared_layers_do_not_stay() -> None:
     from napari_tessera.core.tiles import TileGrid
-    from napari_tessera.pipeline.frames import make_frames
-    from napari_tessera.pipeline.inputs import gather_inputs
+    from napari_tessera.pipeline.applying.frames import make_frames
+    from napari_tessera.pipeline.applying.inputs import gather_inputs
 
     image = open_image(np.ones((40, 40), np.uint8))
     frames = make_frames(Recording(), gather_inputs(Recording(), {"image": image}))

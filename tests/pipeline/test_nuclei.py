@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.pipeline.nuclei import NucleiConfig, make_nuclei
+from napari_tessera.pipeline.samples.nuclei import NucleiConfig, make_nuclei
 
 SMALL = NucleiConfig(shape=(128, 160), count=16)
 

@@ -14,12 +14,12 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, drain
 from napari_tessera.io.creating import create_image
 from napari_tessera.operations.registry import build_operation
-from napari_tessera.pipeline.applying import application_job
-from napari_tessera.pipeline.planning import plan_request
-from napari_tessera.pipeline.prediction import prediction_job
-from napari_tessera.pipeline.recipe_job import recipe_job
+from napari_tessera.pipeline.applying.applying import application_job
+from napari_tessera.pipeline.learning.training import train_pairs
+from napari_tessera.pipeline.predicting.planning import plan_request
+from napari_tessera.pipeline.predicting.prediction import prediction_job
+from napari_tessera.pipeline.recipes.recipe_job import recipe_job
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, PredictRequest, RecipeRequest, Suffix
-from napari_tessera.pipeline.training import train_pairs
 
 PIXELS = np.random.default_rng(0).integers(0, 200, (48, 48)).astype(np.uint8)
 RECIPE = {

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.pipeline.overlay import TINT, draw_overlay, write_png
+from napari_tessera.pipeline.samples.overlay import TINT, draw_overlay, write_png
 
 
 def test_classes_are_outlined_in_their_colour_and_tinted_inside():

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_tessera.config.training import Annotation
-from napari_tessera.pipeline.painted import Remedy, describe_counts, find_doubt, listed
+from napari_tessera.pipeline.learning.painted import Remedy, describe_counts, find_doubt, listed
 
 STROKES, MASKS, OBJECTS = Annotation.SCRIBBLES, Annotation.DENSE, Annotation.OBJECTS
 

@@ -37,11 +37,11 @@ from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.needs import TileNeeds
 from napari_tessera.nn.networks import build_network, fold_network
 from napari_tessera.nn.predictor import encode
-from napari_tessera.pipeline import prediction
 from napari_tessera.pipeline.api import predict
-from napari_tessera.pipeline.intensity import fit_intensity
-from napari_tessera.pipeline.planning import PredictionPlan, output_spec, plan_prediction, plan_request
-from napari_tessera.pipeline.prediction import predict_into, prediction_job
+from napari_tessera.pipeline.predicting import prediction
+from napari_tessera.pipeline.predicting.intensity import fit_intensity
+from napari_tessera.pipeline.predicting.planning import PredictionPlan, output_spec, plan_prediction, plan_request
+from napari_tessera.pipeline.predicting.prediction import predict_into, prediction_job
 from napari_tessera.pipeline.requests import InputFile, PredictRequest
 
 CLASSES = (("background", 0), ("nucleus", 2), ("membrane", 7))
@@ -413,7 +413,7 @@ def test_a_blank_image_is_refused_by_a_model_without_background() -> None:
 def test_nan_that_the_sample_missed_is_found_in_its_tile(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     array = random_image(100, 100, dtype=np.float32)
     good = fit_intensity(as_image(array, "yx"), model.spec.intensity)
-    monkeypatch.setattr("napari_tessera.pipeline.prediction.fit_intensity", lambda *_: good)
+    monkeypatch.setattr("napari_tessera.pipeline.predicting.prediction.fit_intensity", lambda *_: good)
     array[90, 90] = np.nan
     sink = RecordingSink(output_spec(model.spec, as_image(array, "yx").spec, PredictionConfig()))
     with pytest.raises(InvalidInputError, match="NaN"):
@@ -615,7 +615,7 @@ def test_batches_of_a_stack_give_the_same_result(model: Model, monkeypatch: pyte
     def plan_batches(*arguments: Any) -> PredictionPlan:
         return replace(plan_prediction(*arguments), batch=4)
 
-    monkeypatch.setattr("napari_tessera.pipeline.prediction.plan_prediction", plan_batches)
+    monkeypatch.setattr("napari_tessera.pipeline.predicting.prediction.plan_prediction", plan_batches)
     submit = "napari_tessera.nn.predictor.Predictor.submit"
     from napari_tessera.nn.predictor import Predictor
 

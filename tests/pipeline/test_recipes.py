@@ -21,14 +21,14 @@ from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.operations.base import Block, Global, Input, Local
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import build_operation, find_operation, register, unregister
-from napari_tessera.pipeline import intermediates
-from napari_tessera.pipeline.applying import ApplyOptions
+from napari_tessera.pipeline.applying.applying import ApplyOptions
 from napari_tessera.pipeline.dispatch import run_request
-from napari_tessera.pipeline.identity import identify_array, identify_image
-from napari_tessera.pipeline.recipe_api import run_recipe
-from napari_tessera.pipeline.recipe_files import load_recipe, save_recipe
-from napari_tessera.pipeline.recipes import RecipeRun, check_recipe
-from napari_tessera.pipeline.recording import merge, record
+from napari_tessera.pipeline.recipes import intermediates
+from napari_tessera.pipeline.recipes.identity import identify_array, identify_image
+from napari_tessera.pipeline.recipes.recipe_api import run_recipe
+from napari_tessera.pipeline.recipes.recipe_files import load_recipe, save_recipe
+from napari_tessera.pipeline.recipes.recipes import RecipeRun, check_recipe
+from napari_tessera.pipeline.recipes.recording import merge, record
 from napari_tessera.pipeline.requests import parse_request
 
 COUNTED: list[int] = []
@@ -203,7 +203,7 @@ def test_results_that_are_no_longer_needed_are_given_up(image, tmp_path, monkeyp
             seen.append(len(list(self._folder.glob("*.zarr*"))))
             return sink
 
-    monkeypatch.setattr("napari_tessera.pipeline.recipes.Intermediates", Watching)
+    monkeypatch.setattr("napari_tessera.pipeline.recipes.recipes.Intermediates", Watching)
     recipe = recorded(image, *(operation("counted_offset", amount=i) for i in range(1, 6)))
     run_recipe(recipe, image, out=tmp_path / "out.npy")
     assert seen == [1, 2, 2, 2]

@@ -10,9 +10,9 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.operations.registry import build_operation
-from napari_tessera.pipeline import identity
-from napari_tessera.pipeline.identity import identify_array, identify_image, npy_bytes, read_identified
-from napari_tessera.pipeline.recording import installed_versions, merge, record
+from napari_tessera.pipeline.recipes import identity
+from napari_tessera.pipeline.recipes.identity import identify_array, identify_image, npy_bytes, read_identified
+from napari_tessera.pipeline.recipes.recording import installed_versions, merge, record
 
 CELLS = InputIdentity(name="cells", axes="yx", shape=(8, 9), dtype="uint8", sha256="0" * 64)
 OTHER = InputIdentity(name="other", axes="yx", shape=(8, 9), dtype="uint8")

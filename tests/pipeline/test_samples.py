@@ -3,8 +3,8 @@ import pytest
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
-from napari_tessera.pipeline.samples import SAMPLES, load_sample, membranes, nuclei, write_sample
+from napari_tessera.pipeline.samples.membranes import MembranesConfig, make_membranes
+from napari_tessera.pipeline.samples.samples import SAMPLES, load_sample, membranes, nuclei, write_sample
 
 
 @pytest.mark.parametrize("name", SAMPLES)

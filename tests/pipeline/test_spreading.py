@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_tessera.pipeline.spreading import spread_blocks
+from napari_tessera.pipeline.running.spreading import spread_blocks
 
 
 @given(

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
-from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND as BACKGROUND
-from napari_tessera.pipeline.nuclei import NucleiConfig, make_nuclei
-from napari_tessera.pipeline.strokes import FOREGROUND, draw_lines, draw_scribbles
+from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND as BACKGROUND
+from napari_tessera.pipeline.samples.nuclei import NucleiConfig, make_nuclei
+from napari_tessera.pipeline.samples.strokes import FOREGROUND, draw_lines, draw_scribbles
 
 
 @settings(max_examples=8, deadline=None)

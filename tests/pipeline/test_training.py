@@ -24,10 +24,10 @@ from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Res
 from napari_tessera.io.model_lock import LOCK_FILE, ModelTakenError
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import load_model
-from napari_tessera.pipeline import dataset as dataset_module
-from napari_tessera.pipeline.dataset import load_dataset, split_dataset
-from napari_tessera.pipeline.training import train_pairs
-from napari_tessera.pipeline.viewport import View, Viewport
+from napari_tessera.pipeline.learning import dataset as dataset_module
+from napari_tessera.pipeline.learning.dataset import load_dataset, split_dataset
+from napari_tessera.pipeline.learning.training import train_pairs
+from napari_tessera.pipeline.learning.viewport import View, Viewport
 
 CONFIG = TrainingConfig(
     annotation="scribbles",
@@ -327,7 +327,7 @@ def test_damaged_models_are_told_apart(tmp_path: Path, damage: str) -> None:
 
 def test_large_images_are_cut_into_squares_where_there_is_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
     image, labels = squares((64, 80))
-    monkeypatch.setattr("napari_tessera.pipeline.annotation.SCAN_TILE", 32)
+    monkeypatch.setattr("napari_tessera.pipeline.learning.annotation.SCAN_TILE", 32)
     labels[:32] = 0
     dataset = load_dataset([pair(image, labels)], CONFIG)
     assert [sample.place for sample in dataset.samples] == [(32, 0), (32, 32), (32, 64)]

@@ -7,7 +7,7 @@ from napari_tessera.config.model import ClassSpec
 from napari_tessera.config.training import Annotation
 from napari_tessera.nn.samples import IGNORED, Sample
 from napari_tessera.nn.validation import Score
-from napari_tessera.pipeline.trust import describe_held_out, with_score
+from napari_tessera.pipeline.learning.trust import describe_held_out, with_score
 
 CLASSES = (
     ClassSpec(id=0, name="background", color="#808080"),

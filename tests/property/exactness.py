@@ -21,9 +21,9 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.operations.base import Global, Input, Mapped, Operation
 from napari_tessera.operations.whole import run_whole
 from napari_tessera.pipeline.api import apply
-from napari_tessera.pipeline.frames import make_frames
-from napari_tessera.pipeline.inputs import gather_inputs
-from napari_tessera.pipeline.plain_frames import StandIn
+from napari_tessera.pipeline.applying.frames import make_frames
+from napari_tessera.pipeline.applying.inputs import gather_inputs
+from napari_tessera.pipeline.applying.plain_frames import StandIn
 
 IMAGE_DTYPES = ("bool", "uint8", "uint16", "int16", "int32", "float32", "float64")
 LABEL_DTYPES = ("uint8", "uint16", "uint32", "int64")

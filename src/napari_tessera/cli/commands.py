@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from napari_tessera import __version__
 from napari_tessera.cli.output import emit_error
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.spelling import did_you_mean, nearest
+from napari_tessera.core.version import __version__
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
 

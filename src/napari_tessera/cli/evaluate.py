@@ -7,7 +7,7 @@ import click
 from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.output import emit_result, json_option
 from napari_tessera.io.opening import open_image
-from napari_tessera.pipeline.evaluation import Meaning, evaluate
+from napari_tessera.pipeline.judging.evaluation import Meaning, evaluate
 
 
 @click.command("evaluate")

@@ -79,7 +79,7 @@ def command(
     source = InputFile(path=image, axes=axes, pixel_size=pixel_size, pixel_unit=pixel_unit)
     request = PredictRequest(model=model, image=source, out=out, config=config, overwrite=overwrite)
     if dry_run:
-        from napari_tessera.pipeline.planning import plan_request
+        from napari_tessera.pipeline.predicting.planning import plan_request
 
         plan = {"dry_run": True, **plan_request(request).describe()}
         emit_result(plan, describe_plan(plan, out), as_json=as_json)

@@ -12,7 +12,7 @@ from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import drain
-from napari_tessera.pipeline.recipe_job import recipe_job
+from napari_tessera.pipeline.recipes.recipe_job import recipe_job
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest, Suffix
 
 

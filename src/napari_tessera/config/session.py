@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Config
 from napari_tessera.config.files import FileConfig
+from napari_tessera.core.version import __version__
 
 SESSION_FILE = "session.yaml"
 LAYER_FILE = "layer.yaml"
@@ -22,14 +22,6 @@ MOST_BYTES = 2**48
 def now() -> str:
     """Return the time as ISO 8601 with its offset, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def package_version() -> str:
-    """Return the version of napari-tessera, or ``"0"`` where it is not installed."""
-    try:
-        return version("napari-tessera")
-    except PackageNotFoundError:
-        return "0"
 
 
 class LabelClass(Config):
@@ -58,7 +50,7 @@ class LayerHeader(Config):
     image_path: str | None = None
     """Where the image was opened from, if it lies in a file."""
     created: str = Field(default_factory=now)
-    package_version: str = Field(default_factory=package_version)
+    package_version: str = Field(default=__version__)
     extra: dict[str, Any] = Field(default_factory=dict)
     """What else a viewer wants back: plain values only."""
 
@@ -117,7 +109,7 @@ class SessionSpec(FileConfig):
     name: str = ""
     """As the person called it; empty for a session that nobody has named."""
     created: str = Field(default_factory=now)
-    package_version: str = Field(default_factory=package_version)
+    package_version: str = Field(default=__version__)
     closed: bool = False
     """Whether the program that wrote it last ended as it should."""
 

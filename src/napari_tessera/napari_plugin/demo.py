@@ -25,8 +25,8 @@ from napari_tessera.napari_plugin.samples import sample_layers
 from napari_tessera.napari_plugin.session import HOME_VARIABLE
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 from napari_tessera.pipeline.demo import SESSION_FOLDER, SETTINGS, TRAINING_SECONDS, check_demo_folder
-from napari_tessera.pipeline.evaluation import evaluate
-from napari_tessera.pipeline.samples import SAMPLES, Sample, load_sample
+from napari_tessera.pipeline.judging.evaluation import evaluate
+from napari_tessera.pipeline.samples.samples import SAMPLES, Sample, load_sample
 
 if TYPE_CHECKING:
     from napari import Viewer

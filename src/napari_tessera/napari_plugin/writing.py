@@ -19,7 +19,7 @@ from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import LABELS, check_apart
 from napari_tessera.napari_plugin.layers import METADATA_KEY, color_of_map, layer_classes, layer_image
 from napari_tessera.napari_plugin.reading import WHITE
-from napari_tessera.pipeline.sinks import finishing
+from napari_tessera.pipeline.running.sinks import finishing
 
 FullLayer = tuple[Any, dict[str, Any], str]
 

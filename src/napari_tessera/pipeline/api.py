@@ -21,23 +21,23 @@ from napari_tessera.io.creating import check_output
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.places import check_apart
 from napari_tessera.operations.base import Operation
-from napari_tessera.pipeline import evaluation
-from napari_tessera.pipeline.applying import (
+from napari_tessera.pipeline.applying.applying import (
     ApplyOptions,
     apply_into,
     check_result_path,
     file_sink,
     open_input,
 )
-from napari_tessera.pipeline.inputs import OperationInput
+from napari_tessera.pipeline.applying.inputs import OperationInput
+from napari_tessera.pipeline.judging import evaluation
 from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
-from napari_tessera.pipeline.sinks import keeper
+from napari_tessera.pipeline.running.sinks import keeper
 
 # What loads torch is imported where it is used: applying an operation must not wait for it.
 if TYPE_CHECKING:
     from napari_tessera.nn.model import Model
-    from napari_tessera.pipeline.planning import PredictionPlan
+    from napari_tessera.pipeline.predicting.planning import PredictionPlan
 
 ImageLike = ImageSource | ArrayLike | str | Path
 """Whatever `napari_tessera.open_image` takes."""
@@ -84,7 +84,7 @@ def train(
         Each with one sentence that names the remedy.
     """
     folder = Path(tempfile.mkdtemp(prefix="napari-tessera-")) / "model" if out is None else expand_home(out)
-    from napari_tessera.pipeline.training import train_pairs
+    from napari_tessera.pipeline.learning.training import train_pairs
 
     opened = [(open_image(image), open_image(labels)) for image, labels in pairs]
     job = train_pairs(opened, config, folder, resume=resume, overwrite=overwrite, cancel=cancel)
@@ -158,7 +158,7 @@ def predict(
         Each with one sentence that names the remedy.
     """
     from napari_tessera.nn.model import Model, load_model
-    from napari_tessera.pipeline import prediction
+    from napari_tessera.pipeline.predicting import prediction
 
     path = None if out is None else expand_home(out)
     if path is not None:

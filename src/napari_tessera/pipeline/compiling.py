@@ -79,8 +79,8 @@ def _apply(request: CompileRequest) -> None:
     from napari_tessera.io.opening import open_image
     from napari_tessera.operations.registry import find_operation
     from napari_tessera.operations.whole import run_whole
-    from napari_tessera.pipeline.frames import make_frames
-    from napari_tessera.pipeline.inputs import gather_inputs
+    from napari_tessera.pipeline.applying.frames import make_frames
+    from napari_tessera.pipeline.applying.inputs import gather_inputs
 
     operation = find_operation(request.operation or "")()
     shape = _SHAPE[-request.dimensions :]

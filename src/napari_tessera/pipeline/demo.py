@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera import __version__
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import OutputExistsError
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Result
+from napari_tessera.core.version import __version__
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.dispatch import run_request
-from napari_tessera.pipeline.evaluation import evaluate
-from napari_tessera.pipeline.overlay import draw_overlay, write_png
+from napari_tessera.pipeline.judging.evaluation import evaluate
 from napari_tessera.pipeline.requests import InputFile, PredictRequest, TrainRequest
-from napari_tessera.pipeline.samples import SAMPLES, Sample, load_sample, write_sample
+from napari_tessera.pipeline.samples.overlay import draw_overlay, write_png
+from napari_tessera.pipeline.samples.samples import SAMPLES, Sample, load_sample, write_sample
 
 METRICS_FILE = "metrics.json"
 SESSION_FOLDER = "session"

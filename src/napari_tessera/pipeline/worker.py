@@ -31,7 +31,7 @@ from typing import IO, Any, Protocol
 from napari_tessera.core.errors import JobCancelledError, TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, event_to_dict
 from napari_tessera.pipeline.failures import describe_error
-from napari_tessera.pipeline.viewport import View, Viewport
+from napari_tessera.pipeline.learning.viewport import View, Viewport
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class PipelineBackend:
         Modules that are imported before the first job; those of networks load torch.
     """
 
-    def __init__(self, prepared: Sequence[str] = ("training", "prediction", "dispatch")) -> None:
+    def __init__(self, prepared: Sequence[str] = ("learning.training", "predicting.prediction", "dispatch")) -> None:
         self._prepared = prepared
         self._viewport = Viewport()
 

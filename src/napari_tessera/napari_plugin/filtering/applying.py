@@ -32,10 +32,10 @@ from napari_tessera.napari_plugin.recipes.recording_layers import (
 )
 from napari_tessera.napari_plugin.session import Session
 from napari_tessera.operations.base import Operation
-from napari_tessera.pipeline.applying import apply_into
+from napari_tessera.pipeline.applying.applying import apply_into
+from napari_tessera.pipeline.applying.frames import make_frames
+from napari_tessera.pipeline.applying.inputs import OperationInput, gather_inputs
 from napari_tessera.pipeline.failures import describe_error
-from napari_tessera.pipeline.frames import make_frames
-from napari_tessera.pipeline.inputs import OperationInput, gather_inputs
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
 

@@ -29,8 +29,8 @@ from napari_tessera.napari_plugin.filtering.preview_strips import compute_strips
 from napari_tessera.napari_plugin.looking import CroppedSource, Look
 from napari_tessera.operations.base import Connected, Fitted, Global, Local, Operation
 from napari_tessera.operations.whole import WholeFrame, run_whole
-from napari_tessera.pipeline.frames import Frames, Position, make_frames
-from napari_tessera.pipeline.inputs import gather_inputs
+from napari_tessera.pipeline.applying.frames import Frames, Position, make_frames
+from napari_tessera.pipeline.applying.inputs import gather_inputs
 
 MOST_FITTED = 2**26
 """Frames of more pixels than this are not read whole for a preview."""

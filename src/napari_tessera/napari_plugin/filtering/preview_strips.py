@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.regions import Region
-from napari_tessera.pipeline.parallel import run_all
+from napari_tessera.pipeline.running.parallel import run_all
 
 PARALLEL_PIXELS = 2**20
 """Of more visible pixels than this, each thread is given a part."""

@@ -12,8 +12,8 @@ from napari_tessera.napari_plugin.filtering.operation_inputs import gather
 from napari_tessera.napari_plugin.filtering.operation_panel import OperationPanel
 from napari_tessera.napari_plugin.layers import layer_image
 from napari_tessera.operations.base import Operation
-from napari_tessera.pipeline.frames import make_frames
-from napari_tessera.pipeline.inputs import gather_inputs
+from napari_tessera.pipeline.applying.frames import make_frames
+from napari_tessera.pipeline.applying.inputs import gather_inputs
 
 
 def why_refused(operation: Operation, layer: Layer, axes: str, layers: Mapping[str, Layer]) -> str:

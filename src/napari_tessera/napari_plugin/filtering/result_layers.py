@@ -14,7 +14,7 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.napari_plugin.layers import class_colormap
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.base import Operation
-from napari_tessera.pipeline.annotation import CLASS_COLORS
+from napari_tessera.pipeline.learning.annotation import CLASS_COLORS
 
 MOST_CLASSES = 10
 """Results of thresholds with up to this number of classes have colours of their own."""

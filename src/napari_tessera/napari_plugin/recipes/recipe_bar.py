@@ -17,8 +17,8 @@ from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.layers import full_resolution, taken_unasked
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered, was_edited
 from napari_tessera.napari_plugin.session import Session, file_name
-from napari_tessera.pipeline.recipe_files import save_recipe
-from napari_tessera.pipeline.recording import merge
+from napari_tessera.pipeline.recipes.recipe_files import save_recipe
+from napari_tessera.pipeline.recipes.recording import merge
 
 _FILES = "Recipes (*.yaml *.yml)"
 _LONGEST_NAME = 80

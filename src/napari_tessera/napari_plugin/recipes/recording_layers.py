@@ -17,8 +17,8 @@ from napari_tessera.core.image import ImageSource
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution
 from napari_tessera.operations.base import Operation
-from napari_tessera.pipeline.identity import identify_array, identify_image, npy_bytes, read_identified
-from napari_tessera.pipeline.recording import Source, record
+from napari_tessera.pipeline.recipes.identity import identify_array, identify_image, npy_bytes, read_identified
+from napari_tessera.pipeline.recipes.recording import Source, record
 
 RECIPE_KEY = "recipe"
 HASH_KEY = "sha256"

@@ -25,10 +25,10 @@ from napari_tessera.napari_plugin.layers import LayerImage, is_preview, layer_im
 from napari_tessera.napari_plugin.prediction.prediction_inputs import LARGE
 from napari_tessera.napari_plugin.recipes.recording_layers import Recorder, hash_positions, result_metadata
 from napari_tessera.napari_plugin.session import Session
-from napari_tessera.pipeline.identity import identify_image, read_identified
 from napari_tessera.pipeline.positions import read_array
-from napari_tessera.pipeline.recipe_files import arrays_folder
-from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe
+from napari_tessera.pipeline.recipes.identity import identify_image, read_identified
+from napari_tessera.pipeline.recipes.recipe_files import arrays_folder
+from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
 
 _UNNAMED = ("image", "labels", "points")

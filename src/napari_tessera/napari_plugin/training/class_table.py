@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QLineEdit, QP
 
 from napari_tessera.config.training import Annotation
 from napari_tessera.napari_plugin.forms.plain_text import LONGEST_NAME, PlainLabel, set_tooltip, shown_name
-from napari_tessera.pipeline.annotation import BACKGROUND_COLOR, CLASS_COLORS
+from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR, CLASS_COLORS
 
 MOST_CLASSES = 8
 _KEYS = "in the annotation, the keys - and = take the class before and the next"

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.training import Annotation
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
-from napari_tessera.pipeline.painted import Doubt, Remedy, describe_counts
+from napari_tessera.pipeline.learning.painted import Doubt, Remedy, describe_counts
 
 _TOOLTIPS = {
     Remedy.OBJECTS: "Every number but 0 is one object: learn what objects look like.",

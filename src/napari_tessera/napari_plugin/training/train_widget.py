@@ -34,8 +34,8 @@ from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
 from napari_tessera.napari_plugin.view_tracker import Region, ViewTracker
-from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
-from napari_tessera.pipeline.painted import MANY_NUMBERS, Remedy, find_doubt
+from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (
     (

@@ -19,8 +19,8 @@ from napari_tessera.napari_plugin.layers import LayerImage, is_annotation, layer
 from napari_tessera.napari_plugin.session import Session
 from napari_tessera.napari_plugin.training.fitting import Fit, fit, take_over
 from napari_tessera.napari_plugin.training.rasterize import Mark, draw_marks, read_marks
-from napari_tessera.pipeline.annotation import class_numbers
-from napari_tessera.pipeline.painted import Doubt, find_doubt, listed
+from napari_tessera.pipeline.learning.annotation import class_numbers
+from napari_tessera.pipeline.learning.painted import Doubt, find_doubt, listed
 from napari_tessera.pipeline.requests import InputFile, TrainRequest
 
 

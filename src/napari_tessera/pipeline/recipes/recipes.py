@@ -22,13 +22,13 @@ from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import InputKind, Kind, Operation
 from napari_tessera.operations.describe import KINDS
 from napari_tessera.operations.registry import all_operations, build_operation
-from napari_tessera.pipeline.applying import ApplyOptions, apply_into, image_first, open_input
-from napari_tessera.pipeline.forecast import forecast
-from napari_tessera.pipeline.identity import identify_image
-from napari_tessera.pipeline.inputs import OperationInput
-from napari_tessera.pipeline.intermediates import Intermediates, copy_image
+from napari_tessera.pipeline.applying.applying import ApplyOptions, apply_into, image_first, open_input
+from napari_tessera.pipeline.applying.inputs import OperationInput
 from napari_tessera.pipeline.positions import check_points_output
-from napari_tessera.pipeline.recording import installed_versions
+from napari_tessera.pipeline.recipes.forecast import forecast
+from napari_tessera.pipeline.recipes.identity import identify_image
+from napari_tessera.pipeline.recipes.intermediates import Intermediates, copy_image
+from napari_tessera.pipeline.recipes.recording import installed_versions
 from napari_tessera.pipeline.requests import InputFile
 
 Given = OperationInput | InputFile | Path

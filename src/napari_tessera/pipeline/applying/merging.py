@@ -29,7 +29,7 @@ from napari_tessera.operations.labels.components import (
     numbers_on_border,
 )
 from napari_tessera.operations.whole import decide
-from napari_tessera.pipeline.frames import Frames, Position
+from napari_tessera.pipeline.applying.frames import Frames, Position
 
 KEPT_BYTES = 256 * 2**20
 """Frames whose numbers fit into this many bytes are labelled once; others a second time when they are painted."""

@@ -17,7 +17,7 @@ from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.operations.base import Block, Operation
 from napari_tessera.operations.whole import all_finite, prepared, prepared_dtype
 from napari_tessera.operations.wide_integers import beyond_floats
-from napari_tessera.pipeline.inputs import Inputs
+from napari_tessera.pipeline.applying.inputs import Inputs
 
 Position = Mapping[str, int]
 """Which frame: an index along each looped axis."""

@@ -13,9 +13,9 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import check_place
-from napari_tessera.pipeline.membranes import MembranesConfig, make_membranes
-from napari_tessera.pipeline.nuclei import NucleiConfig, make_nuclei
-from napari_tessera.pipeline.strokes import draw_lines, draw_scribbles
+from napari_tessera.pipeline.samples.membranes import MembranesConfig, make_membranes
+from napari_tessera.pipeline.samples.nuclei import NucleiConfig, make_nuclei
+from napari_tessera.pipeline.samples.strokes import draw_lines, draw_scribbles
 
 SEED = 1
 """Of the synthetic samples; the image that is held out has the next one."""

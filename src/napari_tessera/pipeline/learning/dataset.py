@@ -14,9 +14,9 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.regions import Region
 from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
-from napari_tessera.pipeline.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
-from napari_tessera.pipeline.intensity import IntensityRange, fit_intensity
-from napari_tessera.pipeline.spreading import spread_blocks
+from napari_tessera.pipeline.learning.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
+from napari_tessera.pipeline.predicting.intensity import IntensityRange, fit_intensity
+from napari_tessera.pipeline.running.spreading import spread_blocks
 
 MAX_PIXELS = 2**27
 """Most intensities that a training keeps in memory; of more, squares spread evenly over the images are taken."""

@@ -17,11 +17,11 @@ from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.places import check_apart
-from napari_tessera.pipeline.applying import ApplyOptions
+from napari_tessera.pipeline.applying.applying import ApplyOptions
 from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
-from napari_tessera.pipeline.recipe_files import load_recipe
-from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
+from napari_tessera.pipeline.recipes.recipe_files import load_recipe
+from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
 
 
 def run_recipe(

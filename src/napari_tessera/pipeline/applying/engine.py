@@ -18,14 +18,14 @@ from napari_tessera.io.memory import free_memory
 from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped, Operation
 from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.whole import check_finite_result, quiet, run_whole
-from napari_tessera.pipeline.frames import Frames, Position, crop
-from napari_tessera.pipeline.mapped import MappedTiles, plan_mapped
-from napari_tessera.pipeline.merging import TiledComponents
-from napari_tessera.pipeline.paged import FramePages
-from napari_tessera.pipeline.parallel import Counter, Report, Work, run_all
-from napari_tessera.pipeline.plain_frames import PlainFrames, StandIn
-from napari_tessera.pipeline.surveys import TiledSurvey
-from napari_tessera.pipeline.tiling import SMALL, choose_unit, memory_budget, pixel_bytes, plan_tiles
+from napari_tessera.pipeline.applying.frames import Frames, Position, crop
+from napari_tessera.pipeline.applying.mapped import MappedTiles, plan_mapped
+from napari_tessera.pipeline.applying.merging import TiledComponents
+from napari_tessera.pipeline.applying.paged import FramePages
+from napari_tessera.pipeline.applying.plain_frames import PlainFrames, StandIn
+from napari_tessera.pipeline.applying.surveys import TiledSurvey
+from napari_tessera.pipeline.running.parallel import Counter, Report, Work, run_all
+from napari_tessera.pipeline.running.tiling import SMALL, choose_unit, memory_budget, pixel_bytes, plan_tiles
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from napari_tessera.core.jobs import Preview
 from napari_tessera.nn.predictor import predict_classes
 from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.unet import UNet
-from napari_tessera.pipeline.dataset import Dataset, Pair, read_plane
-from napari_tessera.pipeline.viewport import View, Viewport
+from napari_tessera.pipeline.learning.dataset import Dataset, Pair, read_plane
+from napari_tessera.pipeline.learning.viewport import View, Viewport
 
 MAX_PIXELS = 2**20
 """A view with more pixels is previewed around its centre only."""

@@ -14,7 +14,7 @@ from napari_tessera.io.memory import check_memory
 from napari_tessera.io.opening import as_labels, axes_are_guessed, has_palette, open_image
 from napari_tessera.operations.base import Input, InputKind, Operation
 from napari_tessera.operations.whole import prepared
-from napari_tessera.pipeline.chunk_cache import cached
+from napari_tessera.pipeline.running.chunk_cache import cached
 
 OperationInput = ImageSource | NDArray[Any]
 """Images and labels of the frame's size as sources (arrays are opened, their axes guessed); the rest as arrays."""

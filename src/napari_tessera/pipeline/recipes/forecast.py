@@ -9,8 +9,8 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Operation
-from napari_tessera.pipeline.frames import make_frames
-from napari_tessera.pipeline.inputs import gather_inputs
+from napari_tessera.pipeline.applying.frames import make_frames
+from napari_tessera.pipeline.applying.inputs import gather_inputs
 
 
 class _Planned(ImageSource):

@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.paths import expand_home
+from napari_tessera.core.version import __version__
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
 
 NAME = ".tessera-run.json"
@@ -56,7 +56,7 @@ def work_of(recipe: Recipe, request: RecipeRequest) -> str:
         "inputs": {name: str(given) for name, given in request.inputs.items()},
         "states": [state_of(expand_home(path)) for path in paths],
         "image": request.image.model_dump(mode="json", exclude={"path"}),
-        "version": version("napari-tessera"),
+        "version": __version__,
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

@@ -21,15 +21,15 @@ from napari_tessera.operations.base import Global, Mapped, Operation
 from napari_tessera.operations.compiling import FIRST_USE, noticing_compilation
 from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.registry import build_operation
-from napari_tessera.pipeline.engine import Engine
-from napari_tessera.pipeline.frames import Frames, make_frames
-from napari_tessera.pipeline.inputs import OperationInput, doubts_about, gather_inputs
+from napari_tessera.pipeline.applying.engine import Engine
+from napari_tessera.pipeline.applying.frames import Frames, make_frames
+from napari_tessera.pipeline.applying.inputs import OperationInput, doubts_about, gather_inputs
 from napari_tessera.pipeline.known_labels import check_not_labels
-from napari_tessera.pipeline.parallel import Report, Work, in_background
 from napari_tessera.pipeline.positions import check_points_output, read_array, write_points
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
-from napari_tessera.pipeline.sinks import choose_chunks, finishing, what_is_kept
-from napari_tessera.pipeline.tiling import default_threads
+from napari_tessera.pipeline.running.parallel import Report, Work, in_background
+from napari_tessera.pipeline.running.sinks import choose_chunks, finishing, what_is_kept
+from napari_tessera.pipeline.running.tiling import default_threads
 
 OpenSink = Callable[[ImageSpec], ImageSink]
 """Creates the output once its specification is known."""

@@ -12,8 +12,8 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.operations.base import Block
-from napari_tessera.pipeline.frames import Frames, Position
-from napari_tessera.pipeline.parallel import Counter, Report, run_all
+from napari_tessera.pipeline.applying.frames import Frames, Position
+from napari_tessera.pipeline.running.parallel import Counter, Report, run_all
 
 T = TypeVar("T")
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from napari_tessera import __version__
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import (
@@ -19,6 +18,7 @@ from napari_tessera.core.errors import (
     StorageError,
 )
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
+from napari_tessera.core.version import __version__
 from napari_tessera.io.model_lock import LOCK_FILE, check_not_trained, holding_model
 from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart, check_outside
@@ -28,14 +28,14 @@ from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
 from napari_tessera.nn.samples import Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
-from napari_tessera.pipeline.annotation import describe_classes
-from napari_tessera.pipeline.cancelling import CancellableSource
-from napari_tessera.pipeline.dataset import Dataset, Pair, load_dataset, split_dataset
-from napari_tessera.pipeline.likeness import by_name, mixed_pixels
-from napari_tessera.pipeline.previews import Previewer, remove_previews
+from napari_tessera.pipeline.learning.annotation import describe_classes
+from napari_tessera.pipeline.learning.dataset import Dataset, Pair, load_dataset, split_dataset
+from napari_tessera.pipeline.learning.previews import Previewer, remove_previews
+from napari_tessera.pipeline.learning.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
+from napari_tessera.pipeline.learning.viewport import Viewport
+from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels
 from napari_tessera.pipeline.requests import TrainRequest
-from napari_tessera.pipeline.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
-from napari_tessera.pipeline.viewport import Viewport
+from napari_tessera.pipeline.running.cancelling import CancellableSource
 
 PREVIEWS = "previews"
 """Folder inside the model folder for what the person watches; the reader of a preview removes it."""

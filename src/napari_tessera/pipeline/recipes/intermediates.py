@@ -19,7 +19,7 @@ from napari_tessera.io.creating import create_image
 from napari_tessera.io.memory import free_memory
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.writing import writing
-from napari_tessera.pipeline.sinks import finishing
+from napari_tessera.pipeline.running.sinks import finishing
 
 MEMORY_BYTES = 2**29
 """How much all intermediate results together may take in memory, at most a quarter of what is free."""

@@ -15,7 +15,7 @@ from napari_tessera.core.image import ImageSource
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.operations.wide_integers import beyond_floats
-from napari_tessera.pipeline.spreading import spread_blocks
+from napari_tessera.pipeline.running.spreading import spread_blocks
 
 SAMPLE_PIXELS = 16_000_000
 """Images with more pixels per channel are sampled in blocks spread evenly over them."""

@@ -10,7 +10,7 @@ from skimage.draw import line
 from skimage.morphology import skeletonize
 
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
-from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
 
 FOREGROUND = 2
 

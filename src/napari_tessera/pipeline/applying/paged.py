@@ -12,7 +12,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.operations.base import Block
-from napari_tessera.pipeline.frames import Frames, Position
+from napari_tessera.pipeline.applying.frames import Frames, Position
 
 
 @dataclass(frozen=True)

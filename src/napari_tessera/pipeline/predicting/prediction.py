@@ -26,13 +26,13 @@ from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
 from napari_tessera.nn.predictor import Output, Pending, Predictor
-from napari_tessera.pipeline.cancelling import CancellableSource
-from napari_tessera.pipeline.intensity import ConstantImageError, IntensityRange, fit_intensity
-from napari_tessera.pipeline.likeness import by_name, other_pixels
-from napari_tessera.pipeline.planning import PredictionPlan, check_image, output_spec, plan_prediction
+from napari_tessera.pipeline.predicting.intensity import ConstantImageError, IntensityRange, fit_intensity
+from napari_tessera.pipeline.predicting.likeness import by_name, other_pixels
+from napari_tessera.pipeline.predicting.planning import PredictionPlan, check_image, output_spec, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
-from napari_tessera.pipeline.sinks import finishing, what_is_kept
-from napari_tessera.pipeline.streaming import stream
+from napari_tessera.pipeline.running.cancelling import CancellableSource
+from napari_tessera.pipeline.running.sinks import finishing, what_is_kept
+from napari_tessera.pipeline.running.streaming import stream
 
 OpenSink = Callable[[PredictionPlan], ImageSink]
 """Creates the output once the plan says what it will be: ``plan.output`` and ``plan.chunks``."""

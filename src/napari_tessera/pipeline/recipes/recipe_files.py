@@ -11,7 +11,7 @@ from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.places import check_place
-from napari_tessera.pipeline.identity import identify_array, npy_bytes, read_identified
+from napari_tessera.pipeline.recipes.identity import identify_array, npy_bytes, read_identified
 
 
 def arrays_folder(recipe: Path) -> Path:

@@ -12,8 +12,8 @@ from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.operations.base import Mapped
-from napari_tessera.pipeline.frames import Frames, Position
-from napari_tessera.pipeline.tiling import SMALL, choose_unit, memory_budget, plan_tiles
+from napari_tessera.pipeline.applying.frames import Frames, Position
+from napari_tessera.pipeline.running.tiling import SMALL, choose_unit, memory_budget, plan_tiles
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from napari_tessera.config.training import Annotation
-from napari_tessera.pipeline.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
 
 MANY_NUMBERS = 8
 """More numbers than this are rather objects than classes."""

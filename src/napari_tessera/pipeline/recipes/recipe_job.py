@@ -19,9 +19,8 @@ from napari_tessera.io.places import check_apart
 from napari_tessera.io.tiff_names import split_part
 from napari_tessera.io.writing import writing
 from napari_tessera.io.zarr_folders import is_zarr
-from napari_tessera.pipeline.applying import ApplyOptions
-from napari_tessera.pipeline.failures import describe_error
-from napari_tessera.pipeline.folder_runs import (
+from napari_tessera.pipeline.applying.applying import ApplyOptions
+from napari_tessera.pipeline.applying.folder_runs import (
     Noted,
     forget_finished,
     note,
@@ -29,10 +28,11 @@ from napari_tessera.pipeline.folder_runs import (
     state_of,
     work_of,
 )
+from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.positions import write_points
-from napari_tessera.pipeline.recipe_files import load_recipe
-from napari_tessera.pipeline.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
+from napari_tessera.pipeline.recipes.recipe_files import load_recipe
+from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
 
 READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8", ".png", ".npy")

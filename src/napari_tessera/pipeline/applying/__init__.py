@@ -1,0 +1,1 @@
+"""Operations on images of any size, tile by tile as on the whole."""

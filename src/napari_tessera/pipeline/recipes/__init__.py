@@ -1,0 +1,1 @@
+"""Saved graphs of operations: files, recording, replaying."""

@@ -1,0 +1,1 @@
+"""How work on images of any size runs: tiles and threads, cached chunks, outputs, cancelling."""

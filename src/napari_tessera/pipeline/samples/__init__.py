@@ -1,0 +1,1 @@
+"""Synthetic images with truth, strokes on them, and the samples that the package offers."""
