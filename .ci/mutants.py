@@ -23,6 +23,7 @@ PACKAGE = Path("src") / "napari_tessera"
 SECONDS = 900
 FAILED = 1
 """What pytest ends with when tests have failed; other numbers mean that it could not run them."""
+UNDECIDED = -1
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run_tests(copy: Path, tests: Iterable[str], cache: Path) -> tuple[int, str]:
             command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return FAILED, f"no end within {SECONDS} s"
+        return UNDECIDED, f"no end within {SECONDS} s: name fewer tests"
     lines = (done.stdout + done.stderr).strip().splitlines()
     return done.returncode, lines[-1] if lines else ""
 
