@@ -1,15 +1,7 @@
 """Where positions beyond an axis lie once it is continued by mirroring, its ends repeated (scipy's ``reflect``)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-
-
-@njit(cache=True, nogil=True, inline="always")
-def mirrored(index: int, length: int) -> int:
-    """Return where `index` lies on an axis of `length`, for compiled code."""
-    index %= 2 * length
-    return index if index < length else 2 * length - 1 - index
 
 
 def mirrored_all(positions: NDArray[np.integer], length: int) -> NDArray[np.integer]:

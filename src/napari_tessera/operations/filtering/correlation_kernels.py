@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_tessera.operations.compiling import announce_compilation
-from napari_tessera.operations.mirroring import mirrored
+from napari_tessera.operations.mirroring_kernels import mirrored
 
 announce_compilation()
 

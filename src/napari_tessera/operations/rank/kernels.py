@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import njit
 
-from napari_tessera.operations.mirroring import mirrored
+from napari_tessera.operations.mirroring_kernels import mirrored
 from napari_tessera.operations.rank.plans import FOURS, LAST, PAIRS, ROWS
 from napari_tessera.operations.rank.vectors import copy_pixels, run_stage
 
