@@ -4,11 +4,13 @@ The names below are imported when first used, so that ``import napari_tessera`` 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from napari_tessera.core.version import __version__ as __version__
 
+TYPE_CHECKING = False  # without typing, whose import a Ctrl+C in the first instants would end with a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from napari_tessera import operations as operations
     from napari_tessera.config.prediction import PredictionConfig as PredictionConfig
     from napari_tessera.config.recipe import Recipe as Recipe
@@ -56,7 +58,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "operations":
         return import_module("napari_tessera.operations")
     if name not in _HOMES:

@@ -13,7 +13,7 @@ from skimage.measure import label
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.judging.evaluation import evaluate
-from napari_tessera.pipeline.judging.label_likeness import MOST_CLASSES, intensity_levels
+from napari_tessera.pipeline.label_likeness import MOST_CLASSES, intensity_levels
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -114,6 +114,19 @@ def test_too_little_annotation_is_said(tmp_path: Path) -> None:
     assert "learnt from" in next(event.note for event in metrics if event.name == "training Dice")
 
 
+def test_intensities_in_place_of_labels_are_doubted_before_anything_is_learnt(tmp_path: Path) -> None:
+    image, _ = squares()
+    wrong = np.where(np.arange(image.shape[1]) < 70, image, 0)
+    job = train_pairs([pair(image, wrong)], CONFIG.with_overrides({"annotation": "objects"}), tmp_path / "m")
+    told = []
+    for event in job:
+        told += [event.text] if isinstance(event, Warning) else []
+        if isinstance(event, Progress) and event.done:
+            break
+    job.close()
+    assert any("look like intensities and not like labels" in text for text in told)
+
+
 def test_preview_shows_the_view(tmp_path: Path) -> None:
     image, labels = squares((3, 64, 80))
     viewport = Viewport(View(0, ((1, 3), (10, 40), (-5, 90))))

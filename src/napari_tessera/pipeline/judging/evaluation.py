@@ -17,8 +17,8 @@ from napari_tessera.core.image import ImageSource
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.opening import as_labels, notes_about
-from napari_tessera.pipeline.judging.label_likeness import MOST_CLASSES, intensity_levels
 from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
+from napari_tessera.pipeline.label_likeness import MOST_CLASSES, intensity_levels
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Overlaps at which objects are matched."""

@@ -28,6 +28,7 @@ from napari_tessera.nn.networks import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
 from napari_tessera.nn.samples import Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
+from napari_tessera.pipeline.label_likeness import doubt_labels
 from napari_tessera.pipeline.learning.annotation import describe_classes
 from napari_tessera.pipeline.learning.dataset import Dataset, Pair, load_dataset, split_dataset
 from napari_tessera.pipeline.learning.previews import Previewer, remove_previews
@@ -154,6 +155,7 @@ def _alike(pairs: Sequence[Pair], model: Path | None, cancel: CancelToken) -> tu
     images = {id(image): by_name(image, names, whose) for image, _ in pairs}  # the same image stays the same
     alike = [(images[id(image)][0], as_labels(labels)) for image, labels in pairs]
     notes = [note for pair in alike for source in pair for note in notes_about(source)]
+    notes += filter(None, (doubt_labels(labels) for _, labels in alike))
     notes += mixed_pixels([image.spec for image, _ in alike], header)
     return _cancellable(alike, cancel), tuple(
         dict.fromkeys([*notes, *(told for _, others in images.values() for told in others)])

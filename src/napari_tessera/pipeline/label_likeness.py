@@ -21,6 +21,9 @@ MOST_CLASSES = 64
 _BLOCK = {2: {"y": 512, "x": 512}, 3: {"z": 32, "y": 256, "x": 256}}
 _MOST_BLOCKS = 4
 
+_FEW = 16
+"""A block with no more ids than this is not looked into."""
+
 _SPECK = 4
 """Pieces of labels are larger on average, in pixels of a plane."""
 
@@ -55,11 +58,22 @@ def intensity_levels(image: ImageSource) -> int:
         numbers = np.where(pixels == 0, 0, numbers.reshape(pixels.shape) + 1)
         total += int(np.count_nonzero(numbers))
         around += numbers.size
-        if _looks_graded(pixels, numbers):
+        if len(ids) > _FEW and _looks_graded(pixels, numbers):
             doubtful += _scattered(numbers)
     scattered = len(levels) > MOST_CLASSES and 2 * doubtful >= total
     dots = len(levels) > max(_MOST_DOTS, 2 * total // 3) and 2 * total >= around
     return len(levels) if scattered or dots else 0
+
+
+def doubt_labels(labels: ImageSource) -> str:
+    """Return a sentence if labels that are to be learnt from look like intensities; empty if not."""
+    levels = intensity_levels(labels)
+    if not levels:
+        return ""
+    return (
+        f"The labels {labels.name} look like intensities and not like labels, as most of their {levels} numbers lie "
+        "scattered: make sure that they are the right file."
+    )
 
 
 def _blocks(image: ImageSource, axes: str) -> Iterator[NDArray[np.generic]]:
