@@ -575,3 +575,11 @@ def test_a_psf_of_one_pixel_changes_next_to_nothing():
     image = data.camera()[:40, :50].astype(float)
     np.testing.assert_allclose(restore.inverse_filter(image, [[3.0]], 10), image, atol=1e-6)
     np.testing.assert_allclose(richardson_lucy(image, [[3.0]], 3), image, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["blind_deconvolution", "estimate_psf"])
+def test_a_psf_larger_than_the_image_is_refused_before_anything_is_computed(name):
+    operation = find_operation(name)()
+    with pytest.raises(InvalidInputError, match="larger than the image of shape"):
+        operation.check_frame(ImageSpec(axes="yx", shape=(14, 40), dtype=np.dtype(np.uint8)))
+    operation.check_frame(ImageSpec(axes="yx", shape=(15, 40), dtype=np.dtype(np.uint8)))

@@ -257,6 +257,12 @@ class Blind(FoundPsf):
     rounds: int = parameter(10, "How often object and PSF are improved in turn.", ge=1, le=1000)
     background: float = parameter(0.0, "Intensity that the camera shows without light.", ge=0)
 
+    def check_frame(self, spec: ImageSpec) -> None:
+        """Refuse a PSF that is larger than the frame."""
+        from napari_tessera.operations.restoration.blind import check_window
+
+        check_window(self.window(len(spec.shape)), spec.shape)
+
 
 @register
 class BlindDeconvolution(Blind):

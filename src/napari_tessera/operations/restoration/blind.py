@@ -140,11 +140,16 @@ def _touched_up(
 def _checked_reach(size: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     if len(size) != len(shape) or any(k < 1 or k % 2 == 0 for k in size) or max(size) < 3:
         raise InvalidInputError(f"The PSF size {tuple(size)} must have {len(shape)} odd lengths, one of 3 or more.")
+    check_window(size, shape)
+    return tuple(k // 2 for k in size)
+
+
+def check_window(size: Sequence[int], shape: Sequence[int]) -> None:
+    """Raise InvalidInputError if a PSF of a size is larger than an image of a shape."""
     if any(k > n for k, n in zip(size, shape, strict=True)):
         raise InvalidInputError(
             f"The PSF size {tuple(size)} is larger than the image of shape {tuple(shape)}: make it smaller."
         )
-    return tuple(k // 2 for k in size)
 
 
 def _first_guess(real: Real, reach: Sequence[int]) -> NDArray[np.float64]:
