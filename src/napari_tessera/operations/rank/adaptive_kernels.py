@@ -1,8 +1,8 @@
 """Compiled passes of the adaptive median: one for each size of window, over what the smaller ones left open.
 
 Cached on disk like the kernels in `kernels`; after a change of those, `networks`, `plans` or `vectors`, touch this
-file. What is called from one place is written into its caller before that is compiled (``inline``): compiled on its own, the
-networks would be optimised again there, and again in the caller's caller.
+file. What is called from one place is written into its caller before that is compiled (``inline``): compiled on its
+own, the networks would be optimised again there, and again in the caller's caller.
 """
 
 from typing import Any
