@@ -395,7 +395,7 @@ def test_a_tile_that_comes_from_much_is_made_in_pieces() -> None:
     from napari_tessera.pipeline.applying.inputs import gather_inputs
     from napari_tessera.pipeline.applying.mapped import MappedTiles
 
-    image = smooth((72, 80))
+    image = smooth((40, 44))
     for operation in (Affine(rotate=45, interpolation="cubic"), EVERY[6], Resize(factor=0.1), Bin(factor=10)):
         frames = make_frames(operation, gather_inputs(operation, {"image": image}))
         tiles = MappedTiles(operation, frames, most=200)
