@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
@@ -45,7 +46,15 @@ class SessionsWidget(PanelShell):
         self.work.read.connect(self._opened)
         self.work.changed.connect(self._worked)
         self.journal.changed.connect(self.refresh)
-        viewer.layers.selection.events.active.connect(self.refresh)
+        selected, itself = viewer.layers.selection.events.active, ref(self)
+        selected.connect(self.refresh)
+
+        def let_go() -> None:
+            widget = itself()
+            if widget is not None:
+                selected.disconnect(widget.refresh)
+
+        self.destroyed.connect(let_go)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
