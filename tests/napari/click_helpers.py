@@ -22,8 +22,8 @@ LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer()
+def viewer(open_viewer):
+    viewer = open_viewer()
     viewer.window._qt_viewer.canvas.native.resize(600, 400)
     return viewer
 
@@ -41,6 +41,8 @@ def hand(viewer, widget, qtbot):
 
 
 FIXTURES = viewer, widget, hand
+NEW_WINDOW = pytest.mark.usefixtures("no_other_window")
+"""For tests that move the view: vispy finds what is under the mouse only in a window that is new, if it is hidden."""
 
 
 def discs(dtype=np.uint8):

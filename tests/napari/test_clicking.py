@@ -22,7 +22,7 @@ from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.growing import click_window
 
-from .click_helpers import ALT, CONTROL, FIXTURES, LEFT, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
+from .click_helpers import ALT, CONTROL, FIXTURES, LEFT, NEW_WINDOW, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
 
 pytestmark = pytest.mark.gui
 viewer, widget, hand = FIXTURES
@@ -88,6 +88,7 @@ def test_a_first_click_mostly_just_works(hand, widget):
     assert (labels.data.astype(bool) & wanted).sum() / (labels.data.astype(bool) | wanted).sum() > 0.85
 
 
+@NEW_WINDOW
 def test_the_wheel_widens_while_the_button_is_held_and_zooms_otherwise(hand, widget, viewer):
     start(hand)
     view = hand.view
@@ -183,6 +184,7 @@ def test_the_keys_are_shown_where_they_count(hand, widget):
     assert not widget.keys.isHidden()
 
 
+@NEW_WINDOW
 def test_the_brush_of_another_layer_ends_the_mode(hand, widget, viewer):
     labels = start(hand)
     other = viewer.add_labels(np.zeros((80, 120), np.uint8), name="other")
@@ -215,6 +217,7 @@ def test_hidden_labels_are_not_changed_unseen(hand, widget):
     assert labels.data.any()
 
 
+@NEW_WINDOW
 def test_the_mode_takes_the_mouse_and_gives_it_back(hand, widget, viewer):
     kept = [
         list(functions)
@@ -242,6 +245,7 @@ def test_the_mode_takes_the_mouse_and_gives_it_back(hand, widget, viewer):
     assert hand.view != view
 
 
+@NEW_WINDOW
 def test_the_space_bar_lets_the_image_be_moved(hand, widget, viewer):
     labels = start(hand)
     view = hand.view
@@ -715,6 +719,7 @@ def test_a_slice_without_labels_and_a_time_axis_on_screen(hand, widget, viewer, 
     assert quiet(capfd)
 
 
+@NEW_WINDOW
 def test_a_second_click_inside_an_object_extends_it_and_quick_clicks_are_two(hand, widget):
     image = discs()
     labels = start(hand, image)
@@ -855,6 +860,7 @@ def behind_a_gate(hand):
     return gate, labels
 
 
+@NEW_WINDOW
 def test_what_was_kept_is_not_dropped_by_the_next_press_nor_changed_by_the_wheel(hand, widget):
     gate, labels = behind_a_gate(hand)
     hand.press(40, 30)

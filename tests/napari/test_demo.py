@@ -14,8 +14,8 @@ TINY = {"max_steps": 4, "network.depth": 1, "network.base_width": 4, "patch_size
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer(open_viewer):
+    return open_viewer()
 
 
 def make_tiny(demo):

@@ -79,6 +79,7 @@ def test_a_points_layer_without_points_is_said(widget, viewer, qtbot):
     assert "'seeds' has no points" in widget.apply_button.toolTip()
 
 
+@pytest.mark.usefixtures("no_other_window")  # the dock is to take room from the canvas
 def test_a_seed_outside_is_told_in_the_preview(widget, viewer, qtbot):
     layer = viewer.add_image(cells(), name="cells", scale=(2, 2))
     seeds = viewer.add_points([[40.0, 50.0], [300.0, 50.0]], name="seeds")

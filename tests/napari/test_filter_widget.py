@@ -699,10 +699,10 @@ def test_every_control_explains_itself(widget, viewer, qtbot):
             )
 
 
-def test_commands_of_the_menu_open_the_widget(make_napari_viewer, qtbot):
+def test_commands_of_the_menu_open_the_widget(open_viewer, qtbot):
     from napari_tessera.napari_plugin import operation_commands
 
-    viewer = make_napari_viewer(show=True)
+    viewer = open_viewer(show=True)
     layer = viewer.add_image(cells())
     operation_commands.median()
     _, widget = viewer.window.add_plugin_dock_widget("napari-tessera", DISPLAY_NAME)

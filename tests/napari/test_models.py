@@ -164,8 +164,8 @@ def test_a_model_in_training_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer(open_viewer):
+    return open_viewer()
 
 
 @pytest.fixture

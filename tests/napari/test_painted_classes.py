@@ -20,8 +20,8 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer(open_viewer):
+    return open_viewer()
 
 
 @pytest.fixture

@@ -59,13 +59,13 @@ def shown_texts(widget):
                 yield tip, Qt.mightBeRichText(tip)
 
 
-def test_names_in_the_window_are_plain_text(make_napari_viewer, runner, session_folder):
+def test_names_in_the_window_are_plain_text(open_viewer, runner, session_folder):
     folder = session_folder / "models" / "<b>evil model"
     folder.mkdir(parents=True)
     spec = model_spec()
     classes = (spec.classes[0], spec.classes[1].model_copy(update={"name": EVIL}))
     spec.model_copy(update={"name": EVIL, "classes": classes}).save(folder / "model.yaml")
-    viewer = make_napari_viewer(show=True)
+    viewer = open_viewer(show=True)
     viewer.add_image(np.zeros((8, 9)), name=EVIL)
     known = {1: {"name": EVIL, "color": "#ff0000"}, 2: {"name": "evil" * 500, "color": "#00ff00"}}
     viewer.add_labels(

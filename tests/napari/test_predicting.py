@@ -31,8 +31,8 @@ DENSE = {0: ("background", "#808080"), 1: ("cell", "#ff0000"), 2: ("dust", "#00f
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer(open_viewer):
+    return open_viewer()
 
 
 @pytest.fixture

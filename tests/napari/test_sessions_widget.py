@@ -45,8 +45,8 @@ def journal(qapp, session_folder, monkeypatch):
 
 
 @pytest.fixture
-def viewer(journal, make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
+def viewer(journal, open_viewer):
+    viewer = open_viewer(show=True)
     numbers = np.random.default_rng(0)
     viewer.add_image(numbers.random((64, 80)), name="cells", scale=(2, 3), translate=(10, 20))
     return viewer

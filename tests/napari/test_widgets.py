@@ -30,8 +30,8 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer(open_viewer):
+    return open_viewer()
 
 
 @pytest.fixture
@@ -353,8 +353,8 @@ def test_a_preview_that_is_gone_is_passed_over(viewer, tmp_path):
     assert preview.layer is None
 
 
-def test_the_visible_region_follows_camera_and_sliders(make_napari_viewer, qtbot):
-    viewer = make_napari_viewer(show=True)
+def test_the_visible_region_follows_camera_and_sliders(open_viewer, qtbot):
+    viewer = open_viewer(show=True)
     layer = viewer.add_image(np.zeros((5, 400, 300)), scale=(3, 2, 2), translate=(0, 50, 0))
     viewer.dims.set_point(0, 6)
     qtbot.wait(200)

@@ -55,4 +55,5 @@ def test_an_operation_of_the_layers_menu_opens_the_widget_with_its_help(viewer):
     assert page.toPlainText().startswith("Filter & threshold")
     assert "](" not in page.toPlainText()
     widget.help_button.dialog.close()
+    widget.help_button.dialog.deleteLater()
     widget.close()

@@ -210,6 +210,11 @@ class Journal(QObject):
         for watch in self._watches.values():
             watch.stop()
         self._watches, self._writers, self._current = {}, {}, None
+        for layers in [known() for known in self._followed]:
+            if layers is not None:
+                layers.events.removed.disconnect(self._taken_out)
+                layers.events.inserted.disconnect(self._put_back)
+        self._followed = []
 
     # what happens by itself
 

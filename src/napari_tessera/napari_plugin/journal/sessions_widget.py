@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
@@ -52,8 +53,16 @@ class SessionsWidget(PanelShell):
         self.work.read.connect(self._opened)
         self.work.changed.connect(self._worked)
         self.journal.changed.connect(self.refresh)
-        viewer.layers.selection.events.active.connect(self.refresh)
-        viewer.layers.events.removed.connect(self.refresh)
+        followed, itself = (viewer.layers.selection.events.active, viewer.layers.events.removed), ref(self)
+        for event in followed:
+            event.connect(self.refresh)
+
+        def let_go() -> None:
+            widget = itself()
+            for event in followed if widget is not None else ():
+                event.disconnect(widget.refresh)
+
+        self.destroyed.connect(let_go)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
