@@ -63,7 +63,7 @@ def hand_over(target: NDArray[Any], result: NDArray[Any]) -> None:
 def _sign_flipped(image: NDArray[Any]) -> NDArray[Any]:
     """Return signed integers as unsigned ones, or the other way round, in the same order: the lowest one becomes 0."""
     size = image.dtype.itemsize
-    flipped = image.view(f"u{size}") ^ np.array(1 << (8 * size - 1), f"u{size}")
+    flipped: NDArray[Any] = image.view(f"u{size}") ^ np.array(1 << (8 * size - 1), f"u{size}")
     return flipped.view(f"i{size}") if image.dtype.kind == "u" else flipped
 
 
