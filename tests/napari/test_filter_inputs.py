@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.filtering import applying
+from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
 from napari_tessera.napari_plugin.filtering.operation_inputs import (
     OperationInputs,
     frequencies,
@@ -79,8 +80,11 @@ def test_a_points_layer_without_points_is_said(widget, viewer, qtbot):
     assert "'seeds' has no points" in widget.apply_button.toolTip()
 
 
-@pytest.mark.usefixtures("no_other_window")  # the dock is to take room from the canvas
-def test_a_seed_outside_is_told_in_the_preview(widget, viewer, qtbot):
+def test_a_seed_outside_is_told_in_the_preview(make_napari_viewer, runner, qtbot):
+    viewer = make_napari_viewer(show=True)  # in a new window, the docks take room from the canvas
+    viewer.window.resize(1100, 800)
+    widget = FilterWidget(viewer, runner)
+    viewer.window.add_dock_widget(widget, name=DISPLAY_NAME)
     layer = viewer.add_image(cells(), name="cells", scale=(2, 2))
     seeds = viewer.add_points([[40.0, 50.0], [300.0, 50.0]], name="seeds")
     widget.choose("grow_regions", layer)
@@ -91,6 +95,7 @@ def test_a_seed_outside_is_told_in_the_preview(widget, viewer, qtbot):
     settled(widget, qtbot)
     assert preview_of(widget) is not None
     assert widget.note.text() != ""  # on the visible part only
+    widget.close()
 
 
 def test_frequencies_are_no_seeds(widget, viewer, qtbot):
