@@ -58,9 +58,9 @@ class SessionsWidget(PanelShell):
             event.connect(self.refresh)
 
         def let_go() -> None:
-            widget = itself()
-            for event in followed if widget is not None else ():
-                event.disconnect(widget.refresh)
+            if (widget := itself()) is not None:
+                for event in followed:
+                    event.disconnect(widget.refresh)
 
         self.destroyed.connect(let_go)
         self._timer = QTimer(self)
