@@ -251,6 +251,7 @@ def test_the_name_of_a_layer_is_on_the_disk_before_anything_is_in_it(tmp_path: P
         ("2020-03-01T12:00:00", r"another napari since 1 March 2020 12:00 \(process 7 on far away\)"),
         ("long ago", r"another napari \(process"),
     ],
+    ids=["today", "years ago", "no time"],  # the same in all processes that share the tests out
 )
 def test_who_holds_a_folder_is_said_as_a_person_does(since: str, words: str) -> None:
     assert re.match(words, Holder(7, "far away\n", 0.0, since).describe())
