@@ -48,6 +48,9 @@ class OneWindow:
             self.close()
         if self.viewer is None:
             self._make(show)
+        for name in [each for each in self._new if each.startswith(BESIDE)]:
+            del self._new[name]
+        self._new.update(_beside())  # what earlier tests without this window have left is not the fault of this one
         return self.viewer
 
     def _make(self, show: bool) -> None:
@@ -151,7 +154,7 @@ class OneWindow:
         found.update(f"key {key}" for key in self.viewer.keymap)
         objects = [each for each in self._qt_window.findChildren(QObject) if not _comes_and_goes(each)]
         found.update(f"{type(each).__name__} {each.objectName()!r}" for each in objects)
-        found.update(f"{BESIDE}{type(each).__name__} {each.objectName()!r}" for each in QApplication.topLevelWidgets())
+        found.update(_beside())
         found.update(f"drawn: {type(each).__name__}" for each in _nodes(self._qt_viewer.canvas.view.scene))
         return found
 
@@ -174,6 +177,11 @@ class OneWindow:
         left = len(QtViewer._instances)
         QtViewer._instances.clear()
         assert may_live_on or not left, "Something keeps the closed window alive."
+
+
+def _beside() -> Iterator[str]:
+    """Give the windows of their own that there are."""
+    return (f"{BESIDE}{type(each).__name__} {each.objectName()!r}" for each in QApplication.topLevelWidgets())
 
 
 def _copy(value: Any) -> Any:

@@ -245,6 +245,7 @@ def row(model):
     row = PairRow(model, removable=False)
     yield row
     row.disconnect_viewer()
+    row.deleteLater()
 
 
 def chosen(row):
@@ -272,6 +273,7 @@ def test_strokes_are_taken_before_labels_of_objects_of_the_same_image(model):
     row = PairRow(model, removable=False)
     assert chosen(row) == ("first", "first · annotation")
     row.disconnect_viewer()
+    row.deleteLater()
 
 
 def test_the_pair_follows_no_probability_and_no_preview(row, model):
@@ -314,6 +316,7 @@ def test_labels_of_no_image_by_name_go_to_the_image_that_they_lie_on(model):
     model.layers.remove(drawn)
     assert "New annotation layer" in row.problem
     row.disconnect_viewer()
+    row.deleteLater()
 
 
 # The labels of Click to segment

@@ -309,7 +309,7 @@ def test_arrays_have_the_axes_of_the_image_if_they_have_as_many() -> None:
     [
         ({}, "needs the input 'other': What is taken away."),
         ({"other": None}, "needs the input 'other'"),
-        ({"others": np.ones((8, 8))}, "no input 'others': it"),
+        ({"others": np.ones((8, 8))}, r"no input 'others': did you mean other\?"),
         ({"other": np.ones((8, 7))}, "does not fit the image's .8, 8"),
         ({"other": np.ones((2, 8, 8))}, "does not fit"),
         ({"other": np.ones((8, 8), complex)}, "convert them"),

@@ -200,7 +200,7 @@ def _clip(layer: Labels, origin: Sequence[int], mask: NDArray[Any]) -> tuple[Reg
         )
     whole = regions.placed(origin, mask.shape)
     box = regions.clipped(whole, shape)
-    return box, regions.whole([0] * mask.ndim) if regions.is_empty(box) else regions.relative(box, whole)
+    return box, regions.relative(box, whole)
 
 
 def _leave_out(changed: NDArray[np.bool_], region: NDArray[Any], keep: Collection[int]) -> None:

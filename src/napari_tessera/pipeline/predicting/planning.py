@@ -121,9 +121,9 @@ def plan_request(request: PredictRequest) -> PredictionPlan:
         As the job itself would.
     """
     check_apart(request.out, [request.image])
-    check_outside_model(request.out, request.model)
     check_output(request.out, request.overwrite)
     spec = load_model_spec(request.model)
+    check_outside_model(request.out, request.model)
     image = request.image.open().spec
     check_image(spec, image)
     device = choose_device(request.config.device)

@@ -53,9 +53,9 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
         If the output exists and may not be overwritten; nothing has been loaded then.
     """
     check_apart(request.out, [request.image])
-    check_outside_model(request.out, request.model)
     check_output(request.out, request.overwrite)
     spec = load_model_spec(request.model)
+    check_outside_model(request.out, request.model)
     image = request.image.open()
     check_image(spec, image.spec)
     check_fits(request.out, output_spec(spec, image.spec, request.config))
