@@ -28,8 +28,7 @@ def checked_out(image: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
 def as_filtered(image: NDArray[Any], out: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return (z, y, x) arrays that kernels can read from and write to: C-contiguous, of a plain dtype, apart in memory.
 
-    The second is a view of `out` where that is possible, else a new array: see `hand_over`. Signed integers become
-    unsigned ones in the same order, so that kernels are compiled for half as many types.
+    The second is a view of `out` where that is possible, else a new array: see `hand_over`.
 
     Raises
     ------
@@ -42,8 +41,6 @@ def as_filtered(image: NDArray[Any], out: NDArray[Any]) -> tuple[NDArray[Any], N
     shape = (1,) * (3 - image.ndim) + image.shape
     dtype = np.dtype("float32") if image.dtype == np.float16 else image.dtype.newbyteorder("=")
     source = np.ascontiguousarray(image, dtype=dtype).reshape(shape)
-    if dtype.kind == "i":
-        return _sign_flipped(source), np.empty(shape, f"u{dtype.itemsize}")
     if np.may_share_memory(source, out):
         source = source.copy()
     fits = out.flags.c_contiguous and out.dtype == dtype and out.dtype.isnative
@@ -55,16 +52,8 @@ def as_filtered(image: NDArray[Any], out: NDArray[Any]) -> tuple[NDArray[Any], N
 
 def hand_over(target: NDArray[Any], result: NDArray[Any]) -> None:
     """Copy what was filtered into the second array of `as_filtered` to where it belongs, if it is not there yet."""
-    if np.may_share_memory(target, result):
-        return
-    result[...] = (_sign_flipped(target) if result.dtype.kind == "i" else target).reshape(result.shape)
-
-
-def _sign_flipped(image: NDArray[Any]) -> NDArray[Any]:
-    """Return signed integers as unsigned ones, or the other way round, in the same order: the lowest one becomes 0."""
-    size = image.dtype.itemsize
-    flipped: NDArray[Any] = image.view(f"u{size}") ^ np.array(1 << (8 * size - 1), f"u{size}")
-    return flipped.view(f"i{size}") if image.dtype.kind == "u" else flipped
+    if not np.may_share_memory(target, result):
+        result[...] = target.reshape(result.shape)
 
 
 def read_only(image: NDArray[Any]) -> NDArray[Any]:
