@@ -1106,6 +1106,17 @@ class Chunked(ImageSource):
         return self.array[region].copy()
 
 
+def test_a_cache_holds_no_more_chunks_than_it_may() -> None:
+    """Of four chunks that are read in turn none is there any more where three fit; of three all are."""
+    for chunks, decoded in ((3, 3), (4, 8)):
+        image = Chunked(image_of((16, 16 * chunks)), "yx", (16, 16))
+        cache = chunk_cache.CachedSource(image, (16, 16), 3 * 16 * 16 * image.dtype.itemsize)
+        for left in 2 * [16 * chunk for chunk in range(chunks)]:
+            part = (slice(2, 5), slice(left + 1, left + 4))
+            np.testing.assert_array_equal(cache.read(part), image.array[part])
+        assert image.decoded == decoded
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_chunks_are_decoded_once_though_halos_look_into_them(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunk_cache, "LEAST_CHUNK", 1)
