@@ -47,7 +47,7 @@ test-fast: install
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m long -n 2
 
-# Single faults put into a copy of the package: each must be noticed by the tests beside it. Takes an hour.
+# Single faults put into a copy of the package: each must be noticed by the tests beside it.
 mutants: install
 	.ci/with-display $(BIN)/python .ci/mutants.py
 
