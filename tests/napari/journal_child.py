@@ -142,7 +142,7 @@ class Life:
         self.clock = Clock()
         self.clock.follow()
         if target in ("copy_base", "end_base") or self.random.random() < 0.4:
-            watching.COPY_BYTES = 2**15  # so that many arrays are copied while they are painted in,
+            watching.COPY_BYTES = 2**14  # so that all arrays are copied while they are painted in, also the smallest,
             chunks.CHUNK_EDGE = 200  # and that this takes a while
         self.application = QApplication([])
         self.viewer = ViewerModel()
