@@ -9,7 +9,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_tessera.napari_plugin.layers import full_resolution
 
-Region = tuple[tuple[int, int], ...]
+Spans = tuple[tuple[int, int], ...]
+"""A region as it goes to the worker in JSON: start and stop per dimension."""
 
 DEBOUNCE_MS = 150
 
@@ -71,7 +72,7 @@ def camera_of(viewer: ViewerModel) -> Any:
     return getattr(viewer, "scene", viewer).camera
 
 
-def visible_region(viewer: ViewerModel, layer: Layer, axes: str) -> Region | None:
+def visible_region(viewer: ViewerModel, layer: Layer, axes: str) -> Spans | None:
     """Return the part of `layer`, an image with `axes`, that is on screen, in pixels of its labels.
 
     None if the layer is hidden, out of view, gone, or shown in 3D or from the side.

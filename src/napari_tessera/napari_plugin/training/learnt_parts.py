@@ -7,13 +7,13 @@ from napari.layers import Layer
 
 from napari_tessera.napari_plugin.layers import displaced, placement
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
-from napari_tessera.napari_plugin.view_tracker import Region, visible_region
+from napari_tessera.napari_plugin.view_tracker import Spans, visible_region
 
 Learnt = tuple[tuple[int, ...], tuple[int, ...]]
 """Where the part of an image that is learnt from begins, and its shape."""
 
 
-def part_of(region: Region | None, learnt: Learnt) -> Region | None:
+def part_of(region: Spans | None, learnt: Learnt) -> Spans | None:
     """Return what of `region` is learnt from, counted from where that begins; None if nothing is."""
     if region is None:
         return None

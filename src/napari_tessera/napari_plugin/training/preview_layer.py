@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, displaced
-from napari_tessera.napari_plugin.view_tracker import Region
+from napari_tessera.napari_plugin.view_tracker import Spans
 
 
 class PreviewLayer:
@@ -63,7 +63,7 @@ class PreviewLayer:
         self._image = 0
         viewer.layers.events.removed.connect(self._on_removed)
 
-    def open(self, image: int, region: Region) -> None:
+    def open(self, image: int, region: Spans) -> None:
         """Add the layer, still empty, for a part of image number `image`.
 
         Adding a layer is the one slow step (napari builds its controls); done when the person presses Train, it does

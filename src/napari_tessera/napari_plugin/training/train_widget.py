@@ -33,7 +33,7 @@ from napari_tessera.napari_plugin.training.painted_class import PaintedClass
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
-from napari_tessera.napari_plugin.view_tracker import Region, ViewTracker
+from napari_tessera.napari_plugin.view_tracker import Spans, ViewTracker
 from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
 from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
 
@@ -332,7 +332,7 @@ class TrainWidget(JobWidget):
             self.viewer, images, self._learnt, self.classes.classes, self.pairs.annotations, dismissed=dismissed
         )
 
-    def _look_at(self, image: int, region: Region | None) -> None:
+    def _look_at(self, image: int, region: Spans | None) -> None:
         self.runner.look_at(image, part_of(region, self._learnt[image]))
 
     def on_event(self, event: JobEvent) -> None:
