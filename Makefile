@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: help demo test test-fast test-gui test-long mutants lint format install system coverage bench docs figures screenshots sample-data manifest constraints clean
+.PHONY: help demo test test-fast test-gui test-long mutants lint format install system coverage bench docs figures screenshots sample-data manifest constraints changelog clean
 
 help:
 	@echo "make demo | test | test-fast | test-gui | test-long | mutants | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
@@ -79,6 +79,10 @@ sample-data: install
 constraints:
 	$(BIN)/python .ci/pin.py > constraints.new
 	mv constraints.new constraints.txt
+
+# The fragments of changes/ become the section of a version:  make changelog VERSION=1.2.3
+changelog: install
+	$(BIN)/towncrier build --yes --version $(VERSION)
 
 clean:
 	rm -rf build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

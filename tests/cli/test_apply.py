@@ -308,7 +308,7 @@ def test_units_have_many_spellings_and_unknown_ones_are_refused(call, tmp_path):
             call("apply", "invert", tmp_path / "in.npy", out, "--pixel-size", "0.5", "--pixel-unit", unit).status == 0
         )
         with tifffile.TiffFile(out) as tif:
-            assert 'PhysicalSizeX="0.5" PhysicalSizeXUnit="µm"' in tif.ome_metadata
+            assert 'PhysicalSizeX="0.5" PhysicalSizeXUnit="µm"' in (tif.ome_metadata or "")
             assert tif.pages[0].tags["XResolution"].value == (20_000, 1)
     words = (
         "apply",

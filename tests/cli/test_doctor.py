@@ -116,7 +116,7 @@ def test_what_keeps_the_window_from_opening(monkeypatch, no_display):
     assert checks.window_obstacle() == "there is no display"
     monkeypatch.setenv("DISPLAY", ":7")
     assert checks.window_obstacle() == ""
-    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert checks.window_obstacle() == "napari is not installed"
 
 

@@ -197,14 +197,15 @@ def test_what_another_run_is_writing_is_left_to_it(call, one, folder, tmp_path, 
 @pytest.mark.parametrize("change", ["recipe", "image", "settings", "missing", "note"])
 def test_what_is_not_the_same_any_more_is_not_passed_over(call, one, two, folder, tmp_path, change):
     (folder / "bad.tif").write_bytes(b"II*\0 damaged")
-    out, settings = tmp_path / "out", ("--suffix", ".tif")
+    settings: tuple[str, ...] = ("--suffix", ".tif")
+    out = tmp_path / "out"
     assert call("run", one, folder, out, *settings).status == 1
     if change == "recipe":
         one.write_text(one.read_text().replace("size: 5", "size: 3"))
     elif change == "image":
         np.save(folder / "b.npy", np.zeros((9, 9), np.uint8))
     elif change == "settings":
-        settings += ("--axes", "yx")
+        settings = (*settings, "--axes", "yx")
     elif change == "missing":
         (out / "b_labels.tif").unlink()
     else:

@@ -15,7 +15,7 @@ def _spec(**changes: object) -> ImageSpec:
         "units": (None, "micrometer", "micrometer", "micrometer"),
         "channel_names": ("DNA", "actin"),
     }
-    return ImageSpec(**{**fields, **changes})  # type: ignore[arg-type]
+    return ImageSpec(**{**fields, **changes})
 
 
 def test_what_is_not_said_has_defaults() -> None:

@@ -42,7 +42,7 @@ def test_chunks_are_known(tmp_path: Path, make: object) -> None:
     image = open_image(make(tmp_path))  # type: ignore[operator]
     assert isinstance(image, ArraySource)
     assert image.chunks == (2, 3, 8)
-    assert open_image(image, name="other").chunks == (2, 3, 8)  # type: ignore[attr-defined]
+    assert open_image(image, name="other").chunks == (2, 3, 8)
 
 
 def test_dask_computes_only_what_is_read() -> None:

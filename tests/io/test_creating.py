@@ -24,7 +24,7 @@ PIXELS = np.random.default_rng(0).integers(0, 60_000, SPEC.shape).astype(np.uint
 
 
 def _write(path: Path, pixels: np.ndarray = PIXELS, **options: object) -> None:
-    sink = create_image(path, SPEC, **options)  # type: ignore[arg-type]
+    sink = create_image(path, SPEC, **options)
     sink.write(SPEC.full_region, pixels)
     sink.finish()
 
@@ -322,7 +322,7 @@ def test_tiff_can_be_read_by_other_programs(tmp_path: Path) -> None:
         assert fields["PhysicalSizeXUnit"] == "µm"
         numerator, denominator = tif.pages[0].tags["XResolution"].value
         assert numerator / denominator == pytest.approx(40_000)
-        assert "nuclei" in tif.ome_metadata
+        assert "nuclei" in (tif.ome_metadata or "")
 
 
 def test_a_note_that_no_longer_fits_is_ignored(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def two_sessions(home: Path) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
-def yaml_of(text: str) -> Callable[[Path], None]:
+def yaml_of(text: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(text, encoding="utf-8")
 
 
@@ -229,7 +229,7 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
-HARMS: dict[str, Callable[[Path], None]] = {
+HARMS: dict[str, Callable[[Path], object]] = {
     "nothing": yaml_of(""),
     "a key that is no text": lambda path: path.write_bytes(path.read_bytes() + b"5: 1\n"),
     "deep": yaml_of("[" * 5000),
@@ -375,4 +375,4 @@ def test_the_helper_writes_frames_that_are_read(tmp_path: Path) -> None:
     (log,) = layer.glob("log-*.bin")
     with log.open("rb") as file:
         file.seek(32)
-        assert [read_frame(file, log)[0].number for _ in range(3)] == [1, 2, 3]  # type: ignore[index]
+        assert [read_frame(file, log)[0].number for _ in range(3)] == [1, 2, 3]

@@ -18,7 +18,7 @@ LEFT = ".out{}.0123abcd.partial"
 
 
 def _write(path: Path, **options: bool) -> None:
-    sink = create_image(path, SPEC, **options)  # type: ignore[arg-type]
+    sink = create_image(path, SPEC, **options)
     sink.write(SPEC.full_region, np.ones(SPEC.shape, np.uint8))
     sink.finish()
 

@@ -20,7 +20,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _write(path: Path, spec: ImageSpec, pixels: np.ndarray, **options: object) -> None:
-    sink = create_image(path, spec, **options)  # type: ignore[arg-type]
+    sink = create_image(path, spec, **options)
     sink.write(spec.full_region, pixels)
     sink.finish()
 
@@ -72,7 +72,7 @@ def test_an_unfinished_image_can_be_opened_while_levels_are_written(tmp_path: Pa
     spec = ImageSpec(axes="yx", shape=(50, 50), dtype="uint8")
     sink = create_image(tmp_path / "a.zarr", spec, chunks=(10, 10))
     sink.write(spec.full_region, np.ones(spec.shape, np.uint8))
-    next(sink.write_levels())  # type: ignore[attr-defined]
+    next(sink.write_levels())
     sink.abort()
     assert len(open_levels(tmp_path / "a.zarr.partial")) == 1
 

@@ -172,7 +172,8 @@ def test_metadata_outside_of_their_place_are_told(tmp_path: Path) -> None:
 def test_a_newer_version_is_named_and_its_pixel_size_kept(tmp_path: Path, version: str) -> None:
     systems = [{"name": "other", "axes": _spec("z", "y", "x")}, {"name": "physical", "axes": AXES}]
     steps = {"type": "sequence", "transformations": [SCALE, {"type": "translation", "translation": [0, 3, 4]}]}
-    for at, step in enumerate((SCALE, steps)):
+    two: tuple[dict[str, Any], ...] = (SCALE, steps)
+    for at, step in enumerate(two):
         path = _store(
             tmp_path / f"{at}.zarr",
             version,

@@ -162,7 +162,7 @@ def test_an_open_image_can_be_respecified() -> None:
 )
 def test_overrides_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
-        open_image(GRAY, **wrong)  # type: ignore[arg-type]
+        open_image(GRAY, **wrong)
 
 
 def test_other_axes_drop_channel_names_that_no_longer_fit() -> None:

@@ -187,7 +187,7 @@ def test_no_file_of_a_set_is_replaced_by_a_result_of_the_set(tmp_path: Path) -> 
 
 def test_images_that_a_group_lists_together_are_not_replaced(tmp_path: Path) -> None:
     path = _write(tmp_path / "two.ome.zarr", ngff_version="0.4")
-    listed = zarr.open_group(str(path), mode="a").attrs
+    listed: Any = zarr.open_group(str(path), mode="a").attrs
     first = listed["multiscales"][0]
     zarr.open_group(str(path), mode="a").create_array("denoised", data=PIXELS)
     listed["multiscales"] = [first, {**first, "datasets": [{"path": "denoised"}]}]

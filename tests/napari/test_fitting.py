@@ -115,7 +115,8 @@ def test_units_that_one_of_two_equal_layers_lacks_do_not_matter():
 
 
 def test_too_few_dimensions_are_refused():
-    assert "needs (3, 12, 9)" in fit(Labels(numbers((12, 9))), Image(np.zeros((3, 12, 9))), "zyx")
+    told = fit(Labels(numbers((12, 9))), Image(np.zeros((3, 12, 9))), "zyx")
+    assert "needs (3, 12, 9)" in str(told)
 
 
 def inputs(pairs, annotation=Annotation.SCRIBBLES, **options):

@@ -79,7 +79,7 @@ def test_an_ome_zarr_opens_calibrated_with_levels_and_labels(viewer: Any, cells:
     assert isinstance(labels, Labels)
     assert (labels.name, labels.axis_labels) == ("nuclei", ("t", "z", "y", "x"))
     assert (labels.data.shape, tuple(labels.scale)) == ((2, 3, 20, 30), (2, 0.5, 0.2, 0.2))
-    stored = zarr.open_array(str(cells / "0"), mode="r")[...]
+    stored = np.asarray(zarr.open_array(str(cells / "0"), mode="r")[...])
     assert np.array_equal(np.asarray(image.data[0]), np.moveaxis(stored, 1, 0))
     labels.paint((0, 0, 3, 3), 7)  # napari paints into arrays in memory only
     assert labels.data[0, 0, 3, 3] == 7

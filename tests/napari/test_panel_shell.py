@@ -91,7 +91,7 @@ def turn(widget: QWidget) -> None:
         QApplication.sendEvent(widget, event)
         if event.isAccepted():
             return
-        widget = widget.parentWidget()
+        widget = widget.parentWidget()  # type: ignore[assignment]
 
 
 def test_the_wheel_scrolls_the_panel_and_changes_no_setting_on_its_way(window):

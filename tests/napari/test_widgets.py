@@ -363,7 +363,7 @@ def test_the_visible_region_follows_camera_and_sliders(open_viewer, qtbot):
     camera.center = (0, 50 + 400, 300)
     camera.zoom *= 8
     qtbot.wait(300)
-    plane, rows, columns = visible_region(viewer, layer, "zyx")
+    plane, rows, columns = visible_region(viewer, layer, "zyx")  # type: ignore[misc]
     assert plane == (2, 3)
     assert 0 < rows[0] < 200 < rows[1] < 400
     assert 0 < columns[0] < 150 < columns[1] < 300

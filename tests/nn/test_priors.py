@@ -54,7 +54,8 @@ def errors(network: nn.Module, sample: Sample, offsets: tuple[float, ...]) -> tu
     """Return the share of wrong pixels without and with `offsets`."""
     scores = network(torch.from_numpy(sample.image)[None])
     truth = torch.from_numpy(sample.target.astype(np.int64))[None]
-    return tuple((add_offsets(scores, given).argmax(1) != truth).double().mean().item() for given in ((), offsets))
+    without, corrected = ((add_offsets(scores, given).argmax(1) != truth).double().mean() for given in ((), offsets))
+    return without.item(), corrected.item()
 
 
 @pytest.mark.parametrize(
@@ -204,10 +205,10 @@ def test_a_class_does_not_vanish_from_the_images() -> None:
 
 
 def test_borders_that_the_correction_does_not_touch_do_not_count() -> None:
-    scores, *sides = sloping(45)
+    scores, first, second = sloping(45)
     third = torch.full_like(scores[:1], -9.0)
     third[:, :10] = 9.0  # its border with the first class is not moved
-    piece = torch.cat([scores, third]), *sides
+    piece = torch.cat([scores, third]), first, second
     assert overshoot([piece], (0.0, -1.0, 0.0)) < -0.6
 
 

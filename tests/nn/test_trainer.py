@@ -64,7 +64,7 @@ def weights(state: TrainingState) -> list[torch.Tensor]:
 
 def run(state: TrainingState, config: TrainingConfig = CONFIG, **hooks: object) -> Iterator[JobEvent]:
     hooks.setdefault("cancel", CancelToken())
-    return train_network(state, Task(SPLIT, 2, background=True), config, **hooks)  # type: ignore[arg-type]
+    return train_network(state, Task(SPLIT, 2, background=True), config, **hooks)
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ def test_stops_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_tessera.nn import trainer
 
-    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(next(qualities)))
     # smoothed over validations: 0.2, 0.3, 0.6, 0.3, 0.4, 0.4
     qualities = iter([0.2, 0.4, 0.9, 0.0, 0.5, 0.4, 0.9])
+    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(next(qualities)))
     config = CONFIG.model_copy(update={"max_steps": 1000, "patience": 3})
     state = fresh(config)
     list(run(state, config))

@@ -1,5 +1,6 @@
 import tracemalloc
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -393,7 +394,7 @@ ONE_INPUT = [
 def test_an_operation_takes_about_the_memory_that_it_states(name, dtype):
     image = data.camera()[:400, :410].astype(dtype)
     others = {"centres": np.array([(0.2, 0.1)]), "phase": np.zeros(image.shape, dtype)}
-    operation = find_operation(name)()
+    operation: Any = find_operation(name)()
     block = block_of((image / 100).astype(dtype) if name == "inverse_spectrum" else image, others=others)
     run_whole(operation, block)
     tracemalloc.start()

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_labels_grow_by_definition(case, data):
 
 @settings(max_examples=150, deadline=None)
 @given(cases(), st.integers(1, 5))
-def test_slices_of_work_change_nothing(case, slice_):
+def test_slices_of_work_change_nothing(case: Any, slice_: int) -> None:
     image, points, *how, connectivity, max_size = case
     grower = Grower(image, connectivity)
     whole = grow(image, np.array(points, int).reshape(-1, image.ndim), *how, connectivity, max_size)

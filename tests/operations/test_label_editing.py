@@ -32,7 +32,7 @@ def blobs(seed, ndim, filled):
     rng = np.random.default_rng(seed)
     coarse = rng.integers(1, 4, (3,) * ndim) * (rng.random((3,) * ndim) < filled)
     fine = np.kron(coarse, np.ones((3,) * ndim, int)).astype(np.uint8)
-    noise = rng.random(fine.shape) < 0.1
+    noise = np.asarray(rng.random(fine.shape) < 0.1)
     fine[noise] = rng.integers(0, 4, int(noise.sum()))
     return fine
 

@@ -10,8 +10,10 @@ import napari_tessera.operations.rank.adaptive_median as module
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.rank.adaptive_median import adaptive_median
 
+KINDS: list[tuple[tuple[int, ...], int, str]]
 KINDS = [((21, 25), 5, dtype) for dtype in ("bool", "uint8")]
 KINDS += [((5, 7, 9), 3, "float32")]
+RARE_KINDS: list[tuple[tuple[int, ...], int, str]]
 RARE_KINDS = [((21, 25), 5, dtype) for dtype in ("uint16", "float64", "uint64", "int8", "float16")]
 RARE_KINDS += [((5, 7, 9), 3, dtype) for dtype in ("uint8", "int32")]
 """Shape, largest window and dtype; the kernels of each are compiled anew in every test run."""

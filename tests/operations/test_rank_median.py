@@ -1,6 +1,7 @@
 """The median filter equals scipy's in every pixel, for every dtype, window and shape."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -247,7 +248,8 @@ def zeros_and_ones(*lengths):
 def test_networks_find_the_ranks_that_are_wanted(lengths):
     total = sum(lengths)
     for first, last in [(0, total - 1), (total // 3, total // 2), (total // 2, total // 2), (total - 2, total - 1)]:
-        for way in (middle_of_all, middle, split_middle):
+        ways: tuple[Callable[..., list[int]], ...] = (middle_of_all, middle, split_middle)
+        for way in ways:
             circuit = Circuit()
             loaded = lists_of(circuit, *lengths)
             if way is not middle_of_all and len(lengths) > 2:

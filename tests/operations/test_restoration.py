@@ -1,4 +1,5 @@
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,8 +35,8 @@ def degraded(name, weights, sigma, seed=0, cut=80):
     return image.astype(np.float32), whole[inner]
 
 
-def block_of(image, axes="yx", others=None, check=None, **spec):
-    spec = ImageSpec(axes=axes, shape=image.shape, dtype=image.dtype, **spec)
+def block_of(image, axes="yx", others=None, check=None, **fields):
+    spec = ImageSpec(axes=axes, shape=image.shape, dtype=image.dtype, **fields)
     return Block(image, spec, spec.full_region, others or {}, **({"check": check} if check else {}))
 
 
@@ -451,7 +452,7 @@ def test_an_operation_takes_about_the_memory_that_it_states(name, dtype):
         image = np.zeros((400, 410), dtype)
         image[200, 200], image[0, 0] = 255, 1
     fewer = {"rounds": 1} if name in {"blind_deconvolution", "estimate_psf"} else {}
-    operation = build_operation(name, fewer)
+    operation: Any = build_operation(name, fewer)
     run_whole(operation, block_of(image))
     tracemalloc.start()
     result = run_whole(operation, block_of(image))

@@ -95,7 +95,7 @@ def test_adaptive_median_removes_what_a_median_smears() -> None:
 
 @pytest.mark.parametrize("field", [{"size": 4}, {"size": 0}, {"size": 203}])
 @pytest.mark.parametrize("operation", [Mean, Median])
-def test_even_and_oversized_windows_are_refused(operation: type, field: dict[str, int]) -> None:
+def test_even_and_oversized_windows_are_refused(operation: type[Operation], field: dict[str, int]) -> None:
     with pytest.raises(InvalidInputError):
         operation.parse(field)
 

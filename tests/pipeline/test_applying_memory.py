@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_geometry_of_a_large_image_in_little_memory(
     large: Large, tmp_path: Path, operation: str, parameters: dict[str, object]
 ) -> None:
     out = tmp_path / "out.ome.zarr"
-    made = build_operation(operation, parameters)
+    made: Any = build_operation(operation, parameters)
     inputs = {made.inputs[0].name: large.path}
     told = apply_limited(large, operation=operation, parameters=parameters, inputs=inputs, out=out, threads=2)
     assert "memory" not in told, told["memory"]

@@ -208,7 +208,7 @@ def cancelled_while_judging(folder: Path, config: TrainingConfig, monkeypatch: p
     image, labels, _ = rare_squares()
     cancel = CancelToken()
 
-    def judge(*_: object, **__: object) -> object:
+    def judge(*_: object, **__: object) -> None:
         cancel.cancel()
         cancel.raise_if_cancelled()
 

@@ -661,7 +661,7 @@ def test_large_results_have_levels(
 
 def test_cancelling_while_levels_are_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cancel = CancelToken()
-    shrink = zarr_sink.shrink
+    shrink = levels.shrink
 
     def cancelling(*arguments: Any, **options: Any) -> np.ndarray:
         cancel.cancel()

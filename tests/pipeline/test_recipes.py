@@ -105,7 +105,7 @@ def operation(name, **parameters):
 
 def recorded(image, *chain):
     """The recipe of operations applied one after another."""
-    source = identify_image(image)
+    source: Recipe | InputIdentity = identify_image(image)
     for entry in chain:
         source = record(entry, {entry.inputs[0].name: source})
     return source

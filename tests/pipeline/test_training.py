@@ -4,6 +4,7 @@ import errno
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_too_little_annotation_is_said(tmp_path: Path) -> None:
 def test_intensities_in_place_of_labels_are_doubted_before_anything_is_learnt(tmp_path: Path) -> None:
     image, _ = squares()
     wrong = np.where(np.arange(image.shape[1]) < 70, image, 0)
-    job = train_pairs([pair(image, wrong)], CONFIG.with_overrides({"annotation": "objects"}), tmp_path / "m")
+    job: Any = train_pairs([pair(image, wrong)], CONFIG.with_overrides({"annotation": "objects"}), tmp_path / "m")
     told = []
     for event in job:
         told += [event.text] if isinstance(event, Warning) else []
@@ -171,7 +172,7 @@ def test_cancel_is_noticed_while_reading(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_there_before_the_first_step(tmp_path: Path) -> None:
-    job = train_pairs([pair(*squares())], CONFIG, tmp_path / "m")
+    job: Any = train_pairs([pair(*squares())], CONFIG, tmp_path / "m")
     for event in job:
         if isinstance(event, Progress) and event.done == 1:
             break

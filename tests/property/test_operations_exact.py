@@ -67,7 +67,8 @@ def short_sighted() -> Iterator[type[Local]]:
         def compute(self, block: Block) -> np.ndarray:
             from scipy.ndimage import maximum_filter
 
-            return maximum_filter(block.image, 2 * self.size + 1)
+            widest: np.ndarray = maximum_filter(block.image, 2 * self.size + 1)
+            return widest
 
     yield ShortSighted
     unregister(ShortSighted.name())
