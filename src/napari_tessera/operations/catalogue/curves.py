@@ -1,5 +1,6 @@
 """Operations that give intensities a curve of your own, or the histogram of another image."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import ConfigDict, field_validator
 
 from napari_tessera.core.errors import InvalidInputError, NoContrastError
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Input, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of, real_dtype, type_range
 from napari_tessera.operations.parameters import parameter
@@ -108,6 +110,14 @@ class MatchHistogram(Fitted):
         """Return the type of the image or floats."""
         return dtype if self.keep_type else real_dtype(dtype)
 
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse a reference that the type of the image cannot hold, or with other channels."""
+        from napari_tessera.operations.intensity.matching import reference_channels
+
+        if self.keep_type:
+            _check_held(given["reference"], spec.dtype)
+        reference_channels(given["reference"], spec)
+
     def fit(self, survey: Survey) -> Local:
         """Count the image and the reference.
 
@@ -115,8 +125,6 @@ class MatchHistogram(Fitted):
         ------
         NoContrastError
             If the image is constant.
-        InvalidInputError
-            If the type of the image cannot hold the intensities of the reference, or channels differ in number.
         """
         from napari_tessera.operations.intensity.matching import ChannelSurvey, matching_curve, reference_channels
         from napari_tessera.operations.reductions.histograms import histogram
@@ -124,8 +132,6 @@ class MatchHistogram(Fitted):
 
         spec = survey.spec
         reference = survey.others["reference"]
-        if self.keep_type:
-            _check_held(reference, spec.dtype)
         several = "c" in spec.axes
         surveys = [ChannelSurvey(survey, at) for at in range(spec.channels)] if several else [survey]
         counted = [survey_histogram(one) for one in surveys]

@@ -1,5 +1,6 @@
 """Operations that find edges, and convolution with any kernel."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -61,14 +62,19 @@ class Convolve(PlaneOrVolume, Fitted):
         """Return the type of the image or floats."""
         return dtype if self.keep_type else real_dtype(dtype)
 
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse a kernel that is larger than the frame, or that cannot be used."""
+        self._kernel(spec, given)
+
     def fit(self, survey: Survey) -> Local:
         """Take the kernel from where it is given."""
+        return ConvolveBy(weights=self._kernel(survey.spec, survey.others), keep_type=self.keep_type)
+
+    def _kernel(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         from napari_tessera.operations.filtering.convolution import kernel_for, parse_kernel
 
-        given = survey.others.get("kernel")
-        kernel = parse_kernel(self.weights) if given is None else given
-        weights = kernel_for(kernel, survey.spec.shape, normalise=self.normalise)
-        return ConvolveBy(weights=weights, keep_type=self.keep_type)
+        kernel = given["kernel"] if "kernel" in given else parse_kernel(self.weights)
+        return kernel_for(kernel, spec.shape, normalise=self.normalise)
 
 
 class ConvolveBy(Local):

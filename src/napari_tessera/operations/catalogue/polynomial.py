@@ -40,6 +40,11 @@ class _Polynomial(Plane):
         """Return the ends of where the part comes from."""
         return self._map(others).reach(part)
 
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:  # noqa: ARG002
+        """Refuse too few pairs of points, and such as do not determine the map."""
+        if {"points", "targets"} <= given.keys():
+            self._map(given)
+
     def _map(self, others: Mapping[str, NDArray[Any]]) -> PolynomialMap:
         from napari_tessera.operations.geometry.polynomials import fit_polynomial
 
