@@ -30,7 +30,8 @@ def test_a_compilation_is_noticed_once_and_only_inside_the_block():
 def test_without_a_place_for_compiled_code_operations_work_all_the_same(tmp_path):
     """As in a container where nobody may write beside the modules or at home."""
     program = (
-        "from pathlib import Path; from napari_tessera.operations.noise import kernels; from numba.core import config; "
+        "from pathlib import Path; from napari_tessera.operations.noise import poisson_kernels; "
+        "from numba.core import config; "
         "print(Path(config.CACHE_DIR).is_dir(), config.CACHE_DIR)"
     )
     nowhere = "UserProvidedCacheLocator,ZipCacheLocator"

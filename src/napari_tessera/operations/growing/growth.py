@@ -66,8 +66,8 @@ class Growth:
         """
         from napari_tessera.operations.growing.click_kernels import HIGHEST, LOWEST
 
-        regions = len(points) if self.many else 1
-        self._base = self._fresh_stamps(regions)
+        count = len(points) if self.many else 1
+        self._base = self._fresh_stamps(count)
         places = self.window.flat(points)
         # One region begins in raster order, as a region of labels does in `grower`.
         order = np.unique(places, return_index=True)[1]
@@ -78,7 +78,7 @@ class Growth:
         self._cursor[[LOWEST, HIGHEST]] = places.min(), places.max()
         self._queue_up(places)
         self._dropped = self._bounded = 0
-        self._count(places, owners, regions, tolerances)
+        self._count(places, owners, count, tolerances)
         self.ended = None
 
     def advance(self, budget: int) -> bool:
@@ -171,30 +171,30 @@ class Growth:
         self._flat_values = window.values.reshape((-1, channels or 1) if self._general else -1)
         self._flat_stamps = window.stamps.reshape(-1)
 
-    def _fresh_stamps(self, regions: int) -> int:
-        """Return a number such that it and those after it stand nowhere yet, and all stamps of before below it."""
-        if self._last + regions >= self.window.unread:
+    def _fresh_stamps(self, count: int) -> int:
+        """Return a number such that it and the next `count` stand nowhere yet, and all stamps of before below it."""
+        if self._last + count >= self.window.unread:
             stamps = self.window.stamps[self.window.inside]
             stamps[stamps < self.window.unread] = 0
             self._last = 0
         base = self._last + 1
-        self._last += regions
+        self._last += count
         return base
 
     def _count(
-        self, places: NDArray[np.int64], owners: NDArray[np.int64], regions: int, tolerances: NDArray[np.float64]
+        self, places: NDArray[np.int64], owners: NDArray[np.int64], count: int, tolerances: NDArray[np.float64]
     ) -> None:
         """Begin the means with the seeds."""
         values = self._flat_values[places]
         whole = values.dtype.kind in "iu"
         dtype = np.dtype(np.int64 if whole and not self._general else np.float64)
-        self._sizes = np.bincount(owners, minlength=regions)
+        self._sizes = np.bincount(owners, minlength=count)
         if self.frame.edges:
             # The gradient itself is compared: its distance from 0.
-            self._totals = np.zeros((regions, *values.shape[1:]), dtype)
-            self._counts = np.ones(regions, dtype)
+            self._totals = np.zeros((count, *values.shape[1:]), dtype)
+            self._counts = np.ones(count, dtype)
         else:
-            self._totals = np.zeros((regions, *values.shape[1:]), dtype)
+            self._totals = np.zeros((count, *values.shape[1:]), dtype)
             np.add.at(self._totals, owners, values)
             self._counts = self._sizes.astype(dtype)
         # "At most" is "less than the next number".
