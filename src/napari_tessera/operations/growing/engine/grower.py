@@ -157,7 +157,7 @@ class Grower:
         -------
         Whether everything has grown to its end.
         """
-        from napari_tessera.operations.growing.queue_kernels import advance
+        from napari_tessera.operations.growing.engine.queue_kernels import advance
 
         budget = EVER if max_pixels is None else max_pixels
         last = int(self._cursor[0]) + budget
@@ -247,7 +247,7 @@ class Grower:
         self._cursor[:] = (0, 0, 0, -1, 0, -1, 0, -1)
 
     def _plant(self, places: NDArray[np.int64], owners: NDArray[np.int64]) -> None:
-        from napari_tessera.operations.growing.queue_kernels import plant
+        from napari_tessera.operations.growing.engine.queue_kernels import plant
 
         bad = plant(
             self._values,
