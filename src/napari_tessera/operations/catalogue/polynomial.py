@@ -11,7 +11,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Input
 from napari_tessera.operations.catalogue.geometry import Plane
 from napari_tessera.operations.geometry.bases import Filling, OfLabels
-from napari_tessera.operations.geometry.polynomials import PolynomialMap
+from napari_tessera.operations.geometry.polynomials import PolynomialMap, fit_polynomial
 from napari_tessera.operations.geometry.warping import Places, Source
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
@@ -46,8 +46,6 @@ class _Polynomial(Plane):
             self._map(given)
 
     def _map(self, others: Mapping[str, NDArray[Any]]) -> PolynomialMap:
-        from napari_tessera.operations.geometry.polynomials import fit_polynomial
-
         points, targets = (others[name].astype(np.float64).reshape(-1, 2) for name in ("points", "targets"))
         return fit_polynomial(points, targets, self.degree)
 
