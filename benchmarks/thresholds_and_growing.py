@@ -21,7 +21,7 @@ from limits import reached
 from numpy.typing import NDArray
 from skimage import data, filters, segmentation
 
-from napari_tessera.operations.growing.grower import Grower, grow
+from napari_tessera.operations.growing.engine.grower import Grower, grow
 from napari_tessera.operations.reductions.histograms import Histogram, full_range, histogram, histogram_of
 from napari_tessera.operations.thresholding.thresholds import multi_otsu, otsu
 

@@ -1,10 +1,14 @@
 """What is imported costs time and may be missing: light parts of the package load nothing heavy."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from napari_tessera.operations import catalogue
 
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "vispy")
 LIGHT = ("zarr", "tifffile", "imagecodecs", "skimage", "scipy", "dask", "numpy", "pydantic", "yaml")
@@ -64,6 +68,23 @@ def test_libraries_of_formats_are_imported_with_the_first_file() -> None:
     )
     assert "yaml" in loaded
     assert not loaded & {"zarr", "numcodecs", "tifffile", "dask", "numba", "cv2", *HEAVY}
+
+
+def test_the_registry_loads_no_library_that_computes() -> None:
+    loaded = _loaded("from napari_tessera.operations.registry import all_operations\nall_operations()")
+    assert not loaded & {"scipy", "skimage", "numba", "cv2", *HEAVY}
+
+
+def test_operations_import_what_computes_at_the_top_unless_it_loads_a_library() -> None:
+    inside = {
+        node.module or ""
+        for path in Path(catalogue.__file__).parent.glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert {name.split(".")[2] for name in inside} <= {"fourier", "restoration"}
 
 
 def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_tessera.cli.main import end_at_once
+from napari_tessera.cli.output import emit_result
 from napari_tessera.cli.streams import GuardedStream, guarded_streams
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and signals are other things there")
@@ -95,6 +96,15 @@ def test_a_full_disk_behind_stdout_is_one_line_and_behind_stderr_nothing(image, 
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
         assert done.returncode == 0
         assert json.loads(done.stdout)["out"] == str(tmp_path / "out.npy")
+
+
+@pytest.mark.parametrize(("json_asked", "status"), [(True, 1), (False, 0)])
+def test_a_result_that_was_asked_for_where_nothing_can_be_written_is_a_failure(monkeypatch, capfd, json_asked, status):
+    monkeypatch.setattr(sys, "stdout", None)
+    with guarded_streams() as lost:
+        emit_result({"axes": "yx"}, ["axes: yx"], as_json=json_asked)
+        assert lost(0) == status
+    assert ("standard output (it is closed): send it elsewhere." in capfd.readouterr().err) == json_asked
 
 
 @pytest.mark.slow

@@ -96,3 +96,24 @@ def test_a_wrong_field_is_one_sentence_also_when_built_by_hand():
 def test_what_is_no_number_is_not_told_a_limit():
     with pytest.raises(InvalidInputError, match=r"^Setting max_seconds = nan: a number is needed\.$"):
         TrainingConfig(annotation="scribbles", max_seconds=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ("None", "'None'"),
+        ([1, None], "[1, null]"),
+        ({"a": {"b": True}}, "{'a': {'b': true}}"),
+    ],
+)
+def test_a_wrong_value_is_shown_as_a_file_has_it(value: object, text: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        TrainingConfig.parse({"annotation": "scribbles", "max_steps": [value]})
+    assert str(error.value) == f"Setting max_steps = [{text}]: a whole number is needed."
+
+
+def test_what_several_fields_do_wrong_together_ends_like_a_sentence() -> None:
+    with pytest.raises(InvalidInputError, match=r"for a network of depth 6\.$"):
+        TrainingConfig.parse({"annotation": "scribbles", "patch_size": 32, "network": {"depth": 6}})

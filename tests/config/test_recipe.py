@@ -121,7 +121,7 @@ FIELDS = {
     ("change", "says"),
     [
         ({"version": "1"}, "Setting steps (entry 1).version = '1': a number is needed, without quotes."),
-        ({"version": True}, "Setting steps (entry 1).version = True: a number is needed, without quotes."),
+        ({"version": True}, "Setting steps (entry 1).version = true: a number is needed, without quotes."),
         ({"version": "x"}, "Setting steps (entry 1).version = 'x': a whole number is needed."),
         ({"version": 0}, "Setting steps (entry 1).version = 0: it must be at least 1."),
         ({"id": "a b"}, "Setting steps (entry 1).id = 'a b': a name has letters, digits, _ and - (not first), "),
@@ -141,7 +141,7 @@ def test_a_wrong_field_of_a_step_is_told_in_plain_words(change, says) -> None:
         ({"steps": []}, "Setting steps = []: at least 1 entry needed, not 0."),
         ({"steps": "median"}, "Setting steps = 'median': a list is needed."),
         ({"outputs": {}}, "Setting outputs = {}: at least 1 entry needed, not 0."),
-        ({"schema_version": True}, "Setting schema_version = True: a number is needed, without quotes."),
+        ({"schema_version": True}, "Setting schema_version = true: a number is needed, without quotes."),
         ({"versions": {"numpy": 2}}, "Setting versions.numpy = 2: a text is needed."),
         ({"steps": "x" * 500}, f"Setting steps = '{'x' * 79}…: a list is needed."),
     ],

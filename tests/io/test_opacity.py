@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import as_labels, notes_about, open_image, open_levels
@@ -181,3 +181,43 @@ def test_an_animation_is_told(tmp_path: Path) -> None:
     assert "an animation of 7 frames, of which the first is read" in notes_about(open_image(path))[0]
     path = _png(tmp_path / "b.png", 8, 0, COLORS[..., 0], (b"acTL", struct.pack(">II", 1, 0)))
     assert notes_about(open_image(path)) == ()
+
+
+def _odd_png(data: bytes, *, color: int = 0, before: bytes = b"", interlaced: int = 0) -> bytes:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", len(content), name) + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", 8, 8, 8, color, 0, 0, interlaced)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_what_is_odd_in_a_png_writes_no_line_of_a_library(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = b"".join(b"\0" + bytes(range(8 * row, 8 * row + 8)) for row in range(8))
+    whole = zlib.compress(rows)
+    path = tmp_path / "odd.png"
+    for encoded, told in (
+        (_odd_png(whole), 0),
+        (_odd_png(whole + b"more"), 0),
+        (_odd_png(zlib.compress(rows + rows[:9])), 0),
+        (_odd_png(whole[:-1] + b"\0"), 1),
+        (_odd_png(whole, before=struct.pack(">I4s", 2, b"PLTE") + b"xx" + b"\0" * 4), 0),
+    ):
+        path.write_bytes(encoded)
+        assert _pixels(path).tolist() == np.arange(64).reshape(8, 8).tolist()
+        assert sum("checksum" in note for note in notes_about(open_image(path))) == told
+    path.write_bytes(_odd_png(zlib.compress(rows), color=3, before=struct.pack(">I4s", 2, b"PLTE") + b"xx" + b"\0" * 4))
+    with pytest.raises(StorageError, match="palette that is damaged"):
+        open_image(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_interlaced_png_with_more_than_its_pixels_is_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shape = (8, 8)
+    steps = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+    pixels = np.arange(64, dtype=np.uint8).reshape(shape)
+    parts = [pixels[y::step_y, x::step_x] for y, x, step_y, step_x in steps]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts for row in part)
+    for extra in (b"", b"\0" * 9):
+        (tmp_path / "i.png").write_bytes(_odd_png(zlib.compress(rows + extra), interlaced=1))
+        assert np.array_equal(_pixels(tmp_path / "i.png"), pixels)
+    assert capfd.readouterr().err == ""

@@ -6,8 +6,10 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import zarr
 
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutOfMemoryError, StorageError
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image, open_levels
 from napari_tessera.pipeline.positions import read_array
@@ -268,3 +270,28 @@ def test_a_png_that_ends_in_its_header_is_told_without_python(tmp_path: Path) ->
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(12))
     with pytest.raises(StorageError, match=r"a\.png cannot be read: it is damaged"):
         open_image(tmp_path / "a.png")
+
+
+def test_a_level_that_is_not_there_is_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "image.ome.zarr"
+    sink = create_image(path, ImageSpec(axes="yx", shape=(64, 64), dtype=np.dtype(np.uint8)))
+    sink.write((slice(0, 64), slice(0, 64)), np.zeros((64, 64), np.uint8))
+    sink.finish()
+    with pytest.raises(InvalidInputError, match=r"image.ome.zarr has one level only: choose level 0"):
+        open_image(path / "7")
+    with pytest.raises(MissingInputError, match="no file or folder"):
+        open_image(path / "labels")
+    with pytest.raises(MissingInputError, match="no file or folder"):
+        open_image(tmp_path / "7")
+    tree = tmp_path / "pyramid.zarr"
+    group = zarr.create_group(tree, zarr_format=2)
+    for level in range(3):
+        group.create_array(str(level), shape=(8 >> level, 8 >> level), dtype="uint8")[...] = 0
+    datasets = [
+        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": [2**level] * 2}]}
+        for level in range(3)
+    ]
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    with pytest.raises(InvalidInputError, match=r"pyramid.zarr has no level 7: choose one of 0 to 2"):
+        open_image(tree / "7")

@@ -10,7 +10,7 @@ import tifffile
 
 from napari_tessera.core.errors import InvalidInputError, StorageError
 from napari_tessera.io.arrays import ArraySource
-from napari_tessera.io.opening import open_image, open_levels
+from napari_tessera.io.opening import notes_about, open_image, open_levels
 from napari_tessera.io.tiff import name_axes
 
 STACK = np.random.default_rng(0).integers(0, 60_000, (3, 2, 70, 90)).astype(np.uint16)
@@ -254,3 +254,22 @@ def test_no_file_is_left_open(tmp_path: Path) -> None:
         del image
         gc.collect()
     assert not [warning for warning in caught if issubclass(warning.category, ResourceWarning)]
+
+
+def test_a_negative_distance_of_planes_is_told_of_and_taken_as_positive(tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    metadata = {"axes": "ZYX", "unit": "micron", "spacing": -0.5}
+    tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint8), imagej=True, resolution=(4, 4), metadata=metadata)
+    image = open_image(path)
+    assert image.scale == (0.5, 0.25, 0.25)
+    (note,) = notes_about(image)
+    assert "stack.tif gives the distance of its planes as -0.5, of which 0.5 is taken" in note
+
+
+def test_an_image_whose_lowest_number_is_white_says_so(tmp_path: Path) -> None:
+    pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    for kind, told in (("miniswhite", 1), ("minisblack", 0)):
+        tifffile.imwrite(tmp_path / f"{kind}.tif", pixels, photometric=kind)
+        image = open_image(tmp_path / f"{kind}.tif")
+        assert np.array_equal(image.read(image.spec.full_region), pixels)
+        assert sum("min is white" in note for note in notes_about(image)) == told

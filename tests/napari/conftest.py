@@ -31,13 +31,6 @@ def pytest_runtest_logfinish() -> None:
     gc.freeze()
 
 
-def pytest_unconfigure() -> None:
-    """Wait for a thread that compiles what a test did not wait for: LLVM aborts a process that ends meanwhile."""
-    compiler_lock = sys.modules.get("numba.core.compiler_lock")
-    if compiler_lock is not None:
-        compiler_lock.global_compiler_lock.acquire()
-
-
 class FakeRequest(Config):
     kind: str
     seconds: float = 0.0

@@ -20,7 +20,7 @@ from napari_tessera.napari_plugin.clicking.options import ClickOptions
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
 from napari_tessera.napari_plugin.layers import METADATA_KEY
 from napari_tessera.napari_plugin.view_tracker import camera_of
-from napari_tessera.operations.growing import click_window
+from napari_tessera.operations.growing.engine import click_window
 
 from .click_helpers import ALT, CONTROL, FIXTURES, LEFT, NEW_WINDOW, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start
 

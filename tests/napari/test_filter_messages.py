@@ -163,3 +163,27 @@ def test_points_that_are_put_can_be_grown_from(widget, viewer, qtbot):
     assert "has no points" in refused(widget, qtbot)
     points.add([5, 5])
     assert widget.apply_button.isEnabled()
+
+
+@pytest.mark.parametrize(("name", "further"), [("convolve", "kernel"), ("richardson_lucy", "psf")])
+def test_a_kernel_that_is_larger_than_the_image_cannot_be_applied(widget, viewer, qtbot, name, further):
+    image, kernel = viewer.add_image(cells((20, 20))), viewer.add_image(np.ones((5, 31)), name="kernel")
+    widget.preview_box.setChecked(False)
+    widget.choose(name, image)
+    row = widget.panel_of_operation.inputs.rows[further]
+    row.box.setChecked(True)
+    row.picker.layer = kernel
+    assert "larger than the image of shape (20, 20)" in refused(widget, qtbot)
+    kernel.data = np.ones((5, 11))
+    assert widget.apply_button.isEnabled()
+
+
+def test_points_that_make_no_warp_cannot_be_applied(widget, viewer, qtbot):
+    image = viewer.add_image(cells((20, 20)))
+    points = viewer.add_points([[1, 1], [1, 9]], name="landmarks")
+    widget.choose("polynomial_warp", image)
+    for row in widget.panel_of_operation.inputs.rows.values():
+        row.picker.layer = points
+    assert "needs 6 pairs of points" in refused(widget, qtbot)
+    points.add([[9, 1], [9, 9], [4, 7], [12, 3]])
+    assert widget.apply_button.isEnabled()

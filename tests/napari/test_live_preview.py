@@ -338,3 +338,13 @@ def test_closing_ends_the_thread(engine, qtbot):
     thread.join(2)
     assert not thread.is_alive()
     assert thread not in threading.enumerate()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "otsu", "rolling_ball", "inverse_filter"])
+def test_integers_that_are_rounded_are_told_of_as_by_apply(name):
+    array = image().astype(np.int64) + 2**60
+    operation = build_operation(name, {})
+    told = [note for note in preview(operation, look_at_array(array)).notes if "2^53" in note]
+    assert len(told) == (not operation.keeps_wide)
+    assert all(operation.title in note for note in told)
+    assert not any("2^53" in note for note in preview(operation, look_at_array(image().astype(np.int64))).notes)

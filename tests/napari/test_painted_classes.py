@@ -236,3 +236,34 @@ def test_previews_of_a_mask_of_a_part_lie_where_it_lies(train, viewer, tmp_path)
     np.testing.assert_allclose(shown.data_to_world((0, 0)), image.data_to_world((20, 30)))
     viewer.window.remove_dock_widget(train)
     assert shown not in viewer.layers  # its work is closed
+
+
+def test_train_waits_until_something_is_painted(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)), name="cells")
+    train.new_button.click()
+    layer = viewer.layers.selection.active
+    qtbot.waitUntil(lambda: not train.train_button.isEnabled(), timeout=120_000)
+    assert train.train_button.toolTip().startswith(f"Paint in {layer.name!r} first")
+    assert train.panel.status.text() == train.train_button.toolTip()
+    layer.paint((5, 5), 2)
+    qtbot.waitUntil(train.train_button.isEnabled, timeout=120_000)
+    layer.undo()
+    qtbot.waitUntil(lambda: not train.train_button.isEnabled(), timeout=120_000)
+    layer.redo()
+    qtbot.waitUntil(train.train_button.isEnabled, timeout=120_000)
+
+
+def test_train_waits_until_there_are_points(train, viewer, qtbot):
+    viewer.add_image(np.zeros((30, 20)), name="cells")
+    points = viewer.add_points(ndim=2, name="spots")
+    train.pairs.rows[0].annotation.layer = points
+    assert train.train_button.toolTip() == "Add points or shapes to 'spots' first."
+    assert not train.train_button.isEnabled()
+    points.add([5, 5])
+    assert train.train_button.isEnabled()
+    labels = viewer.add_labels(np.zeros((30, 20), np.uint8), name="strokes")
+    train.pairs.add_row().annotation.layer = labels
+    points.data = np.empty((0, 2))
+    qtbot.waitUntil(lambda: not train.train_button.isEnabled(), timeout=120_000)
+    labels.paint((5, 5), 1)
+    qtbot.waitUntil(train.train_button.isEnabled, timeout=120_000)

@@ -136,7 +136,6 @@ def test_annotation_that_lies_askew_is_refused_before_starting(train, viewer):
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (np.zeros((30, 20), np.int32), "The annotation is empty"),
         (np.full((30, 20), 2, np.int32), "one class only"),
         (np.tile(np.array([1, 2], np.int32), (30, 10)) * np.int32(-1), "negative number -2"),
     ],
@@ -195,6 +194,12 @@ def test_objects_need_no_classes(train, viewer):
         inputs_for(train, [Pair(image, "yx", labels)], Annotation.DENSE)(CancelToken())
 
 
+def test_an_empty_annotation_that_nobody_has_counted_is_refused(train, viewer):
+    image, labels = viewer.add_image(np.zeros((30, 20))), viewer.add_labels(np.zeros((30, 20), np.uint8))
+    with pytest.raises(AnnotationError, match="The annotation is empty"):
+        inputs_for(train, [Pair(image, "yx", labels)])(CancelToken())
+
+
 def test_points_ask_for_a_class(train, viewer):
     viewer.add_image(np.zeros((30, 20)))
     viewer.add_points([[1, 1]])
@@ -228,13 +233,19 @@ def test_pickers_follow_the_viewer(train, viewer):
     assert picker.layer is None
 
 
+def painted():
+    labels = np.zeros((30, 20), np.uint8)
+    labels[2:4, :9], labels[20:24, :9] = 1, 2
+    return labels
+
+
 def start_fake(widget, kind, seconds=0.0):
     widget.run(fake_job(kind, seconds), "Getting ready …")
 
 
 def test_progress_metric_and_cancel(train, viewer, qtbot):
     viewer.add_image(np.zeros((30, 20)))
-    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    viewer.add_labels(painted())
     start_fake(train, "slow")
     qtbot.waitUntil(lambda: "of 6000 · 60 s left" in train.panel.bar.text(), timeout=120_000)
     assert not train.train_button.isEnabled()
@@ -258,7 +269,7 @@ def test_the_other_widget_waits_and_says_why(train, viewer, runner, qtbot):
 
 def test_a_killed_worker_leaves_the_widget_usable(train, viewer, qtbot):
     viewer.add_image(np.zeros((30, 20)))
-    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    viewer.add_labels(painted())
     start_fake(train, "slow")
     qtbot.waitUntil(lambda: "of 6000" in train.panel.bar.text(), timeout=120_000)
     psutil.Process(train.runner.worker_pid).kill()
@@ -294,9 +305,9 @@ def test_one_of_two_widgets_closing_spares_the_worker(train, viewer, runner, qtb
     viewer.window.add_dock_widget(predict)
     pid = runner.worker_pid
     viewer.window.remove_dock_widget(predict)
-    qtbot.wait(100)
-    assert runner.worker_pid == pid
-    assert psutil.pid_exists(pid)
+    start_fake(train, "quick")
+    qtbot.waitUntil(lambda: runner.state is RunState.DONE, timeout=120_000)
+    assert runner.worker_pid == pid  # the same did that
 
 
 def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
@@ -357,16 +368,17 @@ def test_the_visible_region_follows_camera_and_sliders(open_viewer, qtbot):
     viewer = open_viewer(show=True)
     layer = viewer.add_image(np.zeros((5, 400, 300)), scale=(3, 2, 2), translate=(0, 50, 0))
     viewer.dims.set_point(0, 6)
-    qtbot.wait(200)
-    assert visible_region(viewer, layer, "zyx") == ((2, 3), (0, 400), (0, 300))
+    qtbot.waitUntil(lambda: visible_region(viewer, layer, "zyx") == ((2, 3), (0, 400), (0, 300)), timeout=120_000)
     camera = camera_of(viewer)
     camera.center = (0, 50 + 400, 300)
     camera.zoom *= 8
-    qtbot.wait(300)
-    plane, rows, columns = visible_region(viewer, layer, "zyx")  # type: ignore[misc]
-    assert plane == (2, 3)
-    assert 0 < rows[0] < 200 < rows[1] < 400
-    assert 0 < columns[0] < 150 < columns[1] < 300
+
+    def zoomed():
+        plane, rows, columns = visible_region(viewer, layer, "zyx")  # type: ignore[misc]
+        around = 0 < rows[0] < 200 < rows[1] < 400 and 0 < columns[0] < 150 < columns[1] < 300
+        return plane == (2, 3) and around
+
+    qtbot.waitUntil(zoomed, timeout=120_000)
     layer.visible = False
     assert visible_region(viewer, layer, "zyx") is None
     layer.visible = True

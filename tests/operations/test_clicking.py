@@ -14,13 +14,13 @@ from skimage import data as samples
 from skimage import measure
 
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
-from napari_tessera.operations.growing import borrowing, click_window, growth
 from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule, warm_up
 from napari_tessera.operations.growing.competing import grow_competing
-from napari_tessera.operations.growing.edges import edge_strength, smooth
-from napari_tessera.operations.growing.grower import grow
-from napari_tessera.operations.growing.holes import fill_holes
-from napari_tessera.operations.growing.physical import physical_steps
+from napari_tessera.operations.growing.engine import borrowing, click_window, growth
+from napari_tessera.operations.growing.engine.edges import edge_strength, smooth
+from napari_tessera.operations.growing.engine.grower import grow
+from napari_tessera.operations.growing.engine.physical import physical_steps
+from napari_tessera.operations.growing.finishing.holes import fill_holes
 
 GREY = [0.1, 0.25, 1.5, 2.75, -3.0, np.nan, np.inf]
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule
-from napari_tessera.operations.growing.edges import edge_strength, ridge_rounds, to_the_ridge
-from napari_tessera.operations.growing.first_tolerance import LEAST_CONTRAST, NOISE_LEFT
-from napari_tessera.operations.growing.outline_kernels import CLOSED, INSIDE, SEEN, closed_path, compare
-from napari_tessera.operations.growing.physical import physical_steps
-from napari_tessera.operations.growing.star_outlines import star_outlines
+from napari_tessera.operations.growing.engine.edges import edge_strength, ridge_rounds, to_the_ridge
+from napari_tessera.operations.growing.engine.physical import physical_steps
+from napari_tessera.operations.growing.guess.first_tolerance import LEAST_CONTRAST, NOISE_LEFT
+from napari_tessera.operations.growing.guess.outline_kernels import CLOSED, INSIDE, SEEN, closed_path, compare
+from napari_tessera.operations.growing.guess.star_outlines import star_outlines
 
 SIZE = 160
 

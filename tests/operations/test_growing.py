@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.growing import grower as growing
-from napari_tessera.operations.growing.grower import Grower, grow
+from napari_tessera.operations.growing.engine import grower as growing
+from napari_tessera.operations.growing.engine.grower import Grower, grow
 
 
 def by_definition(image, seeds, criterion, tolerance, connectivity, max_size):  # noqa: C901

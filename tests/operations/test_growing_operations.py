@@ -12,8 +12,8 @@ from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, drain
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.catalogue.growing import GrowRegions
-from napari_tessera.operations.growing import windows
-from napari_tessera.operations.growing.grower import grow
+from napari_tessera.operations.growing.engine import windows
+from napari_tessera.operations.growing.engine.grower import grow
 from napari_tessera.pipeline.applying.applying import apply_into
 
 COINS = data.coins()

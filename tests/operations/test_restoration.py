@@ -14,7 +14,7 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block
 from napari_tessera.operations.fourier import padding
 from napari_tessera.operations.registry import build_operation, find_operation
-from napari_tessera.operations.restoration import beads, blind, borders, kernels, noise, psf
+from napari_tessera.operations.restoration import beads, blind, borders, noise, penalty_kernels, psf
 from napari_tessera.operations.restoration import deconvolution as restore
 from napari_tessera.operations.restoration.blur_width import blur_widths
 from napari_tessera.operations.restoration.richardson_lucy import richardson_lucy, start_scene
@@ -73,10 +73,12 @@ def test_a_periodic_image_is_restored_by_the_formula(shape, kind):
     if kind == "wiener":
         added, penalty = (
             0.02,
-            kernels.Penalty((np.zeros(1), np.zeros(shape[-2]), np.zeros(shape[-1] // 2 + 1)), 1, 0.02),
+            penalty_kernels.Penalty((np.zeros(1), np.zeros(shape[-2]), np.zeros(shape[-1] // 2 + 1)), 1, 0.02),
         )
-        penalty = kernels.penalty_of([np.zeros(n) for n in (*shape[:-1], shape[-1] // 2 + 1)], 1, np.dtype(float))
-        penalty = kernels.Penalty(penalty.vectors, 1, constant=0.02)
+        penalty = penalty_kernels.penalty_of(
+            [np.zeros(n) for n in (*shape[:-1], shape[-1] // 2 + 1)], 1, np.dtype(float)
+        )
+        penalty = penalty_kernels.Penalty(penalty.vectors, 1, constant=0.02)
     else:
         laplacian = np.zeros((3,) * len(shape))
         laplacian[(1,) * len(shape)] = 2 * len(shape)
@@ -90,7 +92,7 @@ def test_a_periodic_image_is_restored_by_the_formula(shape, kind):
     expected = np.fft.ifftn(np.fft.fftn(image) * gain).real
     spectrum = padding.forward(image)
     half = h[..., : shape[-1] // 2 + 1].copy()
-    kernels.regularise(spectrum, half, penalty)
+    penalty_kernels.regularise(spectrum, half, penalty)
     np.testing.assert_allclose(padding.inverse(spectrum, shape, shape), expected, atol=1e-9)
 
 

@@ -38,7 +38,8 @@ from napari_tessera.operations.reductions.statistics import moments, value_range
 from napari_tessera.operations.registry import build_operation, register, unregister
 from napari_tessera.pipeline.applying import applying, engine
 from napari_tessera.pipeline.applying.applying import ApplyOptions, apply_into
-from napari_tessera.pipeline.applying.frames import check_finite
+from napari_tessera.pipeline.applying.frames import check_finite, make_frames
+from napari_tessera.pipeline.applying.inputs import gather_inputs
 from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, parse_request
@@ -392,6 +393,27 @@ def test_kernels_and_points() -> None:
     ):
         with pytest.raises(InvalidInputError, match=message):
             nt.apply(WithArrays(), image, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "message"),
+    [
+        ("convolve", {"kernel": np.ones((1, 7))}, "larger than the image"),
+        ("inverse_filter", {"psf": np.ones((3, 7))}, "larger than the image"),
+        ("match_histogram", {"reference": np.full((2, 2), 300)}, "holds 0 to 255"),
+        ("notch_filter", {"centres": [[0.0, 0.6]]}, "beyond 0.5 cycles"),
+        ("polynomial_warp", {"points": [[1, 1]], "targets": [[1, 1]]}, "needs 6 pairs"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_a_pixel_is_read(name: str, others: dict[str, Any], message: str) -> None:
+    class Unread(ArraySource):
+        def read(self, region: Region) -> np.ndarray:
+            raise AssertionError(f"{region} was read.")
+
+    operation = build_operation(name, {})
+    image = Unread(np.zeros((6, 6), np.uint8), open_image(np.zeros((6, 6), np.uint8)).spec)
+    with pytest.raises(InvalidInputError, match=message):
+        make_frames(operation, gather_inputs(operation, {"image": image, **others}))
 
 
 def test_seeds_are_points_or_labels(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import click
 
+from napari_tessera.cli.streams import GuardedStream
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning, event_to_dict
 
 BAR_WIDTH = 24
@@ -23,6 +24,8 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def emit_result(value: Mapping[str, Any], lines: list[str], *, as_json: bool) -> None:
     """Write the outcome of a command to stdout: `value` as one JSON line, or `lines` for a person."""
+    if as_json and isinstance(sys.stdout, GuardedStream):
+        sys.stdout.require()
     _say(to_json(value) if as_json else "\n".join(lines))
 
 

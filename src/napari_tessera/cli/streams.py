@@ -19,7 +19,7 @@ class GuardedStream:
     Parameters
     ----------
     stream
-        Where to write.
+        Where to write; None for nowhere, which a program that is started without streams has.
 
     Attributes
     ----------
@@ -27,8 +27,9 @@ class GuardedStream:
         Why nothing is written any more; None while all is well.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        self._closed = stream is None
+        self._stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         self.failure: OSError | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -52,6 +53,11 @@ class GuardedStream:
             except OSError as error:
                 self.failure = error
 
+    def require(self) -> None:
+        """Fail if there is nowhere to write to: somebody has asked for what comes now."""
+        if self._closed:
+            self.failure = OSError(errno.EBADF, "it is closed")
+
     def let_go(self) -> None:
         """Point a stream that failed at nothing: Python writes what is left in it when it ends, and would complain."""
         if self.failure is not None:
@@ -68,8 +74,7 @@ def guarded_streams() -> Iterator[Callable[[int], int]]:
     A reader that closed the pipe has read enough, so that is no failure; a full disk has lost the result.
     """
     before = sys.stdout, sys.stderr
-    # a program that is started without streams has None here
-    streams = [GuardedStream(stream or open(os.devnull, "w", encoding="utf-8")) for stream in before]  # noqa: SIM115, PTH123
+    streams = [GuardedStream(stream) for stream in before]
     sys.stdout, sys.stderr = streams
 
     def status_of(status: int) -> int:

@@ -185,7 +185,8 @@ def _describe(first: Mapping[str, Any], where: str, cause: object) -> str:
     if first["type"] == "missing":
         return f"The setting {where!r} is required: give it a value."
     if not where:  # a validator over several fields names them itself
-        return str(first["msg"]).removeprefix("Value error, ")
+        text = str(first["msg"]).removeprefix("Value error, ")
+        return text if text.endswith((".", "?")) else f"{text}."
     given = first["input"]
     if isinstance(given, float) and math.isnan(given):  # whatever limit it has been found to break
         return f"Setting {where} = nan: a number is needed."

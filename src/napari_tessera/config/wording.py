@@ -86,9 +86,22 @@ def place(parts: Sequence[str | int]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return `value` as it was written, cut off if it is long."""
-    text = repr(value)
+    """Return `value` as it is written in a file of settings, cut off if it is long."""
+    text = _written(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _written(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case Mapping():
+            return f"{{{', '.join(f'{_written(name)}: {_written(inner)}' for name, inner in value.items())}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
 
 
 def find_converted(given: Any, understood: Any, where: tuple[str | int, ...] = ()) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core.axes import guess_axes, validate_axes
-from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
+from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError, TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import (
@@ -23,6 +23,7 @@ from napari_tessera.io.arrays import (
 from napari_tessera.io.npy import open_npy
 from napari_tessera.io.png import PaletteSource, open_png
 from napari_tessera.io.tiff_names import SUFFIXES, split_part
+from napari_tessera.io.zarr_folders import is_zarr
 
 _OPENERS: Mapping[str, Callable[[Path, str | None], tuple[ArraySource, ...]]] = {
     ".png": lambda path, axes: (open_png(path, axes),),
@@ -66,11 +67,7 @@ def open_image(
     """
     levels = _open_levels(source, axes)
     if not 0 <= level < len(levels):
-        raise InvalidInputError(
-            f"{_describe(source)} has no level {level}: choose one of 0 to {len(levels) - 1}."
-            if len(levels) > 1
-            else f"{_describe(source)} has one level only: choose level 0."
-        )
+        raise InvalidInputError(_no_level(_describe(source), level, len(levels)))
     image = levels[level]
     overrides = {
         "axes": axes,
@@ -149,7 +146,7 @@ def _as_array(values: ArrayLike) -> NDArray[Any]:
 def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
     path, part = split_part(expand_home(path))
     if not path.exists():
-        raise MissingInputError(f"There is no file or folder {path}: check the path.")
+        raise _missing(path)
     if path.is_dir():
         from napari_tessera.io.ome_zarr import open_zarr  # zarr takes half a second to import, here and for TIFF
 
@@ -164,6 +161,22 @@ def _open_path(path: Path, axes: str | None) -> tuple[ImageSource, ...]:
     if path.stat().st_size == 0:
         raise StorageError(f"{path} is empty: copy or export it again.")
     return _OPENERS[suffix](path, axes) if suffix in _OPENERS else _open_tiff(path, axes, part)
+
+
+def _missing(path: Path) -> TesseraError:
+    """Return what to say of a path where nothing is: it may name a level that an image does not have."""
+    if path.name.isdecimal() and is_zarr(path.parent):
+        try:
+            return InvalidInputError(_no_level(str(path.parent), int(path.name), len(_open_path(path.parent, None))))
+        except TesseraError:  # it holds no image
+            pass
+    return MissingInputError(f"There is no file or folder {path}: check the path.")
+
+
+def _no_level(name: str, level: int, count: int) -> str:
+    if count > 1:
+        return f"{name} has no level {level}: choose one of 0 to {count - 1}."
+    return f"{name} has one level only: choose level 0."
 
 
 def _open_tiff(path: Path, axes: str | None, part: str) -> tuple[ImageSource, ...]:

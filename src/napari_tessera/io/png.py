@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import imagecodecs
@@ -24,6 +25,10 @@ _MOST_COMPRESSION = 1100
 """Bytes that one byte of a PNG can stand for: deflate gives 258 for 2 bits, which is 1032."""
 _SAMPLES = {_GRAY: 1, _COLOR: 3, _PALETTE: 1, _GRAY + _OPACITY: 2, _COLOR + _OPACITY: 4}
 """Numbers per pixel by the type of colour."""
+_INTERLACED = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row, first column and the steps to the next, of the parts of an interlaced file."""
+_PIECE = 2**20
+_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def _check_size(path: Path, encoded: bytes) -> None:
@@ -120,7 +125,66 @@ def _without_extras(encoded: bytes, path: Path, *, numbers: bool) -> tuple[bytes
                 f"{path.name} is an animation of {frames} frames, of which the first is read: save the others as files "
                 "of their own, or all as TIFF.",
             )
-        if name == b"IHDR" or (name == b"PLTE" and not numbers):
+        if name == b"PLTE" and not numbers and encoded[25] == _PALETTE:
+            _check_palette(chunk, path)
+            parts.append(chunk)
+        if name == b"IHDR":
             parts.append(chunk)
         at += length + 12
-    return b"".join([*parts, encoded[at:]]), notes
+    pixels, wrong = _without_excess(encoded, at, path)
+    return b"".join([*parts, pixels]), (*notes, *wrong)
+
+
+def _check_palette(chunk: bytes, path: Path) -> None:
+    """Refuse a palette that the decoder would complain of in words of its own."""
+    content, check = chunk[8:-4], chunk[-4:]
+    if not content or len(content) % 3 or struct.pack(">I", zlib.crc32(chunk[4:-4])) != check:
+        raise StorageError(f"{path} has a palette that is damaged: copy or export it again.")
+
+
+def _without_excess(encoded: bytes, at: int, path: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Return the file from the index `at` on, where its pixels begin, with no more data than they take, and notes.
+
+    The decoder reads on where there is too much, or where a checksum does not fit, and writes a line of its own to
+    standard error; this tells of the latter in its place.
+    """
+    compressed = b"".join(_data_chunks(encoded, at))
+    wanted, count, check = _stored_size(encoded), 0, 1
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    kept, rest = [], compressed[2:]
+    try:
+        while rest and not inflater.eof:
+            piece = inflater.decompress(rest, _PIECE)
+            rest = inflater.unconsumed_tail
+            kept.append(piece[: max(0, wanted - count)])
+            count, check = count + len(piece), zlib.adler32(piece, check)
+    except zlib.error:
+        return encoded[at:], ()  # the decoder refuses it
+    fits = inflater.unused_data[:4] == struct.pack(">I", check)
+    if count < wanted or not inflater.eof or (count == wanted and fits and len(inflater.unused_data) == 4):
+        return encoded[at:], ()
+    data = b"IDAT" + zlib.compress(b"".join(kept), 1)
+    whole = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data)) + _END
+    if fits:
+        return whole, ()
+    note = f"The checksum of the pixels of {path.name} does not fit: it may be damaged; copy or export it again."
+    return whole, (note,)
+
+
+def _data_chunks(encoded: bytes, at: int) -> Iterator[bytes]:
+    while encoded[at + 4 : at + 8] == b"IDAT":
+        length = int.from_bytes(encoded[at : at + 4], "big")
+        yield encoded[at + 8 : at + 8 + length]
+        at += length + 12
+
+
+def _stored_size(encoded: bytes) -> int:
+    """Return how many bytes the rows of a PNG take, with the byte before each; interlaced ones come in seven parts."""
+    width, height, bits, color = struct.unpack(">IIBB", encoded[16:26])
+    parts = _INTERLACED if encoded[28] else ((0, 0, 1, 1),)
+    total = 0
+    for y, x, step_y, step_x in parts:
+        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * bits * _SAMPLES.get(color, 1) + 7) // 8)
+    return total

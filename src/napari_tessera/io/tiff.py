@@ -22,6 +22,7 @@ from napari_tessera.io.tiff_series import Chosen, check_planes, choose_series
 # What the library finds odd is told by this package, in sentences of its own, and not between lines of JSON.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
+_MIN_IS_WHITE = 0
 _RGB = 2
 _PALETTE = 3
 _OPACITY = (1, 2)
@@ -176,8 +177,13 @@ def _full_spec(
     dtype = checked_dtype(series.dtype, str(path))
     name = f"{_name(path)}_{part}" if part else _name(path)
     calibration = read_calibration(chosen)
-    faults = [f"The description of {path.name} {fault}: give it with --pixel-size." for fault in calibration.faults]
-    return calibration.spec(axes, shape, dtype, name), None, (*chosen.notes, *faults)
+    notes = [f"The description of {path.name} {fault}: give it with --pixel-size." for fault in calibration.faults]
+    if series.keyframe.photometric == _MIN_IS_WHITE:
+        notes.append(
+            f"{path.name} stores white as its lowest number (min is white), and the numbers are read as they are: turn "
+            "them round with the operation 'invert'."
+        )
+    return calibration.spec(axes, shape, dtype, name), None, (*chosen.notes, *notes)
 
 
 def _noted_spec(note: Any, series: TiffPageSeries, path: Path) -> tuple[ImageSpec, Order] | None:

@@ -72,8 +72,11 @@ def _from_imagej(metadata: Mapping[str, Any], steps: Mapping[str, float]) -> Cal
     # y and z have units of their own where they differ from that of x
     units = {axis: unit_name(str(metadata.get(key, metadata.get("unit", "")))) for axis, key in _IMAGEJ_UNITS.items()}
     scale = {axis: step for axis, step in steps.items() if units[axis] is not None}
-    if _number(metadata.get("spacing")) is not None:
-        scale["z"] = float(metadata["spacing"])
+    faults = []
+    if (spacing := _number(metadata.get("spacing"))) is not None:
+        scale["z"] = abs(spacing)  # the planes of some stacks were taken from above
+        if spacing < 0:
+            faults.append(f"gives the distance of its planes as {spacing:g}, of which {-spacing:g} is taken")
     if _number(metadata.get("finterval")):
         scale["t"], units["t"] = float(metadata["finterval"]), unit_name(str(metadata.get("tunit", "s")))
     translate = {
@@ -81,7 +84,7 @@ def _from_imagej(metadata: Mapping[str, Any], steps: Mapping[str, float]) -> Cal
         for axis in "zyx"
         if (origin := _number(metadata.get(f"{axis}origin"))) is not None
     }
-    return Calibration(scale, translate, units)
+    return Calibration(scale, translate, units, faults=tuple(faults))
 
 
 def _from_resolution(page: TiffPage) -> Calibration:

@@ -198,6 +198,12 @@ class Operation(Config):
     def check_frame(self, spec: ImageSpec) -> None:
         """Raise InvalidInputError if a frame of `spec` cannot be worked on; for subclasses."""
 
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Raise InvalidInputError if kernels or points do not fit a frame of `spec`; for subclasses.
+
+        So that they are refused before a pixel of the image is read. What lies on some frames alone is not `given`.
+        """
+
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
         """Return the dtype of the result for images of `dtype` (never bool or float16)."""
         return dtype

@@ -32,7 +32,7 @@ def noticing_compilation(notice: Callable[[], None]) -> Iterator[None]:
 
 @cache
 def announce_compilation() -> None:
-    """Listen to numba from now on, and give it a folder for what it compiles where it finds none."""
+    """Listen to numba from now on; give it a folder for what it compiles where it finds none, and time to end."""
     from numba.core import event
 
     _find_cache()
@@ -48,6 +48,30 @@ def announce_compilation() -> None:
             """Nothing: what follows speaks for itself."""
 
     event.register("numba:compile", Listener())
+    _wait_at_the_end()
+
+
+def _wait_at_the_end() -> None:
+    """Let no process end while a thread of it compiles: LLVM would abort it. What has not begun by then never does.
+
+    numba announces its lock before it takes it; whoever takes it takes ours first, and the end of the process keeps it.
+    """
+    from numba.core import event
+
+    gate, held = threading.RLock(), threading.local()
+
+    class Gatekeeper(event.Listener):  # type: ignore[misc]
+        def on_start(self, event: Any) -> None:  # noqa: ARG002
+            gate.acquire()
+            held.count = getattr(held, "count", 0) + 1
+
+        def on_end(self, event: Any) -> None:  # noqa: ARG002
+            if getattr(held, "count", 0):  # not of a lock that was taken before anybody listened
+                held.count -= 1
+                gate.release()
+
+    event.register("numba:compiler_lock", Gatekeeper())
+    atexit.register(gate.acquire)
 
 
 def _find_cache() -> None:

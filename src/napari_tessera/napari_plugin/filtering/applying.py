@@ -225,6 +225,13 @@ class Application:
         return {self.operation.inputs[0].name: image, **self._given.sources, **self._given.arrays}
 
 
+class _Signals(QObject):
+    """What a thread emits. Qt may delete a widget, and all in it, in the midst of an `emit`: this has no parent."""
+
+    event_received = Signal(object)
+    ended = Signal(str, str)
+
+
 class ThreadJob(QObject):
     """Runs a job in a thread of this process.
 
@@ -241,9 +248,13 @@ class ThreadJob(QObject):
 
     def __init__(self, job: Callable[[CancelToken], Job], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._job = job
         self.cancel_token = CancelToken()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="tessera-apply")
+        self._signals = signals = _Signals()
+        signals.event_received.connect(self.event_received)
+        signals.ended.connect(self.ended)
+        self._thread = threading.Thread(
+            target=_run, args=(job, self.cancel_token, signals), daemon=True, name="tessera-apply"
+        )
 
     def start(self) -> None:
         """Start the thread."""
@@ -253,20 +264,15 @@ class ThreadJob(QObject):
         """Ask the job to stop."""
         self.cancel_token.cancel()
 
-    def _run(self) -> None:
-        state, message = "done", ""
-        try:
-            for event in self._job(self.cancel_token):
-                self._emit(self.event_received, event)
-        except JobCancelledError:
-            state, message = "cancelled", "Cancelled."
-        except Exception as error:  # noqa: BLE001  the outermost boundary of a thread: whatever it is, the person is told
-            state, message = "failed", describe_error(error, report="what you did")
-        self._emit(self.ended, state, message)
 
-    @staticmethod
-    def _emit(signal: Any, *values: Any) -> None:
-        try:
-            signal.emit(*values)
-        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
-            return
+def _run(job: Callable[[CancelToken], Job], cancel: CancelToken, signals: _Signals) -> None:
+    state, message = "done", ""
+    try:
+        for event in job(cancel):
+            signals.event_received.emit(event)
+    except JobCancelledError:
+        state, message = "cancelled", "Cancelled."
+    except Exception as error:  # noqa: BLE001  the outermost boundary of a thread: whatever it is, the person is told
+        state, message = "failed", describe_error(error, report="what you did")
+    signals.ended.emit(state, message)
+    signals.deleteLater()  # in the thread that made it, whichever lets go of it last

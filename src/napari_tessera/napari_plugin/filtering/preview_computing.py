@@ -190,7 +190,7 @@ def compute_preview(task: PreviewTask, fits: Fits, check: Callable[[], None] = l
         origin,
         step,
         outcomes[0].levels or tuple(float(level) for level in getattr(operation, "levels", ())),
-        (*notes, *outcomes[0].notes, *more),
+        tuple(filter(None, (*notes, *outcomes[0].notes, *more, frames.rounding))),
         seconds=time.perf_counter() - begun,
     )
 
@@ -293,6 +293,7 @@ def _whole(scene: _Scene, check: Callable[[], None]) -> _Outcome:
     sources = {name: cropped(source) for name, source in scene.task.sources.items()}
     frames = _frames(scene.task, operation, cropped(look.source), sources, start, check)
     pixels = run_whole(operation, frames.block(scene.position))
+    scene.frames.rounded.update(frames.rounded)
     notes = () if geometry or frames.spec.shape == scene.spec.shape else (PART_ONLY,)
     spec = operation.output_spec(frames.spec)
     elsewhere = not geometry and any(

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
 _PACKAGE = Path(__file__).parents[2]
@@ -26,17 +27,28 @@ class HelpButton(QToolButton):
     def show_page(self) -> None:
         """Show the page, or bring its window to the front."""
         if self.dialog is None:
-            self.dialog = QDialog(self.window())
-            self.dialog.setWindowTitle("Tessera: help")
-            browser = QTextBrowser()
-            browser.setOpenExternalLinks(True)
-            browser.setMarkdown(page_text(self.page))
-            layout = QVBoxLayout(self.dialog)
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(browser)
-            self.dialog.resize(640, 560)
+            self.dialog = page_window(self.page, self.window())
+            self.dialog.destroyed.connect(self._forget)
         self.dialog.show()
         self.dialog.raise_()
+
+    def _forget(self) -> None:
+        self.dialog = None
+
+
+def page_window(page: str, parent: QWidget | None) -> QDialog:
+    """Return a window that shows a page, and that is deleted when it is closed."""
+    dialog = QDialog(parent)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle("Tessera: help")
+    browser = QTextBrowser()
+    browser.setOpenExternalLinks(True)
+    browser.setMarkdown(page_text(page))
+    layout = QVBoxLayout(dialog)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(browser)
+    dialog.resize(640, 560)
+    return dialog
 
 
 def page_text(page: str) -> str:

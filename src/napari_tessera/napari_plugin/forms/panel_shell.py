@@ -73,7 +73,7 @@ class PanelShell(QWidget):
             self._dock.raise_()
 
     def event(self, event: Any) -> bool:
-        """Notice that napari has docked the widget."""
+        """Notice that napari has docked the widget, or closed its dock."""
         if event.type() == QEvent.Type.ParentChange:
             dock = self.parent()
             if isinstance(dock, QDockWidget) and dock is not self._dock:
@@ -83,6 +83,8 @@ class PanelShell(QWidget):
                 dock.installEventFilter(self)
                 dock.visibilityChanged.connect(self._note_place)
                 QTimer.singleShot(0, self._settle)
+            elif dock is None:  # napari has closed it, and deletes it
+                self._dock, self._behind = None, False
         return bool(super().event(event))
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  Qt calls it by this name

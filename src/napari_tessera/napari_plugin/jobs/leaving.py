@@ -82,4 +82,5 @@ def sure_to_leave(parent: QWidget, question: str) -> bool:
     leave = box.addButton("Stop and close", QMessageBox.ButtonRole.AcceptRole)
     box.setDefaultButton(box.addButton("Go on training", QMessageBox.ButtonRole.RejectRole))
     box.exec_() if hasattr(box, "exec_") else box.exec()
+    box.deleteLater()  # or it would stay among the children of `parent`
     return box.clickedButton() is leave

@@ -10,6 +10,9 @@ from napari_tessera.napari_plugin.filtering.applying import ThreadJob
 
 T = TypeVar("T")
 
+_under_way: set[ThreadJob] = set()
+"""They outlive who asked for them, so that what comes out is not lost."""
+
 
 def in_thread(
     parent: QObject,
@@ -28,11 +31,14 @@ def in_thread(
         results.append(work())
         yield Result({})
 
-    thread = ThreadJob(job, parent)
+    thread, asked = ThreadJob(job), QObject(parent)
+    _under_way.add(thread)
 
     def end(state: str, message: str) -> None:
+        _under_way.discard(thread)
+        thread.deleteLater()
         try:
-            thread.deleteLater()
+            asked.deleteLater()
         except RuntimeError:  # Qt has deleted it with its parent
             for result in results:
                 dropped(result)

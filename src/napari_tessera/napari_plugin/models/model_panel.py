@@ -258,6 +258,7 @@ def sure_to_remove(parent: QWidget, entry: ModelEntry) -> bool:
     remove = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
     box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
     box.exec_() if hasattr(box, "exec_") else box.exec()
+    box.deleteLater()  # or it would stay among the children of `parent`
     return box.clickedButton() is remove
 
 

@@ -2,12 +2,12 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_tessera.core.errors import JobCancelledError
@@ -20,6 +20,31 @@ DEBOUNCE_MS = 250
 MOST_LAZY = 2**28
 """Pixels of a layer on the disk that are counted; a training looks through larger ones when it begins."""
 _EVENTS = ("paint", "data", "set_data")
+
+
+def is_empty(counts: Mapping[int, int] | None) -> bool:
+    """Return whether nothing is known to be painted; None for what is not known yet."""
+    return counts is not None and not any(number and count for number, count in counts.items())
+
+
+def why_unpainted(annotations: Sequence[Layer], counts: Mapping[int, int] | None) -> str:
+    """Return what is to be done because all of `annotations` are empty; empty if one is not, or may not be.
+
+    Parameters
+    ----------
+    annotations
+        Labels, Points and Shapes layers.
+    counts
+        Pixels per number in all Labels layers together; None until they are counted.
+    """
+    marks = [layer for layer in annotations if not isinstance(layer, Labels)]
+    painted = len(marks) < len(annotations)
+    if not annotations or any(len(layer.data) for layer in marks) or (painted and not is_empty(counts)):
+        return ""
+    name = annotations[0].name
+    if isinstance(annotations[0], Labels):
+        return f"Paint in {name!r} first: a few strokes of each class, or all of some objects."
+    return f"Add points or shapes to {name!r} first."
 
 
 class PaintCounter(QObject):
@@ -106,7 +131,8 @@ class PaintCounter(QObject):
         if event is not None and event.type == "set_data" and self._place != self._shown_place():
             self._place = self._shown_place()
             return
-        self._timer.start()
+        if not (self._timer.isActive() and is_empty(self.counts)):  # the first stroke is not to wait for the second
+            self._timer.start()
 
     def _shown_place(self) -> Any:
         dims = self._viewer.dims

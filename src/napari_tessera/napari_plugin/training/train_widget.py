@@ -28,7 +28,7 @@ from napari_tessera.napari_plugin.training.class_table import ClassTable, defaul
 from napari_tessera.napari_plugin.training.correcting import CorrectionBox, predicted_image
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
 from napari_tessera.napari_plugin.training.learnt_parts import Learnt, part_of, preview_of
-from napari_tessera.napari_plugin.training.paint_counter import PaintCounter
+from napari_tessera.napari_plugin.training.paint_counter import PaintCounter, why_unpainted
 from napari_tessera.napari_plugin.training.painted_class import PaintedClass
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
@@ -86,6 +86,7 @@ class TrainWidget(JobWidget):
         self._learnt: list[Learnt] = []
         self._counter = PaintCounter(viewer, self)
         self._counter.counted.connect(self._show_counts)
+        self._counter.counted.connect(self.refresh)
         self._tracker = ViewTracker(viewer, self)
         self._tracker.view_changed.connect(self._look_at)
         self._make_controls()
@@ -146,17 +147,11 @@ class TrainWidget(JobWidget):
         layout.addWidget(self.pairs)
         layout.addLayout(_row(self.new_button, self.add_pair_button))
         layout.addWidget(self.correcting)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("My labels are", self.kind)
-        layout.addLayout(form)
+        layout.addLayout(_field("My labels are", self.kind))
         layout.addWidget(self.explanation)
         layout.addWidget(self.classes)
         layout.addWidget(self.finding)
-        naming = QFormLayout()
-        naming.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        naming.addRow("Model name", self.name)
-        layout.addLayout(naming)
+        layout.addLayout(_field("Model name", self.name))
         layout.addWidget(FoldedSection("Models", self.models, "Go on with another model; name, copy or delete it."))
         layout.addWidget(FoldedSection("Advanced", self.settings, "Settings that are rarely needed."))
         layout.addStretch(1)
@@ -174,7 +169,7 @@ class TrainWidget(JobWidget):
             return self.why_busy
         if not self.name.text().strip():
             return "Give the model a name."
-        return self.pairs.problem
+        return self.pairs.problem or why_unpainted(self.pairs.annotations, self._counter.counts)
 
     def refresh(self) -> None:
         """Enable what applies and say why the rest does not."""
@@ -370,6 +365,13 @@ class TrainWidget(JobWidget):
     def _drop_preview(self) -> None:
         if self._preview is not None:
             self._preview.remove()
+
+
+def _field(title: str, widget: QWidget) -> QFormLayout:
+    form = QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.addRow(title, widget)
+    return form
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -10,6 +10,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Input, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import fit_into
+from napari_tessera.operations.filtering.background import closing, flat_field, opening, rolling_ball
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.statistics import exact_sum, value_range
 from napari_tessera.operations.registry import register
@@ -46,8 +47,6 @@ class WhiteTophat(_Tophat):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image − opening."""
-        from napari_tessera.operations.filtering.background import opening
-
         return _difference(block.image, opening(block.image, self.radius, self.shape))
 
 
@@ -64,8 +63,6 @@ class BlackTophat(_Tophat):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return closing − image."""
-        from napari_tessera.operations.filtering.background import closing
-
         return _difference(closing(block.image, self.radius, self.shape), block.image)
 
 
@@ -125,8 +122,6 @@ class RollingBallOf(PlaneOrVolume, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the background, or the image without it."""
-        from napari_tessera.operations.filtering.background import rolling_ball
-
         background = rolling_ball(block.image, self.radius, self.height)
         return background if self.result == "background" else _difference(block.image, background)
 
@@ -187,7 +182,5 @@ class FlatFieldWith(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the corrected block."""
-        from napari_tessera.operations.filtering.background import flat_field
-
         corrected = flat_field(block.image, block.others["flat"], block.others.get("dark"), self.mean)
         return fit_into(corrected, block.image.dtype)

@@ -10,7 +10,18 @@ from napari_tessera.operations.base import Block, Fitted, Local, Operation, Surv
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.surveying import survey_histogram
 from napari_tessera.operations.registry import register
+from napari_tessera.operations.thresholding.clustering import (
+    Gaussians,
+    by_brightness,
+    check_distinct,
+    fit_gaussians,
+    kmeans,
+    nearest_centres,
+    sample_pixels,
+    scores_of,
+)
 from napari_tessera.operations.thresholding.levels import classify
+from napari_tessera.operations.thresholding.thresholds import multi_otsu
 
 GROUP = "Threshold and cluster"
 
@@ -72,14 +83,6 @@ class KMeans(FromIntensities):
 
     def fit(self, survey: Survey) -> Local:
         """Find the clusters."""
-        from napari_tessera.operations.thresholding.clustering import (
-            by_brightness,
-            check_distinct,
-            kmeans,
-            sample_pixels,
-        )
-        from napari_tessera.operations.thresholding.thresholds import multi_otsu
-
         if survey.spec.channels == 1:
             return ClusterLevels(levels=multi_otsu(survey_histogram(survey), self.clusters))
         values = sample_pixels(survey, self.sample, self.seed)
@@ -106,13 +109,6 @@ class GaussianMixture(FromIntensities):
 
     def fit(self, survey: Survey) -> Local:
         """Find the Gaussians."""
-        from napari_tessera.operations.thresholding.clustering import (
-            by_brightness,
-            check_distinct,
-            fit_gaussians,
-            sample_pixels,
-        )
-
         if survey.spec.channels == 1:
             histogram = survey_histogram(survey)
             occupied = np.flatnonzero(histogram.counts)
@@ -159,8 +155,6 @@ class NearestCentre(Clustering, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the clusters from 0 on."""
-        from napari_tessera.operations.thresholding.clustering import nearest_centres
-
         scaled = np.stack([channel / spread for channel, spread in zip(channels_of(block), self.spreads, strict=True)])
         return nearest_centres(scaled, np.array(self.centres))[0]
 
@@ -176,7 +170,5 @@ class LikeliestGaussian(Clustering, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the clusters from 0 on."""
-        from napari_tessera.operations.thresholding.clustering import Gaussians, scores_of
-
         mixture = Gaussians(np.array(self.shares), np.array(self.means), np.array(self.covariances))
         return np.asarray(scores_of(channels_of(block), mixture).argmax(axis=0), np.uint8)

@@ -11,8 +11,11 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Global, Input, Local
 from napari_tessera.operations.casting import fit_into, real_dtype, type_range
+from napari_tessera.operations.intensity.arithmetic import along_first, combine, difference, divide
+from napari_tessera.operations.intensity.fusion import fuse_exposures
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
+from napari_tessera.operations.summing import sum_dtype
 
 GROUP = "Combine images"
 Axis = Literal["t", "z", "c"]
@@ -35,8 +38,6 @@ class _Combined(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return what `how` says of image and other."""
-        from napari_tessera.operations.intensity.arithmetic import combine
-
         return combine(block.image, block.others["other"], self.how)
 
 
@@ -98,8 +99,6 @@ class Divide(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return image / other."""
-        from napari_tessera.operations.intensity.arithmetic import divide
-
         return divide(block.image, block.others["other"], self.where_zero, real_dtype(block.image.dtype))
 
 
@@ -113,8 +112,6 @@ class Difference(_TwoImages):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return |image − other|."""
-        from napari_tessera.operations.intensity.arithmetic import difference
-
         return difference(block.image, block.others["other"])
 
 
@@ -186,8 +183,6 @@ class MeanAlong(_Along):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the mean of frames."""
-        from napari_tessera.operations.intensity.arithmetic import along_first
-
         frames = _frames_along(block, self.axis)
         dtype = self.output_dtype(block.image.dtype)
         if self.frames is None:
@@ -221,16 +216,12 @@ class Project(_Along):
         return spec.with_dtype(self._dtype(spec)).without(self.axis)
 
     def _dtype(self, spec: ImageSpec) -> np.dtype[Any]:
-        from napari_tessera.operations.summing import sum_dtype
-
         if self.statistic in ("mean", "std"):
             return real_dtype(spec.dtype)
         return sum_dtype(spec.dtype, spec.sizes[self.axis]) if self.statistic == "sum" else spec.dtype
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the projection."""
-        from napari_tessera.operations.intensity.arithmetic import along_first
-
         return along_first(_frames_along(block, self.axis), self.statistic, self._dtype(block.spec))
 
 
@@ -277,8 +268,6 @@ class FuseExposures(Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the fused image."""
-        from napari_tessera.operations.intensity.fusion import fuse_exposures
-
         stack = _frames_along(block, self.axis)
         dtype = block.image.dtype
         by_type = self.over == "type" or (self.over == "auto" and dtype.itemsize == 1)

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, Survey
-from napari_tessera.operations.casting import fit_into, type_range
+from napari_tessera.operations.casting import clip_into, fit_into, type_range
 from napari_tessera.operations.catalogue.intensity import StretchBetween
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.statistics import value_range
@@ -156,8 +156,6 @@ class Cast(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the values in the new type."""
-        from napari_tessera.operations.casting import clip_into
-
         target = np.dtype(self.dtype)
         if target.kind == "f":
             largest = float(np.finfo(target).max)

@@ -1,5 +1,6 @@
 """Operations that give intensities a curve of your own, or the histogram of another image."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -7,10 +8,16 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import ConfigDict, field_validator
 
 from napari_tessera.core.errors import InvalidInputError, NoContrastError
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Input, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of, real_dtype, type_range
+from napari_tessera.operations.intensity.curves import apply_curve
+from napari_tessera.operations.intensity.matching import ChannelSurvey, matching_curve, reference_channels
+from napari_tessera.operations.intensity.tone_points import parse_points, through
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.histograms import histogram
 from napari_tessera.operations.reductions.statistics import check_overflow
+from napari_tessera.operations.reductions.surveying import survey_histogram
 from napari_tessera.operations.registry import register
 
 GROUP = "Intensity"
@@ -46,15 +53,11 @@ class ToneCurve(PlaneOrVolume, Fitted):
     @field_validator("points")
     @classmethod
     def _readable(cls, points: str) -> str:
-        from napari_tessera.operations.intensity.tone_points import parse_points
-
         parse_points(points)
         return points
 
     def fit(self, survey: Survey) -> Local:
         """Find the range that percentages are of."""
-        from napari_tessera.operations.intensity.tone_points import parse_points
-
         points = parse_points(self.points)
         if self.values == "percent":
             low, high = (float(end) for end in range_of(survey, self.over))
@@ -73,9 +76,6 @@ class ToneCurveThrough(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
-        from napari_tessera.operations.intensity.curves import apply_curve
-        from napari_tessera.operations.intensity.tone_points import through
-
         return apply_curve(block.image, through(np.array(self.points), self.shape))
 
 
@@ -108,6 +108,12 @@ class MatchHistogram(Fitted):
         """Return the type of the image or floats."""
         return dtype if self.keep_type else real_dtype(dtype)
 
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse a reference that the type of the image cannot hold, or with other channels."""
+        if self.keep_type:
+            _check_held(given["reference"], spec.dtype)
+        reference_channels(given["reference"], spec)
+
     def fit(self, survey: Survey) -> Local:
         """Count the image and the reference.
 
@@ -115,17 +121,9 @@ class MatchHistogram(Fitted):
         ------
         NoContrastError
             If the image is constant.
-        InvalidInputError
-            If the type of the image cannot hold the intensities of the reference, or channels differ in number.
         """
-        from napari_tessera.operations.intensity.matching import ChannelSurvey, matching_curve, reference_channels
-        from napari_tessera.operations.reductions.histograms import histogram
-        from napari_tessera.operations.reductions.surveying import survey_histogram
-
         spec = survey.spec
         reference = survey.others["reference"]
-        if self.keep_type:
-            _check_held(reference, spec.dtype)
         several = "c" in spec.axes
         surveys = [ChannelSurvey(survey, at) for at in range(spec.channels)] if several else [survey]
         counted = [survey_histogram(one) for one in surveys]
@@ -170,8 +168,6 @@ class MatchedBy(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
-        from napari_tessera.operations.intensity.curves import apply_curve
-
         dtype = np.dtype(self.output_dtype(block.image.dtype))
         channels = block.image if "c" in block.spec.axes else block.image[np.newaxis]
         done = [

@@ -1,5 +1,6 @@
 """Operations that find edges, and convolution with any kernel."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,6 +11,17 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Input, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import fit_into, real_dtype
+from napari_tessera.operations.filtering.convolution import (
+    convolve,
+    difference_of_gaussians,
+    gaussian_gradient,
+    gradient,
+    kernel_for,
+    laplacian,
+    parse_kernel,
+    unsharp_mask,
+)
+from napari_tessera.operations.filtering.smoothing import gaussian_radius
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -52,8 +64,6 @@ class Convolve(PlaneOrVolume, Fitted):
     @field_validator("weights")
     @classmethod
     def _readable(cls, weights: str) -> str:
-        from napari_tessera.operations.filtering.convolution import parse_kernel
-
         parse_kernel(weights)
         return weights
 
@@ -61,14 +71,17 @@ class Convolve(PlaneOrVolume, Fitted):
         """Return the type of the image or floats."""
         return dtype if self.keep_type else real_dtype(dtype)
 
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse a kernel that is larger than the frame, or that cannot be used."""
+        self._kernel(spec, given)
+
     def fit(self, survey: Survey) -> Local:
         """Take the kernel from where it is given."""
-        from napari_tessera.operations.filtering.convolution import kernel_for, parse_kernel
+        return ConvolveBy(weights=self._kernel(survey.spec, survey.others), keep_type=self.keep_type)
 
-        given = survey.others.get("kernel")
-        kernel = parse_kernel(self.weights) if given is None else given
-        weights = kernel_for(kernel, survey.spec.shape, normalise=self.normalise)
-        return ConvolveBy(weights=weights, keep_type=self.keep_type)
+    def _kernel(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        kernel = given["kernel"] if "kernel" in given else parse_kernel(self.weights)
+        return kernel_for(kernel, spec.shape, normalise=self.normalise)
 
 
 class ConvolveBy(Local):
@@ -89,8 +102,6 @@ class ConvolveBy(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the convolution, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.convolution import convolve
-
         return fit_into(convolve(block.image, self.weights), self.output_dtype(block.image.dtype))
 
 
@@ -116,8 +127,6 @@ class _Gradient(_Real):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the gradient."""
-        from napari_tessera.operations.filtering.convolution import gradient
-
         axis = None if self.direction == "magnitude" else block.spec.axes.index(self.direction)
         return gradient(block.image, self.kind, axis)
 
@@ -173,14 +182,10 @@ class GaussianGradientMagnitude(_Real):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off."""
-        from napari_tessera.operations.filtering.smoothing import gaussian_radius
-
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the length of the gradient."""
-        from napari_tessera.operations.filtering.convolution import gaussian_gradient
-
         return gaussian_gradient(block.image, self.sigma)
 
 
@@ -198,8 +203,6 @@ class Laplacian(_Real):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the Laplacian."""
-        from napari_tessera.operations.filtering.convolution import laplacian
-
         return laplacian(block.image, None)
 
 
@@ -222,14 +225,10 @@ class LaplacianOfGaussian(_Real):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off."""
-        from napari_tessera.operations.filtering.smoothing import gaussian_radius
-
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the Laplacian of the blurred block."""
-        from napari_tessera.operations.filtering.convolution import laplacian
-
         result = laplacian(block.image, self.sigma)
         return np.asarray(-result) if self.bright_spots else result
 
@@ -268,14 +267,10 @@ class DifferenceOfGaussians(_Real):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the wider Gaussian is cut off."""
-        from napari_tessera.operations.filtering.smoothing import gaussian_radius
-
         return (gaussian_radius(self._stronger),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the difference."""
-        from napari_tessera.operations.filtering.convolution import difference_of_gaussians
-
         return difference_of_gaussians(block.image, self.sigma, self._stronger)
 
 
@@ -295,12 +290,8 @@ class UnsharpMask(PlaneOrVolume, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off."""
-        from napari_tessera.operations.filtering.smoothing import gaussian_radius
-
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the sharpened block."""
-        from napari_tessera.operations.filtering.convolution import unsharp_mask
-
         return unsharp_mask(block.image, self.sigma, self.amount)

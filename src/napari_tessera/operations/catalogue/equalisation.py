@@ -1,6 +1,6 @@
 """Operations that make grey levels equally frequent."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,20 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of, type_range
+from napari_tessera.operations.intensity.curves import Curve, Ends, apply_over
+from napari_tessera.operations.intensity.equalisation import (
+    MOST_REGIONS,
+    Regions,
+    added,
+    equalise_regions,
+    equalising_curve,
+    region_totals,
+    smallest_region,
+)
 from napari_tessera.operations.parameters import parameter
+from napari_tessera.operations.reductions.histograms import bins_for, full_range, histogram_of
 from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
-
-if TYPE_CHECKING:
-    from napari_tessera.operations.intensity.equalisation import Regions
 
 GROUP = "Intensity"
 _REGION_BINS = 256
@@ -37,8 +45,6 @@ class EqualizeHistogram(PlaneOrVolume, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Count the whole image."""
-        from napari_tessera.operations.reductions.histograms import bins_for, full_range, histogram_of
-
         dtype = survey.spec.dtype
         low, high = full_range(dtype) or value_range(survey)
         bins = bins_for(dtype, low, high)
@@ -62,8 +68,6 @@ class Equalised(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the pixels by the curve of the histogram."""
-        from napari_tessera.operations.intensity.curves import Curve, Ends, apply_over
-        from napari_tessera.operations.intensity.equalisation import equalising_curve
 
         def curve(source: Ends, target: Ends) -> Curve:
             return equalising_curve(self.counts, *source, target, by_level=self.by_level)
@@ -95,14 +99,10 @@ class Clahe(PlaneOrVolume, Fitted):
     over: Range = parameter("image", f"Range of the result. {RANGE_HELP}")
 
     def _regions(self, spec: ImageSpec) -> "Regions":
-        from napari_tessera.operations.intensity.equalisation import Regions
-
         return Regions.of(spec.shape, self.region) if self.region else Regions.eighths(spec.shape)
 
     def check_frame(self, spec: ImageSpec) -> None:
         """Refuse more regions than their histograms should take memory."""
-        from napari_tessera.operations.intensity.equalisation import MOST_REGIONS, smallest_region
-
         if self.region and len(self._regions(spec)) > MOST_REGIONS:
             raise InvalidInputError(
                 f"Regions of {self.region} pixels divide the image into {len(self._regions(spec)):,}, more than "
@@ -111,8 +111,6 @@ class Clahe(PlaneOrVolume, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Count every region."""
-        from napari_tessera.operations.intensity.equalisation import added, region_totals
-
         spec = survey.spec
         # the range of the bins is that of the result: bins of levels that do not occur would take up what is clipped
         eight_bit = spec.dtype.itemsize == 1 and self.over == "type"
@@ -135,7 +133,5 @@ class ClaheBy(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the pixels by the curves of the regions around them."""
-        from napari_tessera.operations.intensity.equalisation import Regions, equalise_regions
-
         regions = Regions(block.spec.shape, self.grid)
         return equalise_regions(block.image, block.region, regions, self.totals, self.span, self.target)

@@ -1,6 +1,7 @@
 """Operations in the frequency domain."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -254,11 +255,18 @@ class Notching(Fourier):
     profile: Profile = parameter("gaussian", "How a notch ends: as a bell (gaussian), by a power, or at once.")
     order: int = parameter(2, "Steepness of the Butterworth notch.", needs=_BUTTERWORTH, ge=1, le=20)
 
-    def centres(self, block: Block) -> NDArray[np.float64]:
-        """Return the points of the spectrum layer in cycles per pixel."""
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse centres that are none: too far out, or so near the middle that the brightness would go."""
+        from napari_tessera.operations.fourier.notch import check_centres
+
+        if "centres" in given:
+            check_centres(self.centres(spec, given), len(spec.shape), self.radius)
+
+    def centres(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return the points of the spectrum layer in cycles per pixel of a frame."""
         from napari_tessera.operations.fourier.spectrum import to_cycles_per_pixel
 
-        return to_cycles_per_pixel(block.others["centres"], block.spec.scale)
+        return to_cycles_per_pixel(given["centres"], spec.scale)
 
     def memory(self, spec: ImageSpec) -> int:
         """Count the extended frame, its spectrum, the gain and the interference."""
@@ -283,7 +291,8 @@ class NotchFilter(Notching):
         from napari_tessera.operations.fourier.notch import notch_filter
 
         mode: Literal["reject", "pass"] = "reject" if self.keep == "image" else "pass"
-        return notch_filter(block.image, self.centres(block), self.radius, self.profile, self.order, mode)
+        centres = self.centres(block.spec, block.others)
+        return notch_filter(block.image, centres, self.radius, self.profile, self.order, mode)
 
 
 @register
@@ -309,7 +318,8 @@ class OptimumNotch(Notching):
         """Return the frame less its weighted interference."""
         from napari_tessera.operations.fourier.optimum_notch import optimum_notch
 
-        return optimum_notch(block.image, self.centres(block), self.radius, self.size, self.profile, self.order)
+        centres = self.centres(block.spec, block.others)
+        return optimum_notch(block.image, centres, self.radius, self.size, self.profile, self.order)
 
 
 @register

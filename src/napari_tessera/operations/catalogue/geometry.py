@@ -16,7 +16,16 @@ from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Input
 from napari_tessera.operations.geometry.bases import Filling, OfLabels, Transform, per_axis
-from napari_tessera.operations.geometry.warping import Places, Source
+from napari_tessera.operations.geometry.mapping import (
+    affine_source,
+    homography,
+    parse_rows,
+    projective_reach,
+    projective_source,
+    radial_reach,
+    radial_source,
+)
+from napari_tessera.operations.geometry.warping import Places, Source, bounding_region, corners_of, warp
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -41,14 +50,10 @@ class _Warped(Transform):
 
     def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:
         """Return the box around where the part comes from, with what the spline looks at."""
-        from napari_tessera.operations.geometry.warping import bounding_region
-
         return bounding_region(self.reach(part, spec, others), spec.shape, self.order)
 
     def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
         """Return the part of the transformed frame."""
-        from napari_tessera.operations.geometry.warping import warp
-
         source = self.source(block.spec, block.others)
         return warp(
             block.image, block.region, block.spec.shape, source, part, self.order, self.outside, check=block.check
@@ -107,8 +112,6 @@ class _Affine(_Warped):
 
     def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:  # noqa: ARG002
         """Return the inverse of the matrix as a map about the centre."""
-        from napari_tessera.operations.geometry.mapping import affine_source
-
         shape = self.output_spec(spec).shape
         inverse = np.asarray(np.linalg.inv(self.forward(spec)), np.float64)
         moves = np.array(per_axis(spec, self.move_z, self.move_y, self.move_x))
@@ -117,8 +120,6 @@ class _Affine(_Warped):
 
     def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:
         """Return where the corners come from."""
-        from napari_tessera.operations.geometry.warping import corners_of
-
         return self.source(spec, others)(corners_of(part))
 
 
@@ -168,8 +169,6 @@ class _Projective(Plane):
     @field_validator("matrix")
     @classmethod
     def _is_matrix(cls, matrix: str) -> str:
-        from napari_tessera.operations.geometry.mapping import parse_rows
-
         if abs(np.linalg.det(parse_rows(matrix, 3, 3, "The matrix"))) < 1e-12:
             raise InvalidInputError("The matrix cannot be inverted: give one whose determinant is not 0.")
         return matrix
@@ -177,28 +176,20 @@ class _Projective(Plane):
     @field_validator("corners")
     @classmethod
     def _is_corners(cls, corners: str) -> str:
-        from napari_tessera.operations.geometry.mapping import parse_rows
-
         if corners.strip():
             parse_rows(corners, 4, 2, "Corners")
         return corners
 
     def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:
         """Return the plane in the other perspective as a map."""
-        from napari_tessera.operations.geometry.mapping import projective_source
-
         return projective_source(self._inverse(spec, others))
 
     def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:
         """Return where the corners come from, or the whole plane if the horizon lies between them."""
-        from napari_tessera.operations.geometry.mapping import projective_reach
-
         return projective_reach(self._inverse(spec, others), part, spec.shape)
 
     def _inverse(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return the matrix from the result to the image."""
-        from napari_tessera.operations.geometry.mapping import homography, parse_rows
-
         corners = others.get("corners")
         if corners is None and self.corners.strip():
             corners = parse_rows(self.corners, 4, 2, "Corners")
@@ -252,14 +243,10 @@ class _LensDistortion(Plane):
 
     def source(self, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Source:  # noqa: ARG002
         """Return where the lens shows what belongs at a pixel."""
-        from napari_tessera.operations.geometry.mapping import radial_source
-
         return radial_source(spec.shape, self._centre(spec), self.k1, self.k2)
 
     def reach(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Places:  # noqa: ARG002
         """Return a box around it."""
-        from napari_tessera.operations.geometry.mapping import radial_reach
-
         return radial_reach(spec.shape, self._centre(spec), self.k1, self.k2, part)
 
     def _centre(self, spec: ImageSpec) -> tuple[float, float]:

@@ -11,7 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Input
-from napari_tessera.operations.growing.windows import Seeds
+from napari_tessera.operations.growing.engine.grower import Grower, held_as
+from napari_tessera.operations.growing.engine.windows import (
+    Seeds,
+    grow_in_windows,
+    seeds_at_points,
+    seeds_of_labels,
+    touches,
+)
 from napari_tessera.operations.labels.neighbours import Connectivity, check_connectivity
 from napari_tessera.operations.paging import Paged, Pages
 from napari_tessera.operations.parameters import parameter
@@ -74,16 +81,12 @@ class GrowRegions(Paged):
 
     def memory(self, spec: ImageSpec) -> int:
         """Return the size of image, marks, queue and result if regions reach everywhere."""
-        from napari_tessera.operations.growing.grower import held_as
-
         held = held_as(spec.dtype)
         copied = 0 if held == spec.dtype else held.itemsize
         return int(np.prod(spec.shape)) * (spec.dtype.itemsize + copied + BYTES_PER_PIXEL)
 
     def compute_pages(self, pages: Pages) -> Iterator[tuple[Region, NDArray[Any]]]:
         """Yield the windows that regions have grown in."""
-        from napari_tessera.operations.growing.windows import grow_in_windows
-
         seeds = seeds_of(pages)
         return grow_in_windows(seeds, pages.spec.shape, partial(self._grow, pages, seeds.are_points))
 
@@ -91,9 +94,6 @@ class GrowRegions(Paged):
         self, pages: Pages, are_points: bool, box: Region, places: NDArray[np.int64], ids: NDArray[np.int64]
     ) -> tuple[NDArray[Any] | None, Region]:
         """Return what grows in a window, and its bounds; None once it has come to the edge of the window."""
-        from napari_tessera.operations.growing.grower import Grower
-        from napari_tessera.operations.growing.windows import touches
-
         shape = tuple(part.stop - part.start for part in box)
         pages.reserve(self.memory(replace(pages.spec, shape=shape)), REMEDY)
         grower = Grower(pages.block(box).image, self.connectivity)
@@ -117,8 +117,6 @@ class GrowRegions(Paged):
 
 def seeds_of(pages: Pages) -> Seeds:
     """Return the seeds of a frame: points (N, dimensions) rounded to pixels, or painted labels."""
-    from napari_tessera.operations.growing.windows import seeds_at_points, seeds_of_labels
-
     shape = pages.spec.shape
     given = pages.others.get("seeds")
     if given is None or (given.dtype.kind != "f" and given.shape == shape):

@@ -10,6 +10,8 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, fit_into, range_of, real_dtype, type_range
+from napari_tessera.operations.filtering.smoothing import gaussian, gaussian_radius
+from napari_tessera.operations.intensity import curves
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.percentiles import percentiles
 from napari_tessera.operations.reductions.statistics import moments, value_range
@@ -120,8 +122,6 @@ class GammaOver(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
-        from napari_tessera.operations.intensity import curves
-
         ends = self.low, self.high
         return curves.apply_over(block.image, lambda over, _: curves.gamma(*over, self.gamma), ends, ends)
 
@@ -158,7 +158,6 @@ class LogOver(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the curve of each pixel."""
-        from napari_tessera.operations.intensity import curves
 
         def curve(over: curves.Ends, _: curves.Ends) -> curves.Curve:
             return curves.logarithm(*over, self.strength, inverse=self.inverse)
@@ -213,8 +212,6 @@ class StretchBetween(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the stretched pixels."""
-        from napari_tessera.operations.intensity import curves
-
         ends, target = (self.low, self.high), (self.bottom, self.top)
         return curves.apply_over(block.image, curves.stretch, ends, target, self.output_dtype(block.image.dtype))
 
@@ -317,14 +314,10 @@ class NormalizeWithin(Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return the reach of two Gaussians one after the other."""
-        from napari_tessera.operations.filtering.smoothing import gaussian_radius
-
         return (2 * gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return (x − local mean) / local standard deviation, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.smoothing import gaussian
-
         values = block.image.astype(np.float64)
         values -= gaussian(values, self.sigma)
         deviation = np.sqrt(gaussian(values * values, self.sigma))

@@ -9,6 +9,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
+from napari_tessera.operations.labels.morphology import closed, dilate, erode, expand, opened, reach_of
 from napari_tessera.operations.labels.on_labels import OnLabels, Unit, check_unit, labels_of, unit_parameter
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
@@ -40,8 +41,6 @@ class DilateLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels dilated."""
-        from napari_tessera.operations.labels.morphology import dilate
-
         return dilate(labels_of(block), self.radius, self.shape)
 
 
@@ -57,8 +56,6 @@ class ErodeLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels eroded."""
-        from napari_tessera.operations.labels.morphology import erode
-
         return erode(labels_of(block), self.radius, self.shape)
 
 
@@ -72,8 +69,6 @@ class OpenLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels opened."""
-        from napari_tessera.operations.labels.morphology import opened
-
         return opened(labels_of(block), self.radius, self.shape)
 
 
@@ -90,8 +85,6 @@ class CloseLabels(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels closed."""
-        from napari_tessera.operations.labels.morphology import closed
-
         return closed(labels_of(block), self.radius, self.shape)
 
 
@@ -106,8 +99,6 @@ class Outlines(Shaping):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the outlines, as wide as the radius."""
-        from napari_tessera.operations.labels.morphology import dilate, erode
-
         labels = labels_of(block)
         if self.side == "inner":
             return np.where(erode(labels, self.radius, self.shape) == 0, labels, labels.dtype.type(0))
@@ -146,12 +137,8 @@ class ExpandLabels(PlaneOrVolume, OnLabels, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return how many pixels the distance is along each axis."""
-        from napari_tessera.operations.labels.morphology import reach_of
-
         return tuple(reach_of(self.distance, self._spacing(spec)))
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the labels expanded."""
-        from napari_tessera.operations.labels.morphology import expand
-
         return expand(labels_of(block), self.distance, self._spacing(block.spec))

@@ -23,6 +23,7 @@ from napari_tessera.operations.labels.on_labels import (
     spread_to_objects,
     unit_parameter,
 )
+from napari_tessera.operations.labels.splitting import BYTES_PER_PIXEL, split
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.surveying import survey_ids
 from napari_tessera.operations.registry import register
@@ -229,8 +230,6 @@ class SplitTouching(PlaneOrVolume, OnLabels, Global):
 
     def memory(self, spec: ImageSpec) -> int:
         """Return the size of labels, distances, their order and the result."""
-        from napari_tessera.operations.labels.splitting import BYTES_PER_PIXEL
-
         return int(np.prod(spec.shape)) * (spec.dtype.itemsize + BYTES_PER_PIXEL)
 
     def check_frame(self, spec: ImageSpec) -> None:
@@ -239,8 +238,6 @@ class SplitTouching(PlaneOrVolume, OnLabels, Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the parts."""
-        from napari_tessera.operations.labels.splitting import split
-
         spacing = pixel_lengths(block.spec)
         finest = min(spacing)
         relative = [step / finest for step in spacing]

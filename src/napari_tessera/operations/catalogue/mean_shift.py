@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
+from napari_tessera.operations.filtering.mean_shift import mean_shift
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.statistics import moments
 from napari_tessera.operations.registry import register
@@ -64,7 +65,5 @@ class MeanShiftWithin(_AllChannels, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the intensities that pixels come to."""
-        from napari_tessera.operations.filtering.mean_shift import mean_shift
-
         channels = block.image if "c" in block.spec.axes else block.image[None]
         return mean_shift(channels, self.radius, self.spread, self.iterations).reshape(block.image.shape)

@@ -10,8 +10,10 @@ from napari_tessera.core.errors import InvalidInputError, NoContrastError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.lengths import pixel_lengths
 from napari_tessera.operations.base import Block, Global, PlaneOrVolume
+from napari_tessera.operations.labels.maxima import local_maxima
+from napari_tessera.operations.labels.morphology import squared_distance
 from napari_tessera.operations.labels.on_labels import OnLabels, Unit, check_unit, labels_of, unit_parameter
-from napari_tessera.operations.labels.thinning import Method
+from napari_tessera.operations.labels.thinning import Method, skeleton
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -62,8 +64,6 @@ class LocalMaxima(PlaneOrVolume, Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the peaks, in pixels."""
-        from napari_tessera.operations.labels.maxima import local_maxima
-
         spacing = _spacing(block.spec, self.unit)
         peaks = local_maxima(block.image, self.prominence, self.threshold, self.distance, spacing, block.check)
         return peaks.astype(np.float64)
@@ -107,8 +107,6 @@ class DistanceTransform(PlaneOrVolume, OnLabels, Global):
         NoContrastError
             If there is nothing to be far from.
         """
-        from napari_tessera.operations.labels.morphology import squared_distance
-
         labels = labels_of(block)
         squared = squared_distance(labels, _spacing(block.spec, self.unit))
         inside = labels != 0
@@ -149,6 +147,4 @@ class Skeleton(PlaneOrVolume, OnLabels, Global):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the skeletons."""
-        from napari_tessera.operations.labels.thinning import skeleton
-
         return skeleton(labels_of(block), self.method, block.check)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.axes import CANONICAL
 from napari_tessera.operations.base import Block, Fitted, Local, Survey
 from napari_tessera.operations.casting import RANGE_HELP, Range, range_of
+from napari_tessera.operations.noise.simulation import add_gaussian, add_salt_and_pepper, make_poisson
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
@@ -62,8 +63,6 @@ class GaussianNoiseOf(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the noisy block."""
-        from napari_tessera.operations.noise.simulation import add_gaussian
-
         return add_gaussian(block.image, block.region, block.spec.shape, self.sigma, self.seed)
 
 
@@ -95,8 +94,6 @@ class PoissonNoise(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the noisy block."""
-        from napari_tessera.operations.noise.simulation import make_poisson
-
         return make_poisson(block.image, block.region, block.spec.shape, self.photons, self.seed)
 
 
@@ -138,8 +135,6 @@ class SaltAndPepperOf(Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the noisy block."""
-        from napari_tessera.operations.noise.simulation import add_salt_and_pepper
-
         return add_salt_and_pepper(
             block.image,
             block.region,

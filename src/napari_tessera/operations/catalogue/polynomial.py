@@ -11,7 +11,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Input
 from napari_tessera.operations.catalogue.geometry import Plane
 from napari_tessera.operations.geometry.bases import Filling, OfLabels
-from napari_tessera.operations.geometry.polynomials import PolynomialMap
+from napari_tessera.operations.geometry.polynomials import PolynomialMap, fit_polynomial
 from napari_tessera.operations.geometry.warping import Places, Source
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
@@ -40,9 +40,12 @@ class _Polynomial(Plane):
         """Return the ends of where the part comes from."""
         return self._map(others).reach(part)
 
-    def _map(self, others: Mapping[str, NDArray[Any]]) -> PolynomialMap:
-        from napari_tessera.operations.geometry.polynomials import fit_polynomial
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:  # noqa: ARG002
+        """Refuse too few pairs of points, and such as do not determine the map."""
+        if {"points", "targets"} <= given.keys():
+            self._map(given)
 
+    def _map(self, others: Mapping[str, NDArray[Any]]) -> PolynomialMap:
         points, targets = (others[name].astype(np.float64).reshape(-1, 2) for name in ("points", "targets"))
         return fit_polynomial(points, targets, self.degree)
 

@@ -22,8 +22,10 @@ from napari_tessera.operations.geometry.bases import (
     per_axis,
     rescaled,
 )
+from napari_tessera.operations.geometry.warping import bin_pixels, resample, resampled_region
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
+from napari_tessera.operations.summing import sum_dtype
 
 
 class _Resampled(Transform):
@@ -31,14 +33,10 @@ class _Resampled(Transform):
 
     def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:  # noqa: ARG002
         """Return what the part comes from, with what the blur and the spline look at."""
-        from napari_tessera.operations.geometry.warping import resampled_region
-
         return resampled_region(part, spec.shape, self._steps(spec), self.order)
 
     def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
         """Return a part of the frame on the grid of `output_spec`."""
-        from napari_tessera.operations.geometry.warping import resample
-
         return resample(block.image, block.region, block.spec.shape, self._steps(block.spec), self.order, part)
 
     def _steps(self, spec: ImageSpec) -> list[float]:
@@ -170,8 +168,6 @@ class Bin(Transform):
         return rescaled(spec.with_dtype(self._dtype(spec)), shape, scale)
 
     def _dtype(self, spec: ImageSpec) -> np.dtype[Any]:
-        from napari_tessera.operations.summing import sum_dtype
-
         return sum_dtype(spec.dtype, math.prod(self._factors(spec))) if self.statistic == "sum" else spec.dtype
 
     def _factors(self, spec: ImageSpec) -> tuple[int, ...]:
@@ -183,8 +179,6 @@ class Bin(Transform):
 
     def compute_part(self, block: Block, part: Region) -> NDArray[Any]:
         """Return one pixel per block."""
-        from napari_tessera.operations.geometry.warping import bin_pixels
-
         here = self.source_region(part, block.spec, block.others)
         pixels = block.image[regions.relative(here, block.region)]
         return bin_pixels(pixels, self._factors(block.spec), self.statistic, self._dtype(block.spec))

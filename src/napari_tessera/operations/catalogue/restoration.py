@@ -1,5 +1,6 @@
 """Operations that restore blurred images."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -82,6 +83,13 @@ class KnownBlur(Restoration):
         along_z = 0 if self.blur == "motion" else 4 * self.sigma_z
         formula = (along_z,) * (ndim - 2) + (plane,) * 2
         return tuple(max(int(np.ceil(r)), usual) for r, usual in zip(formula, super().reach(ndim), strict=True))
+
+    def check_given(self, spec: ImageSpec, given: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse a PSF that does not fit the frame, or that cannot be one."""
+        from napari_tessera.operations.restoration.psf import checked_psf
+
+        if "psf" in given:
+            checked_psf(fitted_to(given["psf"], len(spec.shape)), spec.shape)
 
     def psf(self, block: Block) -> NDArray[Any]:
         """Return the PSF for the frame of `block`."""

@@ -10,7 +10,17 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.base import Block, Fitted, Local, Operation, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import fit_into, real_dtype
-from napari_tessera.operations.filtering.ridge_filters import Ridges
+from napari_tessera.operations.filtering.ridge_filters import (
+    Ridges,
+    curvatures,
+    frangi,
+    meijering,
+    ridge_reach,
+    sato,
+    scales_between,
+    strongest,
+    structure,
+)
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.registry import register
 
@@ -46,8 +56,6 @@ class _Ridge(PlaneOrVolume, Operation):
     @property
     def sigmas(self) -> tuple[float, ...]:
         """The scales, ascending."""
-        from napari_tessera.operations.filtering.ridge_filters import scales_between
-
         return scales_between(self.sigma, self.largest, self.scales)
 
     def output_dtype(self, dtype: np.dtype[Any]) -> DTypeLike:
@@ -56,8 +64,6 @@ class _Ridge(PlaneOrVolume, Operation):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return how far the largest scale looks."""
-        from napari_tessera.operations.filtering.ridge_filters import ridge_reach
-
         return (ridge_reach(self.sigmas[-1]),) * len(spec.spatial)
 
     def _shared(self) -> dict[str, Any]:
@@ -77,8 +83,6 @@ class Sato(_Ridge, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the tubeness."""
-        from napari_tessera.operations.filtering.ridge_filters import sato, strongest
-
         return fit_into(strongest(block.image, self.sigmas, self.ridges, sato), real_dtype(block.image.dtype))
 
 
@@ -120,7 +124,6 @@ class Frangi(_Ridge, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Measure the strongest curvature at the smallest scale."""
-        from napari_tessera.operations.filtering.ridge_filters import curvatures, ridge_reach, structure
 
         def measure(block: Block, inner: Region) -> float:
             return float(structure(curvatures(block.image, self.sigma, self.ridges))[inner].max())
@@ -140,7 +143,6 @@ class FrangiOf(_Ridge, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the vesselness."""
-        from napari_tessera.operations.filtering.ridge_filters import frangi, strongest
 
         def answer(across: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:  # noqa: ARG001
             return frangi(across, self.alpha, self.beta, self.gamma)
@@ -170,8 +172,6 @@ class Meijering(_Ridge, Fitted):
 
     def fit(self, survey: Survey) -> Local:
         """Measure the greatest answer at each scale."""
-        from napari_tessera.operations.filtering.ridge_filters import curvatures, meijering
-
         alpha = 1 / (len(survey.spec.shape) + 1) if self.alpha is None else self.alpha
 
         def measure(block: Block, inner: Region) -> NDArray[np.float64]:
@@ -190,8 +190,6 @@ class MeijeringOf(_Ridge, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the neuriteness."""
-        from napari_tessera.operations.filtering.ridge_filters import meijering, strongest
-
         greatest = dict(zip(self.sigmas, self.greatest, strict=True))
 
         def answer(across: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:

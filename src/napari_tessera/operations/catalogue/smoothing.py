@@ -6,7 +6,17 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
+from napari_tessera.operations.filtering.smoothing import (
+    bilateral,
+    bilateral_radius,
+    box_mean,
+    gaussian,
+    gaussian_radius,
+    non_local_means,
+)
 from napari_tessera.operations.parameters import OddSize, parameter
+from napari_tessera.operations.rank.adaptive_median import adaptive_median
+from napari_tessera.operations.rank.median import median
 from napari_tessera.operations.reductions.statistics import moments
 from napari_tessera.operations.registry import register
 
@@ -28,14 +38,10 @@ class Gaussian(PlaneOrVolume, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return where the Gaussian is cut off: four standard deviations, as scipy does."""
-        from napari_tessera.operations.filtering.smoothing import gaussian_radius
-
         return (gaussian_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the blurred block, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.smoothing import gaussian
-
         return gaussian(block.image, self.sigma)
 
 
@@ -64,8 +70,6 @@ class Mean(_Window):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the means over windows, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.smoothing import box_mean
-
         return box_mean(block.image, self.size)
 
 
@@ -79,8 +83,6 @@ class Median(_Window):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the medians over windows, reflected at the frame's borders."""
-        from napari_tessera.operations.rank.median import median
-
         return median(block.image, self.size, check=block.check)
 
 
@@ -107,8 +109,6 @@ class AdaptiveMedian(PlaneOrVolume, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the filtered block, reflected at the frame's borders."""
-        from napari_tessera.operations.rank.adaptive_median import adaptive_median
-
         return adaptive_median(block.image, self.largest)
 
 
@@ -148,14 +148,10 @@ class BilateralWithin(PlaneOrVolume, Local):
 
     def halo(self, spec: ImageSpec) -> tuple[int, ...]:
         """Return half the window."""
-        from napari_tessera.operations.filtering.smoothing import bilateral_radius
-
         return (bilateral_radius(self.sigma),) * len(spec.spatial)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the smoothed block, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.smoothing import bilateral
-
         return bilateral(block.image, self.sigma, self.sigma_range)
 
 
@@ -202,6 +198,4 @@ class NonLocalMeansWith(PlaneOrVolume, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the smoothed block, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.smoothing import non_local_means
-
         return non_local_means(block.image, self.patch_size, self.distance, self.strength)

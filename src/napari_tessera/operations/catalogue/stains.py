@@ -9,7 +9,7 @@ from pydantic import model_validator
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, Operation, Survey
-from napari_tessera.operations.intensity.stains import KNOWN, NAMES, Stains, parse_stains
+from napari_tessera.operations.intensity.stains import KNOWN, NAMES, Stains, parse_stains, separate
 from napari_tessera.operations.parameters import parameter
 from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.registry import register
@@ -116,8 +116,6 @@ class SeparateInto(_Separating, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the amounts."""
-        from napari_tessera.operations.intensity.stains import separate
-
         chosen = range(3) if self.stain == "all" else [_ORDER.index(self.stain)]
         amounts = separate(block.image, self.vectors, self.white, chosen).astype(np.float32)
         return amounts if self.stain == "all" else amounts[0]

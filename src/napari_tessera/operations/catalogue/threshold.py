@@ -25,7 +25,15 @@ from napari_tessera.operations.reductions.statistics import value_range
 from napari_tessera.operations.reductions.surveying import survey_histogram
 from napari_tessera.operations.registry import register
 from napari_tessera.operations.thresholding.levels import above, classify
-from napari_tessera.operations.thresholding.local_thresholds import Foreground
+from napari_tessera.operations.thresholding.local_thresholds import (
+    Foreground,
+    differs,
+    gaussian_mean,
+    niblack,
+    sauvola,
+    window_mean,
+)
+from napari_tessera.operations.thresholding.thresholds import li, multi_otsu, otsu, triangle
 
 GROUP = "Threshold and cluster"
 
@@ -141,8 +149,6 @@ class Otsu(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return ``classes - 1`` levels."""
-        from napari_tessera.operations.thresholding.thresholds import multi_otsu, otsu
-
         return (otsu(histogram),) if self.classes == 2 else multi_otsu(histogram, self.classes)
 
 
@@ -155,8 +161,6 @@ class Li(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
-        from napari_tessera.operations.thresholding.thresholds import li
-
         return (li(histogram),)
 
 
@@ -169,8 +173,6 @@ class Triangle(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
-        from napari_tessera.operations.thresholding.thresholds import triangle
-
         return (triangle(histogram),)
 
 
@@ -263,8 +265,6 @@ class LocalThreshold(Windowed, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return 1 in the foreground, 0 elsewhere."""
-        from napari_tessera.operations.thresholding.local_thresholds import differs, gaussian_mean, window_mean
-
         image = block.image
         mean = window_mean(image, self.window) if self.weights == "mean" else gaussian_mean(image, self._sigma)
         return differs(image, mean, self.offset, self.foreground).view(np.uint8)
@@ -292,8 +292,6 @@ class Niblack(Windowed, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return 1 in the foreground, 0 elsewhere."""
-        from napari_tessera.operations.thresholding.local_thresholds import niblack
-
         return niblack(block.image, self.window, self.k, self.offset, self.foreground).view(np.uint8)
 
 
@@ -344,8 +342,6 @@ class SauvolaLevels(Windowed, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return 1 in the foreground, 0 elsewhere."""
-        from napari_tessera.operations.thresholding.local_thresholds import sauvola
-
         image = block.image
         if self.top is not None:
             image = negative(image, self.top)

@@ -5,6 +5,7 @@ from typing import ClassVar
 from napari_tessera.operations.catalogue.threshold import FromHistogram
 from napari_tessera.operations.reductions.histograms import Histogram
 from napari_tessera.operations.registry import register
+from napari_tessera.operations.thresholding.thresholds import isodata, yen
 
 
 @register
@@ -16,8 +17,6 @@ class Yen(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
-        from napari_tessera.operations.thresholding.thresholds import yen
-
         return (yen(histogram),)
 
 
@@ -40,6 +39,4 @@ class Isodata(FromHistogram):
 
     def find(self, histogram: Histogram) -> tuple[float, ...]:
         """Return the level."""
-        from napari_tessera.operations.thresholding.thresholds import isodata
-
         return (isodata(histogram),)

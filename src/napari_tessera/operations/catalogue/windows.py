@@ -8,6 +8,8 @@ from numpy.typing import DTypeLike, NDArray
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.operations.base import Block, Fitted, Local, PlaneOrVolume, Survey
 from napari_tessera.operations.casting import fit_into, real_dtype
+from napari_tessera.operations.filtering.background import extreme
+from napari_tessera.operations.filtering.smoothing import window_variance
 from napari_tessera.operations.parameters import OddSize, parameter
 from napari_tessera.operations.reductions.statistics import moments
 from napari_tessera.operations.registry import register
@@ -40,8 +42,6 @@ class Minimum(_Extreme):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the lowest pixels under the footprint."""
-        from napari_tessera.operations.filtering.background import extreme
-
         return extreme(block.image, self.radius, self.shape, largest=False)
 
 
@@ -55,8 +55,6 @@ class Maximum(_Extreme):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the highest pixels under the footprint."""
-        from napari_tessera.operations.filtering.background import extreme
-
         return extreme(block.image, self.radius, self.shape, largest=True)
 
 
@@ -105,8 +103,6 @@ class VarianceAbout(PlaneOrVolume, Local):
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the variance over windows, reflected at the frame's borders."""
-        from napari_tessera.operations.filtering.smoothing import window_variance
-
         variance = window_variance(block.image, self.size, self.centre)
         if self.result == "deviation":
             np.sqrt(variance, out=variance)

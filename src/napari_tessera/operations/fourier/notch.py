@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.fft import fftfreq, irfft, rfft, rfftfreq
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.operations.fourier import kernels, padding
+from napari_tessera.operations.fourier import notch_kernels, padding
 from napari_tessera.operations.fourier.checking import Real, Spectrum, as_real, require_positive
 from napari_tessera.operations.fourier.transfer import Profile, falling
 
@@ -161,7 +161,7 @@ def keep_notches(
         pairs = [
             [_wrapped(axis - at) / radius for axis, at in zip(axes, place, strict=True)] for place in _signed(centres)
         ]
-        kernels.pass_butterworth_notches(spectrum, pairs, order)
+        notch_kernels.pass_butterworth_notches(spectrum, pairs, order)
         return
     # The notches are small: all other rows are zero without being looked at.
     gain = notch_pass(shape, centres, radius, profile, order, spectrum.real.dtype)

@@ -25,9 +25,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.growing.click_window import Frame, Reader
-from napari_tessera.operations.growing.growth import EVER, Ended, Growth
-from napari_tessera.operations.growing.physical import physical_steps, relative_sides
+from napari_tessera.operations.growing.engine.click_window import Frame, Reader
+from napari_tessera.operations.growing.engine.growth import EVER, Ended, Growth
+from napari_tessera.operations.growing.engine.physical import physical_steps, relative_sides
 
 Criterion = Literal["running_mean", "fixed_range", "edge_stopped"]
 
@@ -177,7 +177,7 @@ class ClickFrame:
         places = self.checked(points)
         if self.rule.smoothing is not None or self._settled == places.tolist():
             return
-        from napari_tessera.operations.growing.first_smoothing import first_smoothing
+        from napari_tessera.operations.growing.guess.first_smoothing import first_smoothing
 
         some = places[:: -(-len(places) // MOST_SETTLED)]
         sigmas = sorted(first_smoothing(self._frame, place) for place in some)
@@ -207,7 +207,7 @@ class ClickFrame:
         InvalidInputError
             If nothing can grow from the point.
         """
-        from napari_tessera.operations.growing.first_tolerance import first_tolerance
+        from napari_tessera.operations.growing.guess.first_tolerance import first_tolerance
 
         place = self.checked(point)
         if not settled:
@@ -316,13 +316,13 @@ class ClickFrame:
 
     def _finish(self, region: ClickRegion) -> ClickRegion:
         if region.ended == "whole" and self._frame.edges:
-            from napari_tessera.operations.growing.ridges import at_ridges
+            from napari_tessera.operations.growing.finishing.ridges import at_ridges
 
             origin, numbers = at_ridges(self._growth, region.mask.astype(np.uint32), self.rule.max_size or EVER)
             region = self._with_mask(region, origin, numbers != 0)
         if not self.rule.fill_holes or region.ended != "whole":
             return region
-        from napari_tessera.operations.growing.holes import fill_holes
+        from napari_tessera.operations.growing.finishing.holes import fill_holes
 
         filled = fill_holes(region.mask)
         if self._frame.blocked is not None:

@@ -11,7 +11,7 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.growing.clicking import ClickFrame, check_seeds
-from napari_tessera.operations.growing.growth import EVER, Ended
+from napari_tessera.operations.growing.engine.growth import EVER, Ended
 
 SLICE = 200_000
 """Pixels between two looks at whether to stop."""
@@ -86,7 +86,7 @@ def grow_competing(
             raise JobCancelledError("Growing from points was cancelled.")
     origin, labels = regions.start(growth.bounds), growth.regions.astype(np.uint32)
     if growth.frame.edges and growth.ended != "loaded":
-        from napari_tessera.operations.growing.ridges import at_ridges
+        from napari_tessera.operations.growing.finishing.ridges import at_ridges
 
         origin, labels = at_ridges(growth, labels, frame.rule.max_size or EVER)
     if frame.rule.fill_holes and growth.ended != "loaded":
@@ -111,7 +111,7 @@ def _fill_each(labels: NDArray[np.uint32], free: NDArray[np.bool_], max_size: in
     """Give each region, in place, the free pixels that it encloses."""
     from scipy import ndimage
 
-    from napari_tessera.operations.growing.holes import fill_holes
+    from napari_tessera.operations.growing.finishing.holes import fill_holes
 
     for number, box in enumerate(ndimage.find_objects(labels.astype(np.int64)), start=1):
         if box is None:

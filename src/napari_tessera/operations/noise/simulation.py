@@ -56,7 +56,7 @@ def make_poisson(
     image: NDArray[Any], region: Region, shape: tuple[int, ...], photons: float, seed: int
 ) -> NDArray[Any]:
     """Replace each pixel by a Poisson count of mean ``image · photons``, divided by `photons`; below 0 counts as 0."""
-    from napari_tessera.operations.noise.kernels import poisson
+    from napari_tessera.operations.noise.poisson_kernels import poisson
 
     mean = np.maximum(image.astype(np.float64), 0) * photons
     counts = poisson(mean.ravel(), random_bits(region, shape, seed, 1).ravel()).reshape(image.shape)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from napari_tessera.operations.mirroring_kernels import mirrored
-from napari_tessera.operations.rank.kernels import fetch_row, visit_row
+from napari_tessera.operations.rank.median_kernels import fetch_row, visit_row
 from napari_tessera.operations.rank.plans import LAST
 from napari_tessera.operations.rank.vectors import VECTOR_BYTES, decide_vectors, run_stage
 

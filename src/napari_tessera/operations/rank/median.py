@@ -143,7 +143,7 @@ def _filter_with_scipy(image: NDArray[Any], window: Window, out: NDArray[Any]) -
 
 def _filter_with_network(image: NDArray[Any], window: Window, out: NDArray[Any]) -> None:
     from napari_tessera.operations.rank.arrays import read_only, working_buffer
-    from napari_tessera.operations.rank.kernels import median_rows
+    from napari_tessera.operations.rank.median_kernels import median_rows
     from napari_tessera.operations.rank.vectors import CHUNK_BYTES, marker_of
 
     work = working_buffer(window, image.dtype)

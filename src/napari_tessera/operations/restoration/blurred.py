@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.operations.fourier import padding
 from napari_tessera.operations.fourier.checking import Real, Spectrum, as_real
-from napari_tessera.operations.restoration import kernels
+from napari_tessera.operations.restoration import penalty_kernels
 from napari_tessera.operations.restoration.borders import extended_spectrum
 from napari_tessera.operations.restoration.psf import checked_psf, transfer_function
 
@@ -67,9 +67,9 @@ class Transformed:
         """Return H, the transform of the PSF."""
         return transfer_function(self.blurred.psf, self.shape, self.blurred.image.dtype)
 
-    def regularised(self, penalty: kernels.Penalty, transfer: Spectrum | None = None) -> Real:
+    def regularised(self, penalty: penalty_kernels.Penalty, transfer: Spectrum | None = None) -> Real:
         """Return the image of the spectrum times H* / (|H|² + penalty); `transfer` is H where it is at hand."""
-        kernels.regularise(self.spectrum, self.transfer() if transfer is None else transfer, penalty)
+        penalty_kernels.regularise(self.spectrum, self.transfer() if transfer is None else transfer, penalty)
         return self.image()
 
     def image(self) -> Real:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.operations.fourier import padding, transfer
 from napari_tessera.operations.fourier.checking import require_positive, require_structure
-from napari_tessera.operations.restoration import kernels, noise
+from napari_tessera.operations.restoration import noise, penalty_kernels
 from napari_tessera.operations.restoration.blurred import Blurred, Transformed
 
 
@@ -89,7 +89,7 @@ def wiener(image: NDArray[Any], psf: NDArray[Any], noise_to_signal: float | None
     require_positive(ratio, "The noise-to-signal ratio")
     found = blurred.transformed()
     squares = [f**2 for f in transfer.rfft_frequencies(found.shape)]
-    penalty = kernels.penalty_of(squares, real.ndim / 2, real.dtype)
+    penalty = penalty_kernels.penalty_of(squares, real.ndim / 2, real.dtype)
     if noise_to_signal is None:
         penalty = penalty.scaled(ratio * mean_inverse_power(found.shape))
     else:
@@ -145,10 +145,10 @@ def constrained_least_squares(image: NDArray[Any], psf: NDArray[Any], gamma: flo
     return found.regularised(penalty.scaled(gamma))
 
 
-def laplacian_penalty(shape: padding.Shape, dtype: np.dtype[Any]) -> kernels.Penalty:
+def laplacian_penalty(shape: padding.Shape, dtype: np.dtype[Any]) -> penalty_kernels.Penalty:
     """Return |P|² for the kernel 0 −1 0, −1 4 −1, 0 −1 0 and its like in other dimensions; P = Σ 2 − 2 cos 2πf."""
     frequencies = transfer.rfft_frequencies(shape)
-    return kernels.penalty_of([2 - 2 * np.cos(2 * np.pi * f) for f in frequencies], 2, dtype).scaled(1)
+    return penalty_kernels.penalty_of([2 - 2 * np.cos(2 * np.pi * f) for f in frequencies], 2, dtype).scaled(1)
 
 
 def column_weights(shape: padding.Shape) -> NDArray[np.float64]:
@@ -160,17 +160,17 @@ def column_weights(shape: padding.Shape) -> NDArray[np.float64]:
     return weights
 
 
-def _gamma_by_discrepancy(found: Transformed, penalty: kernels.Penalty, variance: float) -> float:
+def _gamma_by_discrepancy(found: Transformed, penalty: penalty_kernels.Penalty, variance: float) -> float:
     """Return γ for which ‖g − h ∗ f̂‖² is the number of pixels times the noise `variance`."""
     from scipy.optimize import brentq
 
-    power = kernels.squared_modulus(found.spectrum)
-    passed = kernels.squared_modulus(found.transfer())
+    power = penalty_kernels.squared_modulus(found.spectrum)
+    passed = penalty_kernels.squared_modulus(found.transfer())
     weights = column_weights(found.shape)
     target = variance * float(np.prod(found.shape)) ** 2
 
     def excess(log_gamma: float) -> float:
-        left = kernels.unexplained_power(power, passed, penalty.scaled(float(np.exp(log_gamma))), weights)
+        left = penalty_kernels.unexplained_power(power, passed, penalty.scaled(float(np.exp(log_gamma))), weights)
         return float(np.log(max(left, 1e-300)) - np.log(max(target, 1e-300)))
 
     low, high = np.log(1e-9), np.log(1e6)

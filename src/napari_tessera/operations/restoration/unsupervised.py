@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.operations.fourier import padding
 from napari_tessera.operations.fourier.checking import Spectrum, require_structure
-from napari_tessera.operations.restoration import kernels
+from napari_tessera.operations.restoration import penalty_kernels
 from napari_tessera.operations.restoration.blurred import Blurred
 from napari_tessera.operations.restoration.deconvolution import column_weights, laplacian_penalty
 
@@ -56,19 +56,19 @@ def unsupervised_wiener(image: NDArray[Any], psf: NDArray[Any], max_iterations: 
 
 
 def _most_likely_gamma(
-    spectrum: Spectrum, h: Spectrum, penalty: kernels.Penalty, shape: padding.Shape, max_iterations: int
+    spectrum: Spectrum, h: Spectrum, penalty: penalty_kernels.Penalty, shape: padding.Shape, max_iterations: int
 ) -> float:
     """Return γₓ / γₙ by expectation maximisation."""
     size = int(np.prod(shape))
     weights = column_weights(shape)
-    power = kernels.squared_modulus(spectrum)
+    power = penalty_kernels.squared_modulus(spectrum)
     power[(0,) * power.ndim] = 0
     # to a mean of 1, so that neither precision leaves the range of float32
     power *= size / max(float((power.sum(axis=tuple(range(power.ndim - 1)), dtype=np.float64) * weights).sum()), 1e-300)
-    passed = kernels.squared_modulus(h)
+    passed = penalty_kernels.squared_modulus(h)
     noise, prior = 1.0, 1.0
     for _ in range(max_iterations):
-        misfit, roughness = kernels.expected_sums(power, passed, penalty, noise, prior, weights)
+        misfit, roughness = penalty_kernels.expected_sums(power, passed, penalty, noise, prior, weights)
         before = prior / noise
         noise, prior = size / max(misfit, 1e-12 * size), (size - 1) / max(roughness, 1e-12 * size)
         if abs(prior / noise - before) <= _TOLERANCE * before:

@@ -65,17 +65,8 @@ class Engine:
         if doubts:
             self.report(Warning(doubts))
         if self.frames.rounded:
-            self.report(Warning(self._rounding()))
+            self.report(Warning(self.frames.rounding))
         return told
-
-    def _rounding(self) -> str:
-        """Return what to say of integers that floats do not hold."""
-        names = " and ".join(sorted(self.frames.rounded))
-        return (
-            f"{names} holds integers beyond 2^53, and {self.frames.operation.title} computes with floating-point "
-            "numbers, which round those: if the last digits count, bring the values into a smaller range first, with "
-            "the operation 'rescale'."
-        )
 
     def _run(self) -> Mapping[str, Any]:
         operation = self.frames.operation

@@ -96,9 +96,25 @@ class Frames:
                 source = self.inputs.sources.get(one.name, self.inputs.image)
                 self.rounded.add(source.name)
 
+    @property
+    def rounding(self) -> str:
+        """What to say of the integers in `rounded`; empty if there are none."""
+        if not self.rounded:
+            return ""
+        names = " and ".join(sorted(self.rounded))
+        return (
+            f"{names} holds integers beyond 2^53, and {self.operation.title} computes with floating-point numbers, "
+            "which round those: if the last digits count, bring the values into a smaller range first, with the "
+            "operation 'rescale'."
+        )
+
     def arrays(self, position: Position) -> dict[str, NDArray[Any]]:
         """Return the inputs that are read whole."""
         return {name: self._array(name, position) for name in self.inputs.arrays}
+
+    def arrays_of_all(self) -> dict[str, NDArray[Any]]:
+        """Return those inputs that are read whole and are the same for every frame."""
+        return {name: self._array(name, {}) for name in self.inputs.arrays if not self._leading(name)}
 
     def other(self, name: str, position: Position, region: Region) -> NDArray[Any]:
         """Read a region of another input alone."""
@@ -138,11 +154,19 @@ class Frames:
             return array
         if array.shape[0] == 0:
             return np.zeros((0, dimensions))
-        leading = _leading_axes(array, dimensions, self.looped, self.flat)
-        if kind == "frequencies" and leading == self.flat:
-            return np.ascontiguousarray(array[:, len(leading) :])  # along z, a plane has no frequency
+        leading = self._leading(name)
+        if not leading:  # along z, a plane has no frequency
+            return np.ascontiguousarray(array[:, -dimensions:])
         here = np.rint(array[:, : len(leading)]) == [position[axis] for axis in leading]
         return np.ascontiguousarray(array[here.all(axis=1), len(leading) :])
+
+    def _leading(self, name: str) -> str:
+        """Return the looped axes on which the points of an input that is read whole lie; empty if on all frames."""
+        kind = next(one.kind for one in self.operation.inputs if one.name == name)
+        if kind not in _PLACED:
+            return ""
+        leading = _leading_axes(self.inputs.arrays[name], len(self.spec.spatial), self.looped, self.flat)
+        return "" if kind == "frequencies" and leading == self.flat else leading
 
     def cropped(self, block: Block, region: Region) -> Block:
         """Return the part of `block` over `region`, which lies inside it."""
@@ -229,11 +253,12 @@ def make_frames(operation: Operation, inputs: Inputs) -> Frames:
             if not (one.kind == "frequencies" and leading == flat):
                 _check_places(one.name, inputs.arrays[one.name], image, leading)
     operation.check_frame(spec)
+    frames = Frames(operation, inputs, spec, looped, None, None, flat=flat)
+    operation.check_given(spec, frames.arrays_of_all())
     if operation.output == "points":
-        return Frames(operation, inputs, spec, looped, None, None, flat=flat)
+        return frames
     frame_output = operation.output_spec(spec)
-    output = _all_frames(operation, image, looped, frame_output, flat)
-    return Frames(operation, inputs, spec, looped, frame_output, output, flat=flat)
+    return replace(frames, frame_output=frame_output, output=_all_frames(operation, image, looped, frame_output, flat))
 
 
 def _is_flat(operation: Operation, image: ImageSpec, axes: str) -> bool:

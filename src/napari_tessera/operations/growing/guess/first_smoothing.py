@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.growing.click_window import Frame
-from napari_tessera.operations.growing.edges import noise_left
+from napari_tessera.operations.growing.engine.click_window import Frame
+from napari_tessera.operations.growing.engine.edges import noise_left
 
 HALF = {2: 48, 3: 24}
 """How far the window reaches to each side, by the number of axes, in smallest sides of a pixel."""

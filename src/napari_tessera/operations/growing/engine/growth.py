@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.growing.click_window import Frame, Window, first_box
+from napari_tessera.operations.growing.engine.click_window import Frame, Window, first_box
 
 Ended = Literal["whole", "size", "loaded"]
 
@@ -50,7 +50,7 @@ class Growth:
 
     def open(self, points: NDArray[np.int64], box: Region | None = None) -> None:
         """Read the first window round the points, shape (n, ndim) with n ≥ 1; or the box given."""
-        from napari_tessera.operations.growing.click_kernels import LENGTH
+        from napari_tessera.operations.growing.engine.click_kernels import LENGTH
 
         first = box or first_box(points.min(axis=0).tolist(), points.max(axis=0).tolist(), self.frame.shape)
         self.window = Window(self.frame, first, np.int32 if self._general else np.uint8, roomy=box is None)
@@ -64,10 +64,10 @@ class Growth:
 
         A pixel keeps its first region. All must be such as may be entered.
         """
-        from napari_tessera.operations.growing.click_kernels import HIGHEST, LOWEST
+        from napari_tessera.operations.growing.engine.click_kernels import HIGHEST, LOWEST
 
-        regions = len(points) if self.many else 1
-        self._base = self._fresh_stamps(regions)
+        count = len(points) if self.many else 1
+        self._base = self._fresh_stamps(count)
         places = self.window.flat(points)
         # One region begins in raster order, as a region of labels does in `grower`.
         order = np.unique(places, return_index=True)[1]
@@ -78,7 +78,7 @@ class Growth:
         self._cursor[[LOWEST, HIGHEST]] = places.min(), places.max()
         self._queue_up(places)
         self._dropped = self._bounded = 0
-        self._count(places, owners, regions, tolerances)
+        self._count(places, owners, count, tolerances)
         self.ended = None
 
     def advance(self, budget: int) -> bool:
@@ -86,7 +86,7 @@ class Growth:
         if self.ended is None and self._run(budget):
             self._turn_page()
         elif self.ended is None:
-            from napari_tessera.operations.growing import click_kernels
+            from napari_tessera.operations.growing.engine import click_kernels
 
             full = bool(self._cursor[click_kernels.FULL])
             if self._cursor[0] == self._cursor[1] or (full and not self.many):
@@ -145,7 +145,7 @@ class Growth:
     def _window_bounds(self) -> NDArray[np.int64]:
         """Return the lowest and highest coordinates in the window with its shell, shape (2, ndim)."""
         if self._bounded < self.size:
-            from napari_tessera.operations.growing.click_kernels import HIGHEST, LOWEST, mark_seen
+            from napari_tessera.operations.growing.engine.click_kernels import HIGHEST, LOWEST, mark_seen
 
             # Along the first axis by the order of places; along the others by what is stamped between.
             self._bounds[:, 0] = self._cursor[[LOWEST, HIGHEST]] // self._strides[0]
@@ -171,30 +171,30 @@ class Growth:
         self._flat_values = window.values.reshape((-1, channels or 1) if self._general else -1)
         self._flat_stamps = window.stamps.reshape(-1)
 
-    def _fresh_stamps(self, regions: int) -> int:
-        """Return a number such that it and those after it stand nowhere yet, and all stamps of before below it."""
-        if self._last + regions >= self.window.unread:
+    def _fresh_stamps(self, count: int) -> int:
+        """Return a number such that it and the next `count` stand nowhere yet, and all stamps of before below it."""
+        if self._last + count >= self.window.unread:
             stamps = self.window.stamps[self.window.inside]
             stamps[stamps < self.window.unread] = 0
             self._last = 0
         base = self._last + 1
-        self._last += regions
+        self._last += count
         return base
 
     def _count(
-        self, places: NDArray[np.int64], owners: NDArray[np.int64], regions: int, tolerances: NDArray[np.float64]
+        self, places: NDArray[np.int64], owners: NDArray[np.int64], count: int, tolerances: NDArray[np.float64]
     ) -> None:
         """Begin the means with the seeds."""
         values = self._flat_values[places]
         whole = values.dtype.kind in "iu"
         dtype = np.dtype(np.int64 if whole and not self._general else np.float64)
-        self._sizes = np.bincount(owners, minlength=regions)
+        self._sizes = np.bincount(owners, minlength=count)
         if self.frame.edges:
             # The gradient itself is compared: its distance from 0.
-            self._totals = np.zeros((regions, *values.shape[1:]), dtype)
-            self._counts = np.ones(regions, dtype)
+            self._totals = np.zeros((count, *values.shape[1:]), dtype)
+            self._counts = np.ones(count, dtype)
         else:
-            self._totals = np.zeros((regions, *values.shape[1:]), dtype)
+            self._totals = np.zeros((count, *values.shape[1:]), dtype)
             np.add.at(self._totals, owners, values)
             self._counts = self._sizes.astype(dtype)
         # "At most" is "less than the next number".
@@ -202,7 +202,7 @@ class Growth:
 
     def _run(self, budget: int) -> bool:
         """Go on for `budget` pixels; return whether a pixel was met that is not read yet."""
-        from napari_tessera.operations.growing.click_kernels import CROWDED, GOES_ON, UNREAD
+        from napari_tessera.operations.growing.engine.click_kernels import CROWDED, GOES_ON, UNREAD
 
         last, why = self._taken + budget, CROWDED
         while why == CROWDED:
@@ -217,7 +217,7 @@ class Growth:
         return self._dropped + int(self._cursor[0])
 
     def _run_queue(self, budget: int) -> int:
-        from napari_tessera.operations.growing import click_kernels
+        from napari_tessera.operations.growing.engine import click_kernels
 
         common = (
             self._flat_values,
@@ -251,7 +251,7 @@ class Growth:
 
     def _turn_page(self) -> None:
         """Make the window larger, and take the places of what waits to it if it has moved."""
-        from napari_tessera.operations.growing.click_kernels import HIGHEST, LOWEST
+        from napari_tessera.operations.growing.engine.click_kernels import HIGHEST, LOWEST
 
         low, high = self._window_bounds()
         shift, old_strides = self.window.shift, self._strides

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.growing.borrowing import Loan
-from napari_tessera.operations.growing.edges import edge_radius_of, edge_strength, radius_of, smooth
+from napari_tessera.operations.growing.engine.borrowing import Loan
+from napari_tessera.operations.growing.engine.edges import edge_radius_of, edge_strength, radius_of, smooth
 
 Reader = Callable[[Region], NDArray[Any]]
 

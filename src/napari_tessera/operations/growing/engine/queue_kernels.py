@@ -223,7 +223,7 @@ def plant(
     values: NDArray[Any],
     shape: tuple[int, int, int],
     seeds: NDArray[np.int64],
-    regions: NDArray[np.int64],
+    owners: NDArray[np.int64],
     stamps: NDArray[Any],
     base: int,
     queue: NDArray[np.int64],
@@ -235,7 +235,7 @@ def plant(
 
     Parameters
     ----------
-    seeds, regions
+    seeds, owners
         Shape (seeds, 3): z, y, x in the image; and shape (seeds,): the region of each. A pixel keeps its first region.
 
     Returns
@@ -256,7 +256,7 @@ def plant(
         for axis in range(3):
             at = BOUNDS + 2 * axis
             cursor[at], cursor[at + 1] = min(cursor[at], seeds[k, axis]), max(cursor[at + 1], seeds[k, axis])
-        region = regions[k]
+        region = owners[k]
         stamps[here] = base + region
         totals[region] += values[here]
         counts[region] += 1

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.growing.growth import Growth
+from napari_tessera.operations.growing.engine.growth import Growth
 
 Origin = tuple[int, ...]
 
@@ -26,7 +26,7 @@ def at_ridges(growth: Growth, grown_regions: NDArray[np.uint32], most: float) ->
     -------
     Where the box that holds all regions begins in the frame, and the numbers in it.
     """
-    from napari_tessera.operations.growing.edges import ridge_rounds, to_the_ridge
+    from napari_tessera.operations.growing.engine.edges import ridge_rounds, to_the_ridge
 
     frame, steps = growth.frame, growth.steps
     rounds = ridge_rounds(steps, frame.sides, max(frame.sigma, 1.0))

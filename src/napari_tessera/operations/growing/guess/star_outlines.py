@@ -72,7 +72,7 @@ def star_outlines(
     reach
         The greatest radius, in units of `sides`.
     """
-    from napari_tessera.operations.growing.outline_kernels import rises
+    from napari_tessera.operations.growing.guess.outline_kernels import rises
 
     angles = np.arange(RAYS) * (2 * math.pi / RAYS)
     rays = np.stack([np.sin(angles) / sides[0], np.cos(angles) / sides[1]], axis=1)
@@ -93,7 +93,7 @@ def _outline(
     at: tuple[int, int],
 ) -> Outline:
     """Return the outline across which `rise`, shape (rays, radii), is most; `beyond`: where the image has ended."""
-    from napari_tessera.operations.growing.outline_kernels import closed_path
+    from napari_tessera.operations.growing.guess.outline_kernels import closed_path
 
     half = int(USUAL * RAYS)
     usual = float(np.partition(rise.max(axis=1), half)[half])

@@ -137,14 +137,14 @@ class Grower:
             raise InvalidInputError(f"Tolerance {tolerance} lets nothing join: choose 0 or more.")
         if max_size is not None and max_size < 1:
             raise InvalidInputError(f"A region of at most {max_size} pixels is none: choose 1 or more.")
-        places, regions, ids = _read_seeds(seeds, self.shape)
+        places, owners, ids = _read_seeds(seeds, self.shape)
         self._stop()
         self._renew_stamps(len(ids))
         if len(places) + len(self._offsets) > self._queue.size:
             self._queue = np.empty(1 << (len(places) + len(self._offsets)).bit_length(), np.int64)
         self._ids, self._room = ids, max_size or EVER
         self._totals, self._counts = np.zeros(len(ids), self._arithmetic), np.zeros(len(ids), self._arithmetic)
-        self._plant(places, regions)
+        self._plant(places, owners)
         running = criterion == "running_mean"
         self._sizes = None if running else self._counts.astype(np.int64)
         # "At most" is "less than the next number".
@@ -157,7 +157,7 @@ class Grower:
         -------
         Whether everything has grown to its end.
         """
-        from napari_tessera.operations.growing.kernels import advance
+        from napari_tessera.operations.growing.engine.queue_kernels import advance
 
         budget = EVER if max_pixels is None else max_pixels
         last = int(self._cursor[0]) + budget
@@ -246,14 +246,14 @@ class Grower:
         self._dirty = _around(self._dirty, here)
         self._cursor[:] = (0, 0, 0, -1, 0, -1, 0, -1)
 
-    def _plant(self, places: NDArray[np.int64], regions: NDArray[np.int64]) -> None:
-        from napari_tessera.operations.growing.kernels import plant
+    def _plant(self, places: NDArray[np.int64], owners: NDArray[np.int64]) -> None:
+        from napari_tessera.operations.growing.engine.queue_kernels import plant
 
         bad = plant(
             self._values,
             self._shape,
             places,
-            regions,
+            owners,
             self._stamps,
             self._base,
             self._queue,
@@ -266,15 +266,15 @@ class Grower:
             self._cursor[1] = self._cursor[0]
             raise InvalidInputError(f"The seed at {where} lies on NaN or infinity: move it to a pixel with a value.")
 
-    def _renew_stamps(self, regions: int) -> None:
-        """Choose stamps that no pixel has and that are greater than all before."""
-        if regions > np.iinfo(self._stamps.dtype).max:
+    def _renew_stamps(self, count: int) -> None:
+        """Choose `count` stamps that no pixel has and that are greater than all before."""
+        if count > np.iinfo(self._stamps.dtype).max:
             self._stamps = np.zeros(self._stamps.size, np.int32)
             self._dirty, self._next = (), 1
-        if self._next + regions - 1 > np.iinfo(self._stamps.dtype).max:
+        if self._next + count - 1 > np.iinfo(self._stamps.dtype).max:
             self._stamped[self._dirty] = 0
             self._dirty, self._next = (), 1
-        self._base, self._next = self._next, self._next + regions
+        self._base, self._next = self._next, self._next + count
 
     def _lengthen_queue(self) -> None:
         head, tail = self._cursor[:2]
@@ -329,12 +329,12 @@ def _read_seeds(
         raise InvalidInputError(f"Seeds of {array.dtype} are not pixels or labels: round them to integers first.")
     if array.shape == shape:
         where = np.flatnonzero(array)
-        found, regions = np.unique(array.reshape(-1)[where], return_inverse=True)
+        found, owners = np.unique(array.reshape(-1)[where], return_inverse=True)
         if found.size and (found[0] < 0 or int(found[-1]) >= 2**63):
             raise InvalidInputError("Ids of seeds must be from 1 to 2^63 − 1: relabel the seeds first.")
-        order = np.argsort(regions, kind="stable")
+        order = np.argsort(owners, kind="stable")
         points = np.stack(np.unravel_index(where[order], shape), axis=1)
-        regions, ids = regions[order].astype(np.int64), found.astype(np.int64)
+        owners, ids = owners[order].astype(np.int64), found.astype(np.int64)
     else:
         points = (
             array.reshape(1, -1)
@@ -352,11 +352,11 @@ def _read_seeds(
         if outside.any():
             first = tuple(points[outside.argmax()].tolist())
             raise InvalidInputError(f"The seed at {first} lies outside the image of shape {shape}: move or remove it.")
-        regions = np.arange(len(points))
-        ids = regions + 1
+        owners = np.arange(len(points))
+        ids = owners + 1
     places = np.zeros((len(points), 3), np.int64)
     places[:, 3 - len(shape) :] = points
-    return places, regions, ids
+    return places, owners, ids
 
 
 def _check_out(out: NDArray[Any], shape: tuple[int, ...], greatest: int) -> None:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.growing.click_window import Frame
-from napari_tessera.operations.growing.edges import noise_left, ridge_rounds, smooth
-from napari_tessera.operations.growing.star_outlines import Outline, star_outlines
+from napari_tessera.operations.growing.engine.click_window import Frame
+from napari_tessera.operations.growing.engine.edges import noise_left, ridge_rounds, smooth
+from napari_tessera.operations.growing.guess.star_outlines import Outline, star_outlines
 
 HALF = {2: (64, 128), 3: (24, 32)}
 """How far the windows reach to each side, by the number of axes, in smallest sides of a pixel; the second is for what
@@ -251,7 +251,7 @@ def _grey(place: Place) -> NDArray[np.float32]:
 
 def _fit(place: Place, guess: Guess, steps: NDArray[np.int64], *, running: bool) -> float:
     """Return the tolerance that gives the region most like the guess, within its window; 0 if none does."""
-    from napari_tessera.operations.growing.outline_kernels import CLOSED, INSIDE, SEEN, compare
+    from napari_tessera.operations.growing.guess.outline_kernels import CLOSED, INSIDE, SEEN, compare
 
     frame, known = place.frame, place.known
     values, unit = place.pixels, place.unit

@@ -16,7 +16,7 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     -------
     A new mask in the same shape.
     """
-    from napari_tessera.operations.growing.click_kernels import mark_outside
+    from napari_tessera.operations.growing.engine.click_kernels import mark_outside
 
     marks = np.pad(mask.view(np.uint8), 1)
     strides = np.array([int(s) for s in marks.strides], np.int64)

@@ -5,7 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_tessera.operations.compiling import announce_compilation
-from napari_tessera.operations.growing.ridge_kernels import climb
+from napari_tessera.operations.growing.engine.ridge_kernels import climb
 
 announce_compilation()
 

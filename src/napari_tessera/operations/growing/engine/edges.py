@@ -147,7 +147,7 @@ def to_the_ridge(
     -------
     Bool, shape of the mask.
     """
-    from napari_tessera.operations.growing.ridge_kernels import climb
+    from napari_tessera.operations.growing.engine.ridge_kernels import climb
 
     padded = np.pad(mask, 1)
     inside = (slice(1, -1),) * mask.ndim

@@ -1,0 +1,1 @@
+"""Regions that grow: the queue, the window it goes through, and what it compares."""

@@ -1,0 +1,1 @@
+"""What is done to a region that has grown to its end."""

@@ -1,0 +1,1 @@
+"""What a first click starts with: a smoothing and a tolerance, from what surrounds it."""
