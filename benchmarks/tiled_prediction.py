@@ -19,7 +19,7 @@ import torch
 from limits import reached
 
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.image import ImageSource
@@ -30,7 +30,7 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model
 from napari_tessera.nn.needs import free_memory, tile_needs
-from napari_tessera.nn.networks import build_network, fold_network
+from napari_tessera.nn.networks.building import build_network, fold_network
 from napari_tessera.pipeline.predicting.intensity import fit_intensity
 from napari_tessera.pipeline.predicting.planning import plan_prediction
 from napari_tessera.pipeline.predicting.prediction import OpenSink, predict_into

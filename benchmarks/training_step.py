@@ -13,9 +13,9 @@ from collections.abc import Callable
 import torch
 from limits import reached
 
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.nn.losses import segmentation_loss
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 
 LIMIT = 1.15
 """Times the step with native batch normalisation."""

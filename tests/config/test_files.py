@@ -11,7 +11,7 @@ from napari_tessera.config import files
 from napari_tessera.config.files import FileConfig, read_yaml
 from napari_tessera.config.migrations import STEPS, migrate
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError

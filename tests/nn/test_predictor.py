@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.core import regions
 from napari_tessera.core.errors import JobCancelledError, OutOfMemoryError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import tile_needs
-from napari_tessera.nn.networks import build_network, fold_network
+from napari_tessera.nn.networks.building import build_network, fold_network
 from napari_tessera.nn.predictor import Predictor, encode, is_out_of_memory, predict_classes
 
 CPU = torch.device("cpu")

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import JobCancelledError, ModelError
 from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Progress
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.samples import IGNORED, Sample, Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
 from napari_tessera.nn.validation import Score, choose_judges, score_network

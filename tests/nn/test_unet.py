@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_tessera.config.network import UNetConfig
-from napari_tessera.nn.networks import Network, build_network, fold_network
-from napari_tessera.nn.unet import UNet
+from napari_tessera.config.networks import UNetConfig
+from napari_tessera.nn.networks.building import Network, build_network, fold_network
+from napari_tessera.nn.networks.unet import UNet
 
 CONFIGS = [
     UNetConfig(depth=1, base_width=4),

@@ -10,11 +10,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_tessera.config.model import HEADER_FILE, OLD_WEIGHTS_FILE, ClassSpec, ModelSpec, load_model_spec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, ModelError
 from napari_tessera.nn.model import Model, load_model, save_model
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 
 NETWORK = UNetConfig(depth=1, base_width=2)
 CLASSES = (ClassSpec(id=0, name="background", color="#000000"), ClassSpec(id=2, name="cell", color="#ff0000"))

@@ -8,14 +8,14 @@ import torch
 from scipy import ndimage
 
 import napari_tessera as nt
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import AugmentationConfig, TrainingConfig
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Warning, drain
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.checkpoints import load_checkpoint
 from napari_tessera.nn.model import load_model
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import find_offsets
 from napari_tessera.nn.trainer import start_state

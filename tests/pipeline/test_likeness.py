@@ -11,7 +11,7 @@ import tifffile
 import torch
 
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.image import ImageSpec
@@ -19,7 +19,7 @@ from napari_tessera.core.jobs import CancelToken, Warning
 from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.pipeline.learning.training import train_pairs
 from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels, other_pixels
 from napari_tessera.pipeline.predicting.prediction import predict_into

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.axes import move_axes
@@ -35,7 +35,7 @@ from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.needs import TileNeeds
-from napari_tessera.nn.networks import build_network, fold_network
+from napari_tessera.nn.networks.building import build_network, fold_network
 from napari_tessera.nn.predictor import encode
 from napari_tessera.pipeline.api import predict
 from napari_tessera.pipeline.predicting import prediction

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_tessera.config.model import load_model_spec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import (

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Color, Config
 from napari_tessera.config.files import FileConfig
-from napari_tessera.config.network import NetworkConfig
+from napari_tessera.config.networks import NetworkConfig
 from napari_tessera.config.training import IntensityConfig, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, ModelError
 

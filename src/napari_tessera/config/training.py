@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Color, Config, DeviceName
 from napari_tessera.config.files import FileConfig
-from napari_tessera.config.network import NetworkConfig, UNetConfig
+from napari_tessera.config.networks import NetworkConfig, UNetConfig
 
 
 class Annotation(StrEnum):

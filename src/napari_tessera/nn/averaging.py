@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from napari_tessera.nn.unet import UNet
+from napari_tessera.nn.networks.unet import UNet
 
 
 class AveragedNetwork:

@@ -15,8 +15,8 @@ from safetensors.torch import save as dump_tensors
 from napari_tessera.config.model import HEADER_FILE, OLD_WEIGHTS_FILE, ModelSpec, load_model_spec
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import ModelError, StorageError
-from napari_tessera.nn.networks import build_network
-from napari_tessera.nn.unet import UNet
+from napari_tessera.nn.networks.building import build_network
+from napari_tessera.nn.networks.unet import UNet
 from napari_tessera.nn.weights import check_weights
 
 _WEIGHTS_FILE = re.compile(r"weights(-[0-9a-f]+)?\.safetensors")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tessera.core.tiles import round_up
-from napari_tessera.nn.unet import UNet
+from napari_tessera.nn.networks.unet import UNet
 
 ONEDNN_ELEMENTS = 20480
 """On the CPU torch hands a float32 convolution to oneDNN only if its input has more elements than this; otherwise it

@@ -17,9 +17,9 @@ from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import TileNeeds, tile_needs
-from napari_tessera.nn.networks import fold_network
+from napari_tessera.nn.networks.building import fold_network
+from napari_tessera.nn.networks.unet import UNet
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.nn.unet import UNet
 
 Output = Literal["classes", "float32", "float16", "uint8"]
 """Class indices (uint8; int32 beyond 256 classes), or probabilities as these numbers; uint8 is ``round(255 · p)``."""

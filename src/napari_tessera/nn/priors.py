@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from napari_tessera.nn.networks.unet import UNet
 from napari_tessera.nn.samples import IGNORED, Sample
-from napari_tessera.nn.unet import UNet
 
 Piece = tuple[Tensor, Tensor, Tensor]
 """Scores (classes, y, x) of a piece of an image, and its `edge_sides`."""

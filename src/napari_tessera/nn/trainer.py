@@ -17,12 +17,12 @@ from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
 from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
+from napari_tessera.nn.networks.unet import UNet
 from napari_tessera.nn.optimizer import AdamW
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import Offsets, find_offsets
 from napari_tessera.nn.samples import Sample, Split
 from napari_tessera.nn.schedule import Pace
-from napari_tessera.nn.unet import UNet
 from napari_tessera.nn.validation import Score, choose_judges, score_network
 
 AVERAGING_HORIZON = 100

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.nn.networks.unet import UNet
 from napari_tessera.nn.priors import Offsets, add_offsets
 from napari_tessera.nn.samples import IGNORED, Sample
-from napari_tessera.nn.unet import UNet
 
 TILE = 512
 """Edge length of the tiles in which samples are scored, in pixels."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from napari_tessera.config.model import ModelSpec
 from napari_tessera.core.errors import ModelError
-from napari_tessera.nn.networks import sketch_network
+from napari_tessera.nn.networks.building import sketch_network
 
 HUGE = 1e12
 """No weight that was learnt is as large. Sums of products of such overflow, and NaN looks like background."""

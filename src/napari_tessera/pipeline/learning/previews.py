@@ -8,9 +8,9 @@ import numpy as np
 
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.jobs import Preview
+from napari_tessera.nn.networks.unet import UNet
 from napari_tessera.nn.predictor import predict_classes
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.nn.unet import UNet
 from napari_tessera.pipeline.learning.dataset import Dataset, Pair, read_plane
 from napari_tessera.pipeline.learning.viewport import View, Viewport
 

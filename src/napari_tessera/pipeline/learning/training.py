@@ -24,7 +24,7 @@ from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart, check_outside
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import Model, save_model, weight_files
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
 from napari_tessera.nn.samples import Split
 from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network

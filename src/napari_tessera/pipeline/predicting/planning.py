@@ -17,7 +17,7 @@ from napari_tessera.io.places import check_apart, check_outside_model
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.extents import grow, least_extents
 from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
-from napari_tessera.nn.networks import sketch_network
+from napari_tessera.nn.networks.building import sketch_network
 from napari_tessera.pipeline.requests import PredictRequest
 
 EDGE_STEP = 256

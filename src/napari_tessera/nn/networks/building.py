@@ -6,8 +6,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from napari_tessera.config.network import NetworkConfig
-from napari_tessera.nn.unet import ConvUnit, UNet
+from napari_tessera.config.networks import NetworkConfig
+from napari_tessera.nn.networks.blocks import ConvUnit
+from napari_tessera.nn.networks.unet import UNet
 
 
 @runtime_checkable
