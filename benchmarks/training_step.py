@@ -24,7 +24,7 @@ LIMIT = 1.15
 def make_step(normalization: str, precision: torch.dtype, batch: int, edge: int) -> Callable[[], None]:
     """Return a function that takes one full step: forward, backward, optimiser."""
     torch.manual_seed(0)
-    network = build_network(UNetConfig(normalization=normalization), channels=1, classes=2)
+    network = build_network(UNetConfig(normalization=normalization), channels=1, outputs=2)
     network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
     images = torch.randn(batch, 1, edge, edge).contiguous(memory_format=torch.channels_last)

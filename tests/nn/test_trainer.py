@@ -55,7 +55,7 @@ def scored(quality: float) -> Score:
 
 def fresh(config: TrainingConfig = CONFIG) -> TrainingState:
     torch.manual_seed(config.seed)
-    return start_state(build_network(config.network, channels=1, classes=2), config)
+    return start_state(build_network(config.network, channels=1, outputs=2), config)
 
 
 def weights(state: TrainingState) -> list[torch.Tensor]:
@@ -182,7 +182,7 @@ def test_cancelling_saves_first() -> None:
 
 
 def test_average_lags_behind_and_catches_up() -> None:
-    network = build_network(UNetConfig(depth=1, base_width=2), channels=1, classes=2)
+    network = build_network(UNetConfig(depth=1, base_width=2), channels=1, outputs=2)
     averaged = AveragedNetwork(network, horizon=4)
     with torch.no_grad():
         for parameter in network.parameters():

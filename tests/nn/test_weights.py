@@ -43,7 +43,7 @@ def _spec(**fields: Any) -> ModelSpec:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_model(tmp_path / "model", Model(_spec(), build_network(NETWORK, channels=1, classes=2)))
+    save_model(tmp_path / "model", Model(_spec(), build_network(NETWORK, channels=1, outputs=2)))
     return tmp_path / "model"
 
 
@@ -158,7 +158,7 @@ def test_a_kill_at_any_step_leaves_the_old_model_or_the_new_one(
 
     old = load_model_spec(folder)
     _age(folder, old)
-    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, classes=2, seed=7))
+    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, outputs=2, seed=7))
     dying("replace")
     dying("unlink")
     try:
@@ -185,7 +185,7 @@ def _age(folder: Path, spec: ModelSpec) -> None:
 def test_a_model_that_is_saved_anew_while_it_is_read_is_read_as_the_new_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, classes=2, seed=7))
+    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, outputs=2, seed=7))
     read = Path.read_bytes
 
     def late(path: Path) -> bytes:

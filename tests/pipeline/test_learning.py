@@ -76,7 +76,7 @@ def test_the_last_average_is_what_is_kept(tmp_path: Path) -> None:
     image, labels, _ = rare_squares()
     drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
     model = load_model(tmp_path / "m")
-    state = start_state(build_network(CONFIG.network, channels=1, classes=2), CONFIG)
+    state = start_state(build_network(CONFIG.network, channels=1, outputs=2), CONFIG)
     load_checkpoint(tmp_path / "m", state, {})
     kept, averaged = model.network.state_dict(), state.averaged.network.state_dict()
     assert all(torch.equal(kept[name], averaged[name]) for name in kept)

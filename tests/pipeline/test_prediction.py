@@ -35,7 +35,7 @@ from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.needs import TileNeeds
-from napari_tessera.nn.networks.building import build_network, fold_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.predictor import encode
 from napari_tessera.pipeline.api import predict
 from napari_tessera.pipeline.predicting import prediction
@@ -51,7 +51,7 @@ def make_model(channels: int = 1, *, depth: int = 2, width: int = 4, ids: tuple[
     """Return a network that has learnt for a few steps to sort pixels by brightness."""
     torch.manual_seed(5)
     config = UNetConfig(depth=depth, base_width=width)
-    network = build_network(config, channels=channels, classes=len(ids)).train()
+    network = build_network(config, channels=channels, outputs=len(ids)).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     for _ in range(10):
         pixels = torch.rand(4, channels, 32, 32) * 1.4 - 0.2
@@ -118,7 +118,7 @@ def reference(model: Model, image: ImageSource, output: str = "labels", dtype: s
     """Apply the folded network once to each whole plane; axes t, z, y, x for labels and c first for probabilities."""
     pixels = move_axes(image.read(image.spec.full_region), image.axes, "tzcyx")
     intensity = fit_intensity(image, model.spec.intensity)
-    network = fold_network(model.network).to(memory_format=torch.channels_last)
+    network = model.network.fold().to(memory_format=torch.channels_last)
     planes = []
     for plane in pixels.reshape(-1, *pixels.shape[2:]):
         batch = torch.from_numpy(intensity.apply(plane))[None].contiguous(memory_format=torch.channels_last)
@@ -151,8 +151,9 @@ def test_a_halo_shorter_by_one_stride_is_seen(depth: int, monkeypatch: pytest.Mo
     config = PredictionConfig(output="probabilities", tile=128, device="cpu")
     expected = reference(deep, image, "probabilities")[:, 0, 0]
     assert_same(predict(deep, image, config=config), expected)
-    stride = deep.network.stride
-    short = (deep.network.halo - 1) // stride * stride
+    short = tuple(
+        (halo - 1) // stride * stride for halo, stride in zip(deep.network.halo, deep.network.stride, strict=True)
+    )
     monkeypatch.setattr(type(deep.network), "halo", property(lambda self: short))
     assert np.abs(predict(deep, image, config=config) - expected).max() > 0
 
@@ -242,7 +243,7 @@ def test_specification_of_the_output(model: Model) -> None:
     assert (probabilities.name, probabilities.scale) == ("cells · probabilities", (1, 5, 2, 0.5, 0.25))
 
 
-NEEDS = TileNeeds(dimensions=2, halo=48, stride=8, least_pixels=20481, bytes_per_pixel=288)
+NEEDS = TileNeeds(dimensions=2, halo=(48, 48), stride=(8, 8), least_pixels=20481, bytes_per_pixel=288)
 
 
 def plan_for(

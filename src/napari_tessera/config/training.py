@@ -1,13 +1,14 @@
 """What a training may be told."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Color, Config, DeviceName
 from napari_tessera.config.files import FileConfig
-from napari_tessera.config.networks import NetworkConfig, UNetConfig
+from napari_tessera.config.networks import NetworkConfig, UNetConfig, architecture_of, changed_architecture
 
 
 class Annotation(StrEnum):
@@ -95,12 +96,23 @@ class TrainingConfig(FileConfig):
     class_names: dict[int, str] = Field(default={}, description="Names of classes by their number in the labels.")
     class_colors: dict[int, Color] = Field(default={}, description="Colours (#rrggbb) of classes by their number.")
 
+    @classmethod
+    def overridden(cls, fields: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `fields` with each dotted name of `overrides` replaced.
+
+        With another architecture, what the network does not have any more is left out.
+        """
+        network, name = fields.get("network"), overrides.get("network.architecture")
+        if isinstance(network, Mapping) and isinstance(name, str) and name != architecture_of(network):
+            fields = {**fields, "network": changed_architecture(network, name)}
+        return super().overridden(fields, overrides)
+
     @model_validator(mode="after")
     def _patch_fits_network(self) -> "TrainingConfig":
-        stride = 2**self.network.depth
+        stride = max(self.network.stride)
         if self.patch_size % stride or self.patch_size < 2 * stride:
             raise ValueError(
                 f"patch_size {self.patch_size} must be a multiple of {stride} and at least {2 * stride} "
-                f"for a network of depth {self.network.depth}"
+                f"for {self.network.words}"
             )
         return self

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_tessera.core.tiles import round_up
-from napari_tessera.nn.networks.unet import UNet
+from napari_tessera.nn.networks.base import Network
+from napari_tessera.nn.networks.reach import Lengths
 
 ONEDNN_ELEMENTS = 20480
 """On the CPU torch hands a float32 convolution to oneDNN only if its input has more elements than this; otherwise it
@@ -26,9 +27,9 @@ class TileNeeds:
     dimensions
         Number of spatial dimensions that the network convolves over: 2 (y, x) or 3 (z, y, x).
     halo
-        Pixels that a tile must read beyond what it writes, per side; a multiple of `stride`.
+        Per axis (z, y, x) or (y, x), pixels to read beyond what is written, per side; multiples of `stride`.
     stride
-        Tiles must start at multiples of it.
+        Per axis, tiles must start at multiples of it.
     least_pixels
         A tile must read at least so many pixels, or the whole image if that has fewer.
     bytes_per_pixel
@@ -36,35 +37,34 @@ class TileNeeds:
     """
 
     dimensions: int
-    halo: int
-    stride: int
+    halo: Lengths
+    stride: Lengths
     least_pixels: int
     bytes_per_pixel: int
 
 
-def tile_needs(
-    network: UNet, *, channels: int, dimensions: int, device: torch.device, precision: str = "float32"
-) -> TileNeeds:
+def tile_needs(network: Network, *, channels: int, device: torch.device, precision: str = "float32") -> TileNeeds:
     """Find the needs of `network` by running it once on a few zeros and looking at the sizes of its features.
 
     Parameters
     ----------
     network
         On any device; it is the same afterwards.
-    channels, dimensions
-        Number of channels and of spatial dimensions of its input.
+    channels
+        Number of channels of its input.
     device, precision
         Where and in what arithmetic it will predict.
     """
     parameter = next(network.parameters())
-    edge = 2 * network.stride
-    probe = torch.zeros((1, channels, *[edge] * dimensions), dtype=parameter.dtype, device=parameter.device)
+    edges = [2 * step for step in network.stride]
+    pixels = math.prod(edges)
+    probe = torch.zeros((1, channels, *edges), dtype=parameter.dtype, device=parameter.device)
     inputs: list[float] = []
     sums: list[float] = []
 
     def record(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
-        share = arguments[0].numel() / edge**dimensions
-        sums.append(share + output.numel() / edge**dimensions)
+        share = arguments[0].numel() / pixels
+        sums.append(share + output.numel() / pixels)
         if isinstance(module, _CONVOLUTIONS):
             inputs.append(share)
 
@@ -80,8 +80,8 @@ def tile_needs(
             handle.remove()
     exact = device.type == "cpu" and precision == "float32"
     return TileNeeds(
-        dimensions=dimensions,
-        halo=round_up(network.halo, network.stride),
+        dimensions=network.dimensions,
+        halo=tuple(map(round_up, network.halo, network.stride)),
         stride=network.stride,
         least_pixels=math.floor(ONEDNN_ELEMENTS / min(inputs)) + 1 if exact and inputs else 1,
         bytes_per_pixel=math.ceil(1.5 * max(sums, default=1.0) * (4 if precision == "float32" else 3)),

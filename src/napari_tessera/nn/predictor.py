@@ -17,8 +17,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import TileNeeds, tile_needs
-from napari_tessera.nn.networks.building import fold_network
-from napari_tessera.nn.networks.unet import UNet
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets
 
 Output = Literal["classes", "float32", "float16", "uint8"]
@@ -50,8 +49,8 @@ class Predictor:
     ----------
     network
         Left as it is.
-    channels, dimensions
-        Number of channels and of spatial dimensions of its input.
+    channels
+        Number of channels of its input.
     device
         Where to predict.
     precision
@@ -73,10 +72,9 @@ class Predictor:
 
     def __init__(
         self,
-        network: UNet,
+        network: Network,
         *,
         channels: int,
-        dimensions: int = 2,
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         batch: int = 1,
@@ -85,20 +83,18 @@ class Predictor:
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
-        self.needs: TileNeeds = tile_needs(
-            network, channels=channels, dimensions=dimensions, device=self.device, precision=precision
-        )
+        self.needs: TileNeeds = tile_needs(network, channels=channels, device=self.device, precision=precision)
         self.batch = batch
         self.edge: int | None = None
-        self._layout = torch.channels_last if dimensions == 2 else torch.channels_last_3d
-        self._source: UNet = network
-        self._shift = torch.tensor(offsets).reshape(1, -1, *[1] * dimensions) if offsets else None
+        self._layout = network.layout
+        self._source: Network = network
+        self._shift = torch.tensor(offsets).reshape(1, -1, *[1] * network.dimensions) if offsets else None
         self._check = check
-        self._network: UNet | None = None
+        self._network: Network | None = None
         self._upload: torch.cuda.Stream | None = None
 
     def __enter__(self) -> Self:
-        network = self._place(fold_network(self._source))
+        network = self._place(self._source.fold())
         if self._shift is not None:  # once: a copy for each batch would wait for the batch before
             self._shift = self._shift.to(device=self.device, dtype=_DTYPES[self.precision])
         if self._check is not None:
@@ -111,7 +107,7 @@ class Predictor:
         self._network = network
         return self
 
-    def _place(self, network: UNet) -> UNet:
+    def _place(self, network: Network) -> Network:
         try:
             network = network.to(device=self.device, dtype=_DTYPES[self.precision])
             return network.to(memory_format=self._layout)  # type: ignore[call-overload,no-any-return]
@@ -187,7 +183,7 @@ class Predictor:
 
     def _in_parts(self, pixels: NDArray[np.float32], inner: Region, output: Output) -> Pending:
         """Predict one tile from overlapping parts of it, of half the edge until they fit; the result is the same."""
-        least = max(self.needs.halo, self.needs.stride)
+        least = max(*self.needs.halo, *self.needs.stride)
         if self.edge is None:
             self.edge = self._halved(max(regions.size(inner)), least)
         while True:
@@ -203,13 +199,13 @@ class Predictor:
                 f"Not even a tile of {edge} pixels fits into the memory of {self.device}: set a smaller tile, close "
                 "other programs, choose another device, or train a network of less depth or width."
             )
-        return max(round_up(edge // 2, self.needs.stride), least)
+        return max(round_up(edge // 2, max(self.needs.stride)), least)
 
     def _by_edge(self, pixels: NDArray[np.float32], inner: Region, output: Output, edge: int) -> NDArray[Any] | None:
         lengths = pixels.shape[1:]
         extents = least_extents(lengths, self.needs.least_pixels)
         whole: NDArray[Any] | None = None
-        for part in split(inner, edge):
+        for part in split(inner, [round_up(edge, step) for step in self.needs.stride]):
             outer = grow(regions.grown(part, self.needs.halo, lengths), lengths, extents, self.needs.stride)
             started = self._try([pixels[:, *outer]], regions.relative(part, outer), output)
             if started is None:
@@ -261,7 +257,7 @@ class Predictor:
 
 
 def predict_classes(
-    network: UNet,
+    network: Network,
     pixels: NDArray[np.float32],
     inner: Region | None = None,
     *,
@@ -294,18 +290,16 @@ def predict_classes(
     ndarray
         Class index per pixel of `inner`.
     """
-    device = next(network.parameters()).device
     inner = tuple(slice(0, n) for n in pixels.shape[1:]) if inner is None else inner
     predictor = Predictor(
         network,
         channels=len(pixels),
-        dimensions=pixels.ndim - 1,
-        device=device,
+        device=network.device,
         precision=precision,
         offsets=offsets,
         check=check,
     )
-    predictor.edge = round_up(tile, predictor.needs.stride)
+    predictor.edge = round_up(tile, max(predictor.needs.stride))
     with predictor:
         return predictor.predict(pixels, inner)
 

@@ -17,7 +17,7 @@ from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
 from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
-from napari_tessera.nn.networks.unet import UNet
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.optimizer import AdamW
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import Offsets, find_offsets
@@ -76,7 +76,7 @@ class TrainingState:
         Whether the run was ended on purpose before a stop condition was met.
     """
 
-    network: UNet
+    network: Network
     averaged: AveragedNetwork
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
@@ -97,10 +97,10 @@ class TrainingState:
     cancelled: bool = False
 
 
-def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
+def start_state(network: Network, config: TrainingConfig) -> TrainingState:
     """Return the state of a training before its first step, on the device of `config`."""
     device = choose_device(config.device)
-    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device=device, memory_format=network.layout)  # type: ignore[call-overload]
     averaged = AveragedNetwork(network, AVERAGING_HORIZON)
     optimizer = AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type != "mps"
@@ -136,7 +136,7 @@ class Task:
     survey: Sequence[Sample] = ()
     telling: bool = True
 
-    def score(self, network: UNet, offsets: Offsets = (), check: Callable[[], None] = lambda: None) -> Score:
+    def score(self, network: Network, offsets: Offsets = (), check: Callable[[], None] = lambda: None) -> Score:
         """Judge the decision of `network` with `offsets`; `check` may raise to stop."""
         judges = choose_judges(self.split.validation or self.split.training)
         return score_network(network, judges, self.classes, background=self.background, offsets=offsets, check=check)
@@ -149,7 +149,7 @@ def train_network(
     *,
     cancel: CancelToken,
     save: Callable[[TrainingState], None] = lambda _: None,
-    preview: Callable[[UNet, Offsets], Preview | None] = lambda *_: None,
+    preview: Callable[[Network, Offsets], Preview | None] = lambda *_: None,
 ) -> Generator[JobEvent, None, None]:
     """Train until a stop condition of `config` is met; `state` holds the result.
 
@@ -198,7 +198,7 @@ def _train(
     config: TrainingConfig,
     cancel: CancelToken,
     save: Callable[[TrainingState], None],
-    preview: Callable[[UNet, Offsets], Preview | None],
+    preview: Callable[[Network, Offsets], Preview | None],
 ) -> Iterator[JobEvent]:
     pacer = _Pacer()
     autocast = _autocast(config)
@@ -307,10 +307,10 @@ def _step(
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
     """Take one step of the optimiser and return the loss."""
-    device = next(state.network.parameters()).device
+    device = state.network.device
     images, targets = sampler.draw(config.batch_size, state.rng)
     images = augment_intensity(images, config.augmentation, state.rng)
-    images = images.to(device, memory_format=torch.channels_last)
+    images = images.to(device, memory_format=state.network.layout)
     pace = pace_of(state, config)
     for group in state.optimizer.param_groups:
         group["lr"] = pace.learning_rate(config.learning_rate)

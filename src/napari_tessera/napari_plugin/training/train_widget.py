@@ -8,6 +8,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.model import CHECKPOINT_FILE
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
@@ -60,8 +61,7 @@ SETTINGS = (
     ("max_seconds", "Time limit (s)"),
     ("patience", "Patience"),
     ("device", "Device"),
-    ("network.depth", "Network depth"),
-    ("network.base_width", "Network width"),
+    *((f"network.{name}", label) for name, label in UNetConfig.asked.items()),
     ("patch_size", "Patch size"),
     ("batch_size", "Batch size"),
     ("learning_rate", "Learning rate"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.jobs import Preview
-from napari_tessera.nn.networks.unet import UNet
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.predictor import predict_classes
 from napari_tessera.nn.priors import Offsets
 from napari_tessera.pipeline.learning.dataset import Dataset, Pair, read_plane
@@ -58,7 +58,7 @@ class Previewer:
         self._check = check
         self._count = 0
 
-    def __call__(self, network: UNet, offsets: Offsets = ()) -> Preview | None:
+    def __call__(self, network: Network, offsets: Offsets = ()) -> Preview | None:
         """Predict the current view with `network` and `offsets`; None if nobody looks, or at nothing of the image."""
         view = self._viewport.view
         if view is None or not 0 <= view.image < len(self._pairs):
@@ -68,8 +68,9 @@ class Previewer:
         region = _shown(view, [image.spec.sizes[axis] for axis in axes], axes)
         if any(side.stop <= side.start for side in region):
             return None
+        halo, stride = (dict(zip("yx", each, strict=True)) for each in (network.halo, network.stride))
         outer = tuple(
-            _grown(side, image.spec.sizes[axis], network) if axis in "yx" else side
+            _grown(side, image.spec.sizes[axis], halo[axis], stride[axis]) if axis in "yx" else side
             for axis, side in zip(axes, region, strict=True)
         )
         pixels = self._ranges[view.image].apply(read_plane(image, outer))
@@ -107,10 +108,10 @@ def _shown(view: View, shape: Sequence[int], axes: str) -> list[slice]:
     return region
 
 
-def _grown(side: slice, length: int, network: UNet) -> slice:
+def _grown(side: slice, length: int, halo: int, stride: int) -> slice:
     """Grow a side by the halo, starting at a multiple of the stride, as prediction does."""
-    start = max(0, (side.start - network.halo) // network.stride * network.stride)
-    return slice(start, min(length, side.stop + network.halo + network.stride))
+    start = max(0, (side.start - halo) // stride * stride)
+    return slice(start, min(length, side.stop + halo + stride))
 
 
 def _within(inner: slice, outer: slice) -> slice:

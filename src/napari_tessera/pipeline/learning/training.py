@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
+from napari_tessera.config.networks import described
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import (
     InvalidInputError,
@@ -202,7 +203,7 @@ def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
     """Return what must stay the same for a training to go on."""
     return {
         "annotation": str(config.annotation),
-        "network": config.network.model_dump(),
+        "network": described(config.network),
         "intensity": config.intensity.model_dump(),
         "classes": list(dataset.numbers),
         "channels": dataset.channels,
@@ -213,7 +214,7 @@ def _begin(
     dataset: Dataset, config: TrainingConfig, checkpoint: Path | None, context: Mapping[str, Any]
 ) -> TrainingState:
     """Return the state of a new training, or that of the folder `checkpoint`."""
-    network = build_network(config.network, channels=dataset.channels, classes=len(dataset.numbers), seed=config.seed)
+    network = build_network(config.network, channels=dataset.channels, outputs=len(dataset.numbers), seed=config.seed)
     state = start_state(network, config)
     if checkpoint is not None:
         load_checkpoint(checkpoint, state, context)

@@ -193,7 +193,6 @@ def _make_predictor(model: Model, config: PredictionConfig, cancel: CancelToken)
     return Predictor(
         model.network,
         channels=model.spec.channels,
-        dimensions=model.spec.network.dimensions,
         device=choose_device(config.device),
         precision=config.precision,
         offsets=model.spec.score_offsets,
