@@ -16,9 +16,10 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Preview, Pro
 from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
-from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
 from napari_tessera.nn.networks.base import Network
-from napari_tessera.nn.optimizer import AdamW
+from napari_tessera.nn.objectives.building import build_objective
+from napari_tessera.nn.objectives.objective import Batch, Objective
+from napari_tessera.nn.optimizer import descend, make_optimizer
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import Offsets, find_offsets
 from napari_tessera.nn.samples import Sample, Split
@@ -102,10 +103,7 @@ def start_state(network: Network, config: TrainingConfig) -> TrainingState:
     device = choose_device(config.device)
     network = network.to(device=device, memory_format=network.layout)  # type: ignore[call-overload]
     averaged = AveragedNetwork(network, AVERAGING_HORIZON)
-    optimizer = AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type != "mps"
-    )
-    return TrainingState(network, averaged, optimizer, np.random.default_rng(config.seed))
+    return TrainingState(network, averaged, make_optimizer(network, config), np.random.default_rng(config.seed))
 
 
 @dataclass(frozen=True)
@@ -200,14 +198,14 @@ def _train(
     save: Callable[[TrainingState], None],
     preview: Callable[[Network, Offsets], Preview | None],
 ) -> Iterator[JobEvent]:
-    pacer = _Pacer()
+    pacer, objective = _Pacer(), build_objective(config)
     autocast = _autocast(config)
     check = cancel.raise_if_cancelled
     save(state)
     while not state.finished:
         check()
         with _counted(state):
-            loss = _step(state, sampler, config, autocast)
+            loss = _step(state, sampler, objective, config, autocast)
         pace = pace_of(state, config)
         over = pace.fraction >= 1
         judged = bool(task.everything) and not state.learnt_all
@@ -303,28 +301,21 @@ def _autocast(config: TrainingConfig) -> Callable[[], AbstractContextManager[obj
 def _step(
     state: TrainingState,
     sampler: PatchSampler,
+    objective: Objective,
     config: TrainingConfig,
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
-    """Take one step of the optimiser and return the loss."""
+    """Draw a batch, take one step of the optimiser and return the loss."""
     device = state.network.device
     images, targets = sampler.draw(config.batch_size, state.rng)
     images = augment_intensity(images, config.augmentation, state.rng)
     images = images.to(device, memory_format=state.network.layout)
-    pace = pace_of(state, config)
-    for group in state.optimizer.param_groups:
-        group["lr"] = pace.learning_rate(config.learning_rate)
     state.network.train()
     with autocast():
         scores = state.network(images)
-    loss = segmentation_loss(scores, targets.to(device))
-    if config.annotation == "scribbles" and config.smoothness:
-        # grows from nothing, so that the network finds the classes before it sharpens their borders
-        loss = loss + config.smoothness * pace.grown_in() * edge_aware_smoothness(scores, images)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
-    state.optimizer.step()
+    pace = pace_of(state, config)
+    loss = objective(Batch(images, scores.float(), targets.to(device)), pace.grown_in())
+    descend(state.optimizer, loss, pace.learning_rate(config.learning_rate))
     state.step += 1
     state.run_step += 1
     state.averaged.update(state.network, state.run_step)
