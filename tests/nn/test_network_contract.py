@@ -13,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_tessera.config.networks import ARCHITECTURES, DilatedConfig, NetworkConfig, UNetConfig
-from napari_tessera.config.training import TrainingConfig
+from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken, Metric
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.networks.building import BUILDERS, build_network, sketch_network
-from napari_tessera.nn.predictor import Predictor, encode
+from napari_tessera.nn.predictor import Predictor
 from napari_tessera.nn.samples import IGNORED, Sample, Split
-from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
+from napari_tessera.nn.tasks.classes import ClassesTask
+from napari_tessera.nn.tasks.encoding import encode_classes
+from napari_tessera.nn.trainer import TrainingData, TrainingState, start_state, train_network
 
 CASES: dict[str, list[NetworkConfig]] = {
     "unet": [
@@ -149,7 +151,9 @@ def test_tiles_are_the_whole_bit_for_bit(config: NetworkConfig, sizes: tuple[int
     pixels = np.random.default_rng(0).normal(0.5, 1.2, (1, *sizes)).astype(np.float32)
     folded = network.fold().to(memory_format=network.layout)
     with torch.inference_mode():
-        whole = encode(folded(torch.from_numpy(pixels)[None].contiguous(memory_format=network.layout)), "float32")
+        whole = encode_classes(
+            folded(torch.from_numpy(pixels)[None].contiguous(memory_format=network.layout)), "float32"
+        )
     with Predictor(network, channels=1) as predictor:
         predictor.edge = 64
         parts = predictor.predict(pixels, output="float32")
@@ -201,7 +205,8 @@ def bright_squares(seed: int) -> Sample:
     return Sample(image[None].astype(np.float32), target, seed)
 
 
-TASK = Task(Split((bright_squares(0), bright_squares(1)), (bright_squares(2),)), 2, background=True)
+CLASSES = ClassesTask((1, 2), Annotation.SCRIBBLES)
+DATA = TrainingData(CLASSES, Split((bright_squares(0), bright_squares(1)), (bright_squares(2),)))
 
 
 def begun(config: NetworkConfig) -> tuple[TrainingState, TrainingConfig]:
@@ -222,7 +227,7 @@ def begun(config: NetworkConfig) -> tuple[TrainingState, TrainingConfig]:
 def test_it_learns_from_a_tenth_of_the_pixels(config: NetworkConfig) -> None:
     state, training = begun(config)
     training = training.with_overrides({"max_steps": 60})
-    list(train_network(state, TASK, training, cancel=CancelToken()))
+    list(train_network(state, DATA, training, cancel=CancelToken()))
     assert state.score is not None
     assert state.score.dice > 0.95
 
@@ -230,11 +235,11 @@ def test_it_learns_from_a_tenth_of_the_pixels(config: NetworkConfig) -> None:
 @pytest.mark.parametrize("config", FLAT, ids=str)
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(config: NetworkConfig, tmp_path: Path) -> None:
     state, training = begun(config)
-    list(train_network(state, TASK, training, cancel=CancelToken()))
+    list(train_network(state, DATA, training, cancel=CancelToken()))
     cancel = CancelToken()
     interrupted, _ = begun(config)
     events = train_network(
-        interrupted, TASK, training, cancel=cancel, save=lambda state: save_checkpoint(tmp_path, state, {})
+        interrupted, DATA, training, cancel=cancel, save=lambda state: save_checkpoint(tmp_path, state, {})
     )
     with pytest.raises(JobCancelledError):
         for event in events:
@@ -243,7 +248,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(config: NetworkCon
     resumed, _ = begun(config)
     load_checkpoint(tmp_path, resumed, {})
     assert resumed.step == 10
-    list(train_network(resumed, TASK, training, cancel=CancelToken()))
+    list(train_network(resumed, DATA, training, cancel=CancelToken()))
     for one, other in zip(
         state.averaged.network.state_dict().values(), resumed.averaged.network.state_dict().values(), strict=True
     ):

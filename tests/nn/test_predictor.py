@@ -20,7 +20,8 @@ from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import tile_needs
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.networks.building import build_network
-from napari_tessera.nn.predictor import Predictor, encode, is_out_of_memory, predict_classes
+from napari_tessera.nn.predictor import Predictor, is_out_of_memory, predict_classes
+from napari_tessera.nn.tasks.encoding import encode_classes
 
 CPU = torch.device("cpu")
 
@@ -75,7 +76,7 @@ def test_a_part_equals_the_same_part_of_one_call_on_everything(trained: Network,
     with Predictor(trained, channels=1) as predictor:
         assert predictor.needs.least_pixels == 40961
         part = predictor.predict(pixels[:, *outer], regions.relative(inner, outer), output)
-    expected = encode(whole(trained, pixels)[..., *inner], output)[0].numpy()
+    expected = encode_classes(whole(trained, pixels)[..., *inner], output)[0].numpy()
     assert part.dtype == expected.dtype
     assert_same(part, expected)
 
@@ -87,7 +88,7 @@ def test_parts_equal_the_whole_for_any_size(trained: Network, shape: tuple[int, 
     with Predictor(trained, channels=1) as predictor:
         predictor.edge = round_up(max(shape) // share + 1, 8)
         parts = predictor.predict(pixels, output="float32")
-    assert_same(parts, encode(whole(trained, pixels), "float32")[0].numpy())
+    assert_same(parts, encode_classes(whole(trained, pixels), "float32")[0].numpy())
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_every_kind_of_network_is_exact_in_parts(config: UNetConfig, channels: i
     with Predictor(network, channels=channels) as predictor:
         predictor.edge = 150
         parts = predictor.predict(pixels, output="float32")
-    assert_same(parts, encode(whole(network, pixels), "float32")[0].numpy())
+    assert_same(parts, encode_classes(whole(network, pixels), "float32")[0].numpy())
 
 
 def test_a_halo_shorter_by_one_stride_is_seen(trained: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,27 +170,27 @@ def test_classes_of_part_of_an_array(trained: Network) -> None:
 @settings(max_examples=25, deadline=None)
 def test_probabilities_do_not_depend_on_where_a_pixel_lies(shape: tuple[int, ...], seed: int) -> None:
     scores = 3 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    everything = encode(scores, "float32")
+    everything = encode_classes(scores, "float32")
     torch.testing.assert_close(everything, torch.softmax(scores, 1), rtol=0, atol=2e-7)
     part = (..., slice(shape[2] // 3, None), slice(shape[3] // 2, None))
-    assert torch.equal(encode(scores[part], "float32"), everything[part])
-    assert torch.equal(encode(scores.contiguous(memory_format=torch.channels_last), "float32"), everything)
+    assert torch.equal(encode_classes(scores[part], "float32"), everything[part])
+    assert torch.equal(encode_classes(scores.contiguous(memory_format=torch.channels_last), "float32"), everything)
 
 
 def test_probabilities_are_those_of_torch() -> None:
     scores = torch.randn(1, 3, 256, 256)
-    assert torch.equal(encode(scores, "float32"), torch.softmax(scores, 1))
+    assert torch.equal(encode_classes(scores, "float32"), torch.softmax(scores, 1))
 
 
 def test_encoding_of_scores() -> None:
     scores = torch.tensor([[[[2.0, -1.0]], [[2.0, 1.0]], [[0.0, 0.5]]]])
-    assert encode(scores, "classes").tolist() == [[[0, 1]]]
-    assert encode(scores[:, :2], "classes").tolist() == [[[0, 1]]]
-    exact = encode(scores, "float32")
+    assert encode_classes(scores, "classes").tolist() == [[[0, 1]]]
+    assert encode_classes(scores[:, :2], "classes").tolist() == [[[0, 1]]]
+    exact = encode_classes(scores, "float32")
     torch.testing.assert_close(exact.sum(1), torch.ones(1, 1, 2))
-    assert torch.equal(encode(scores, "uint8"), (exact * 255).round().to(torch.uint8))
-    assert torch.equal(encode(scores, "float16"), exact.half())
-    assert encode(torch.randn(1, 300, 1, 1), "classes").dtype == torch.int32
+    assert torch.equal(encode_classes(scores, "uint8"), (exact * 255).round().to(torch.uint8))
+    assert torch.equal(encode_classes(scores, "float16"), exact.half())
+    assert encode_classes(torch.randn(1, 300, 1, 1), "classes").dtype == torch.int32
 
 
 class Brightness(Network):

@@ -212,7 +212,7 @@ def cancelled_while_judging(folder: Path, config: TrainingConfig, monkeypatch: p
         cancel.cancel()
         cancel.raise_if_cancelled()
 
-    monkeypatch.setattr("napari_tessera.nn.trainer.find_offsets", judge)
+    monkeypatch.setattr("napari_tessera.nn.tasks.classes.find_offsets", judge)
     with pytest.raises(JobCancelledError):
         drain(train_pairs([pair(image, labels)], config, folder, resume=True, cancel=cancel))
 

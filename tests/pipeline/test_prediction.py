@@ -36,7 +36,7 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
 from napari_tessera.nn.needs import TileNeeds
 from napari_tessera.nn.networks.building import build_network
-from napari_tessera.nn.predictor import encode
+from napari_tessera.nn.tasks.encoding import encode_classes
 from napari_tessera.pipeline.api import predict
 from napari_tessera.pipeline.predicting import prediction
 from napari_tessera.pipeline.predicting.intensity import fit_intensity
@@ -127,7 +127,7 @@ def reference(model: Model, image: ImageSource, output: str = "labels", dtype: s
         if output == "labels":
             planes.append(np.array([entry.id for entry in model.spec.classes])[scores[0].argmax(0).numpy()])
         else:
-            planes.append(encode(scores, dtype)[0].numpy())
+            planes.append(encode_classes(scores, dtype)[0].numpy())
     stacked = np.stack(planes).reshape(*pixels.shape[:2], *planes[0].shape)
     return stacked if output == "labels" else np.moveaxis(stacked, 2, 0)
 

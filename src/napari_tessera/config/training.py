@@ -10,6 +10,9 @@ from napari_tessera.config.base import Color, Config, DeviceName
 from napari_tessera.config.files import FileConfig
 from napari_tessera.config.networks import NetworkConfig, UNetConfig, architecture_of, changed_architecture
 
+SCRIBBLED_BACKGROUND = 1
+"""What background is painted as in scribbles, where 0 is what is not painted."""
+
 
 class Annotation(StrEnum):
     """What the numbers in a labels image mean; never guessed."""
@@ -20,6 +23,11 @@ class Annotation(StrEnum):
     """Every pixel counts; 0 is background, every other number a class."""
     OBJECTS = "objects"
     """Every pixel counts; 0 is background, every other number one object of the same class."""
+
+    @property
+    def background(self) -> int:
+        """The number that background has in the labels."""
+        return SCRIBBLED_BACKGROUND if self is Annotation.SCRIBBLES else 0
 
 
 class AugmentationConfig(Config):

@@ -1,6 +1,5 @@
 """Applying a trained network to arrays: folded, in the right memory layout, within the memory that there is."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -19,17 +18,13 @@ from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import TileNeeds, tile_needs
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets
-
-Output = Literal["classes", "float32", "float16", "uint8"]
-"""Class indices (uint8; int32 beyond 256 classes), or probabilities as these numbers; uint8 is ``round(255 · p)``."""
+from napari_tessera.nn.tasks.base import Output
+from napari_tessera.nn.tasks.encoding import encode_classes
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
 Pending = Callable[[], NDArray[Any]]
 """Waits for a prediction that may still run on a GPU, and returns it; may be called from another thread."""
-
-_SOFTMAX_BLOCK = 2048
-"""At least what torch gives to one thread, and a whole number of vectors."""
 
 _MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cudnn_status_alloc_failed")
 
@@ -223,7 +218,7 @@ class Predictor:
             scores = self._network(self._to_device(pixels))[..., *inner]
             if self._shift is not None:
                 scores = scores + self._shift
-            return self._to_host(encode(scores, output))
+            return self._to_host(encode_classes(scores, output))
 
     def _to_device(self, pixels: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(pixels)
@@ -302,36 +297,6 @@ def predict_classes(
     predictor.edge = round_up(tile, max(predictor.needs.stride))
     with predictor:
         return predictor.predict(pixels, inner)
-
-
-def encode(scores: Tensor, output: Output) -> Tensor:
-    """Turn class scores (n, classes, …) into class indices (n, …) or probabilities (n, classes, …).
-
-    Of equal scores the class that comes first wins.
-    """
-    if output == "classes":
-        if scores.shape[1] == 2:  # twenty times as fast
-            return (scores[:, 1] > scores[:, 0]).to(torch.uint8)
-        return scores.argmax(dim=1).to(torch.uint8 if scores.shape[1] <= 256 else torch.int32)
-    probabilities = _softmax(scores)
-    if output == "uint8":
-        return torch.round(probabilities * 255).to(torch.uint8)
-    return probabilities.to(_DTYPES[output])
-
-
-def _softmax(scores: Tensor) -> Tensor:
-    """Return the softmax over classes in float32, whose last bit does not depend on where a pixel lies.
-
-    On the CPU torch takes the last pixels of an image, and of each thread's share, through a scalar function that
-    rounds otherwise than the vector one; so they are continued to whole vectors per thread.
-    """
-    if scores.device.type != "cpu":
-        return torch.softmax(scores.float(), dim=1)
-    pixels = math.prod(scores.shape[2:])
-    length = round_up(pixels, _SOFTMAX_BLOCK * torch.get_num_threads())
-    padded = torch.zeros((*scores.shape[:2], length), dtype=torch.float32)
-    padded[:, :, :pixels].view(scores.shape).copy_(scores)
-    return torch.softmax(padded, dim=1)[:, :, :pixels].view(scores.shape)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

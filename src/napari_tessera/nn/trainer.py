@@ -17,14 +17,14 @@ from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
 from napari_tessera.nn.networks.base import Network
-from napari_tessera.nn.objectives.building import build_objective
 from napari_tessera.nn.objectives.objective import Batch, Objective
 from napari_tessera.nn.optimizer import descend, make_optimizer
 from napari_tessera.nn.patches import PatchSampler
-from napari_tessera.nn.priors import Offsets, find_offsets
+from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.samples import Sample, Split
 from napari_tessera.nn.schedule import Pace
-from napari_tessera.nn.validation import Score, choose_judges, score_network
+from napari_tessera.nn.tasks.base import Task
+from napari_tessera.nn.validation import Score, choose_judges
 
 AVERAGING_HORIZON = 100
 PROGRESS_SECONDS = 0.2
@@ -107,29 +107,26 @@ def start_state(network: Network, config: TrainingConfig) -> TrainingState:
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be learnt.
+class TrainingData:
+    """What is learnt, and from what.
 
     Attributes
     ----------
+    task
+        What the targets of the samples mean.
     split
         What to learn from and what to judge by; without validation samples, the training ones judge.
-    classes
-        Number of classes.
-    background
-        Whether class 0 is background and left out of the Dice coefficient.
     everything
         What to learn from in the final run, once the validation samples have judged; empty if there is no such run.
     survey
-        Pieces spread evenly over the whole images, annotated or not, by which the share of each class is found; none
-        if the decision is to take all classes for equally common.
+        Pieces spread evenly over the whole images, annotated or not, by which the decision is corrected; none if it is
+        not to be.
     telling
         Whether so much is held out that its figures mean something; if not, no training is stopped by them.
     """
 
+    task: Task
     split: Split
-    classes: int
-    background: bool
     everything: Sequence[Sample] = ()
     survey: Sequence[Sample] = ()
     telling: bool = True
@@ -137,12 +134,12 @@ class Task:
     def score(self, network: Network, offsets: Offsets = (), check: Callable[[], None] = lambda: None) -> Score:
         """Judge the decision of `network` with `offsets`; `check` may raise to stop."""
         judges = choose_judges(self.split.validation or self.split.training)
-        return score_network(network, judges, self.classes, background=self.background, offsets=offsets, check=check)
+        return self.task.judge(network, judges, offsets, check)
 
 
 def train_network(
     state: TrainingState,
-    task: Task,
+    data: TrainingData,
     config: TrainingConfig,
     *,
     cancel: CancelToken,
@@ -155,8 +152,8 @@ def train_network(
     ----------
     state
         Where to start; changed in place.
-    task
-        What is to be learnt.
+    data
+        What is to be learnt, and from what.
     config
         All settings.
     cancel
@@ -176,13 +173,13 @@ def train_network(
     JobCancelledError
         When cancelled, after the state was saved.
     """
-    sampler = _sampler(state, task, config)
+    sampler = _sampler(state, data, config)
     if state.step:  # a cancel here leaves the folder as it is: nothing has changed yet
-        score = _judge(state, task, sampler, cancel.raise_if_cancelled)
+        score = _judge(state, data, sampler, cancel.raise_if_cancelled)
         if not state.run_step and score is not None:  # what was finished stays until something is as good
             state.to_beat = score.quality
     try:
-        yield from _train(state, task, sampler, config, cancel, save, preview)
+        yield from _train(state, data, sampler, config, cancel, save, preview)
     except JobCancelledError:
         state.cancelled = True
         save(state)
@@ -191,14 +188,14 @@ def train_network(
 
 def _train(
     state: TrainingState,
-    task: Task,
+    data: TrainingData,
     sampler: PatchSampler,
     config: TrainingConfig,
     cancel: CancelToken,
     save: Callable[[TrainingState], None],
     preview: Callable[[Network, Offsets], Preview | None],
 ) -> Iterator[JobEvent]:
-    pacer, objective = _Pacer(), build_objective(config)
+    pacer, objective = _Pacer(), data.task.objective(config)
     autocast = _autocast(config)
     check = cancel.raise_if_cancelled
     save(state)
@@ -208,19 +205,19 @@ def _train(
             loss = _step(state, sampler, objective, config, autocast)
         pace = pace_of(state, config)
         over = pace.fraction >= 1
-        judged = bool(task.everything) and not state.learnt_all
+        judged = bool(data.everything) and not state.learnt_all
         all_now = judged and pace.fraction >= 1 - config.final_run
         due = state.run_step - state.validated >= pace.validation_interval(config.validate_every)
         if due or over or all_now:
             with _counted(state):
-                metrics = _validate(state, task, sampler, check)
-                stale = task.telling and out_of_patience(state, config)
+                metrics = _validate(state, data, sampler, check)
+                stale = data.telling and out_of_patience(state, config)
                 state.finished = over or (stale and not judged)
                 if judged and stale and not all_now:
                     state.ends = math.ceil(state.run_step / (1 - config.final_run))
                 if judged and (all_now or stale) and not state.finished:
                     state.learnt_all = True
-                    sampler = _sampler(state, task, config)
+                    sampler = _sampler(state, data, config)
                 save(state)
             yield Metric(state.step, "training loss", loss.item())
             yield from metrics
@@ -230,10 +227,10 @@ def _train(
             yield from pacer.timed(lambda: preview(state.averaged.network, state.offsets))
 
 
-def _sampler(state: TrainingState, task: Task, config: TrainingConfig) -> PatchSampler:
+def _sampler(state: TrainingState, data: TrainingData, config: TrainingConfig) -> PatchSampler:
     """Return what draws patches of all that may be learnt now."""
-    samples = task.everything if state.learnt_all and task.everything else task.split.training
-    return PatchSampler(samples, task.classes, config.patch_size, config.augmentation)
+    samples = data.everything if state.learnt_all and data.everything else data.split.training
+    return PatchSampler(samples, data.task.strata, config.patch_size, config.augmentation)
 
 
 @contextmanager
@@ -244,23 +241,25 @@ def _counted(state: TrainingState) -> Iterator[None]:
     state.run_seconds += time.perf_counter() - began
 
 
-def _judge(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> Score | None:
+def _judge(state: TrainingState, data: TrainingData, sampler: PatchSampler, check: Callable[[], None]) -> Score | None:
     """Find the offsets of the averaged network, and how good it is with them.
 
     Returns None once what judged has been learnt as well: the verdict of before then stands.
     """
     network = state.averaged.network
-    offsets = find_offsets(network, task.survey, sampler.plain(), check)
-    learnt = state.learnt_all and bool(task.everything)
-    score = None if learnt else task.score(network, offsets, check)
+    offsets = data.task.correct(network, data.survey, sampler.plain(), check)
+    learnt = state.learnt_all and bool(data.everything)
+    score = None if learnt else data.score(network, offsets, check)
     # both at once: a cancel in between must not leave the one beside the other of before
     state.offsets, state.score = offsets, score or state.score
     return score
 
 
-def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> list[Metric]:
+def _validate(
+    state: TrainingState, data: TrainingData, sampler: PatchSampler, check: Callable[[], None]
+) -> list[Metric]:
     """Judge the averaged network, and notice whether the run still improves."""
-    score = _judge(state, task, sampler, check)
+    score = _judge(state, data, sampler, check)
     state.validated = state.run_step
     if score is None:
         return []

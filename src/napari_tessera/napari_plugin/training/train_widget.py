@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPush
 
 from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.config.networks import UNetConfig
-from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.io.journal.naming import naming_remark
@@ -35,7 +35,6 @@ from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
 from napari_tessera.napari_plugin.view_tracker import Spans, ViewTracker
-from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
 from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (

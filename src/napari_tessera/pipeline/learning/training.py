@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
+from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, HeldOut, ModelSpec, load_model_spec
 from napari_tessera.config.networks import described
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import (
@@ -28,7 +28,7 @@ from napari_tessera.nn.model import Model, save_model, weight_files
 from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
 from napari_tessera.nn.samples import Split
-from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
+from napari_tessera.nn.trainer import TrainingData, TrainingState, start_state, train_network
 from napari_tessera.pipeline.label_likeness import doubt_labels
 from napari_tessera.pipeline.learning.annotation import describe_classes
 from napari_tessera.pipeline.learning.dataset import Dataset, Pair, load_dataset, split_dataset
@@ -125,20 +125,20 @@ def _train_pairs(
     yield Progress(0, config.max_steps, "step", "Reading images and annotation")
     pairs, notes = _alike(pairs, out if resume else None, cancel)
     dataset = load_dataset(pairs, config)
-    classes = describe_classes(dataset.numbers, config)
+    classes = describe_classes(dataset.task.numbers, config)
     context = _context(dataset, config)
     state = _begin(dataset, config, out if resume else None, context)
     split, warnings = _split(dataset, state, config)
     held_out = describe_held_out(split.validation, classes, config.annotation)
-    task = _task(dataset, split, classes, held_out, config)
-    for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
+    data = _training_data(dataset, split, held_out, config)
+    for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=data.telling)):
         yield Warning(text)
     remove_previews(out / PREVIEWS)
     save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
     preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, cancel.raise_if_cancelled)
     with _explained_memory():
         try:
-            for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
+            for event in train_network(state, data, config, cancel=cancel, save=save, preview=preview):
                 yield save.explain(event)
         except JobCancelledError:
             if state.to_beat is not None:
@@ -179,14 +179,11 @@ def _split(dataset: Dataset, state: TrainingState, config: TrainingConfig) -> tu
     return split, warnings
 
 
-def _task(
-    dataset: Dataset, split: Split, classes: Sequence[ClassSpec], held_out: HeldOut | None, config: TrainingConfig
-) -> Task:
+def _training_data(dataset: Dataset, split: Split, held_out: HeldOut | None, config: TrainingConfig) -> TrainingData:
     """Return what is learnt, judged and surveyed."""
-    return Task(
+    return TrainingData(
+        dataset.task,
         split,
-        len(classes),
-        background=classes[0].id == 0,
         everything=dataset.samples if held_out and config.final_run else (),
         survey=dataset.survey,
         telling=held_out is not None and not held_out.doubt,
@@ -205,7 +202,7 @@ def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
         "annotation": str(config.annotation),
         "network": described(config.network),
         "intensity": config.intensity.model_dump(),
-        "classes": list(dataset.numbers),
+        "classes": list(dataset.task.numbers),
         "channels": dataset.channels,
     }
 
@@ -214,7 +211,7 @@ def _begin(
     dataset: Dataset, config: TrainingConfig, checkpoint: Path | None, context: Mapping[str, Any]
 ) -> TrainingState:
     """Return the state of a new training, or that of the folder `checkpoint`."""
-    network = build_network(config.network, channels=dataset.channels, outputs=len(dataset.numbers), seed=config.seed)
+    network = build_network(config.network, channels=dataset.channels, outputs=dataset.task.outputs, seed=config.seed)
     state = start_state(network, config)
     if checkpoint is not None:
         load_checkpoint(checkpoint, state, context)

@@ -25,7 +25,8 @@ from napari_tessera.io.places import check_apart, check_outside_model
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
 from napari_tessera.nn.needs import free_memory
-from napari_tessera.nn.predictor import Output, Pending, Predictor
+from napari_tessera.nn.predictor import Pending, Predictor
+from napari_tessera.nn.tasks.base import Output
 from napari_tessera.pipeline.predicting.intensity import ConstantImageError, IntensityRange, fit_intensity
 from napari_tessera.pipeline.predicting.likeness import by_name, other_pixels
 from napari_tessera.pipeline.predicting.planning import PredictionPlan, check_image, output_spec, plan_prediction
