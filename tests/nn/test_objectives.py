@@ -124,6 +124,7 @@ def test_terms_are_added_by_their_weights_and_those_that_grow_in_by_how_far_they
         ({"annotation": "scribbles"}, ["cross_entropy", "dice"]),
         ({"annotation": "scribbles", "smoothness": 0.5}, ["cross_entropy", "dice", "smoothness"]),
         ({"annotation": "dense", "smoothness": 0.5}, ["cross_entropy", "dice"]),
+        ({"annotation": "dense", "objective": {"dice": {"weight": 0}}}, ["cross_entropy"]),
         ({"annotation": "objects", "smoothness": 0.5}, ["cross_entropy", "dice"]),
     ],
 )

@@ -178,7 +178,7 @@ def _age(folder: Path, spec: ModelSpec) -> None:
     (folder / spec.weights).rename(folder / OLD_WEIGHTS_FILE)
     text = (folder / HEADER_FILE).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith(("weights:", "cancelled:"))]
-    old = "\n".join(lines).replace("schema_version: 3", "schema_version: 2", 1)
+    old = "\n".join(lines).replace(f"schema_version: {ModelSpec.current_version}", "schema_version: 2", 1)
     (folder / HEADER_FILE).write_text(old + "\n", encoding="utf-8")
 
 

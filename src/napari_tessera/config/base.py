@@ -96,6 +96,11 @@ class Config(BaseModel):
         return self.parse(self.overridden(self.model_dump(mode="json"), overrides))
 
     @classmethod
+    def meant_by(cls, name: str) -> list[str]:
+        """Return the settings, dotted, that `name`, which is none, may have been meant for."""
+        return nearest(name, setting_names(cls))
+
+    @classmethod
     def overridden(cls, fields: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
         """Return `fields`, plain data that may be incomplete, with each dotted name of `overrides` replaced."""
         return apply_overrides(fields, overrides)
@@ -171,7 +176,7 @@ def describe_validation_error(error: ValidationError) -> str:
     return str(_invalid(error))
 
 
-def _invalid(error: ValidationError, config: type[BaseModel] | None = None) -> InvalidInputError:
+def _invalid(error: ValidationError, config: type[Config] | None = None) -> InvalidInputError:
     """Return the first problem that pydantic found, of settings of the class `config` if that is known."""
     first = error.errors(include_url=False)[0]
     where = place(first["loc"])
@@ -179,8 +184,8 @@ def _invalid(error: ValidationError, config: type[BaseModel] | None = None) -> I
     if isinstance(cause, UnknownSettingError):
         return cause.within(where) if where else cause
     if first["type"] == "extra_forbidden":
-        known = setting_names(config) if config is not None and len(first["loc"]) == 1 else ()
-        return UnknownSettingError(where, nearest(where, known))
+        near = config.meant_by(where) if config is not None and len(first["loc"]) == 1 else ()
+        return UnknownSettingError(where, near)
     return InvalidInputError(_describe(dict(first), where, cause))
 
 

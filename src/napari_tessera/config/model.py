@@ -64,8 +64,8 @@ class ModelSpec(FileConfig):
     """The header of a model folder."""
 
     kind: ClassVar[str] = "tessera-model"
-    current_version: ClassVar[int] = 3
-    schema_version: int = 3
+    current_version: ClassVar[int] = 4
+    schema_version: int = 4
 
     name: str
     package_version: str

@@ -37,7 +37,8 @@ class AdamW(torch.optim.AdamW):
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> AdamW:
     """Return the optimiser of the weights of `network`, which lie where they will be trained."""
     fused = next(network.parameters()).device.type != "mps"
-    return AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+    settings = config.optimiser
+    return AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=fused)
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, learning_rate: float) -> None:

@@ -206,15 +206,15 @@ def _train(
         pace = pace_of(state, config)
         over = pace.fraction >= 1
         judged = bool(data.everything) and not state.learnt_all
-        all_now = judged and pace.fraction >= 1 - config.final_run
-        due = state.run_step - state.validated >= pace.validation_interval(config.validate_every)
+        all_now = judged and pace.fraction >= 1 - config.validation.final_run
+        due = state.run_step - state.validated >= pace.validation_interval(config.validation.every)
         if due or over or all_now:
             with _counted(state):
                 metrics = _validate(state, data, sampler, check)
                 stale = data.telling and out_of_patience(state, config)
                 state.finished = over or (stale and not judged)
                 if judged and stale and not all_now:
-                    state.ends = math.ceil(state.run_step / (1 - config.final_run))
+                    state.ends = math.ceil(state.run_step / (1 - config.validation.final_run))
                 if judged and (all_now or stale) and not state.finished:
                     state.learnt_all = True
                     sampler = _sampler(state, data, config)
@@ -230,7 +230,7 @@ def _train(
 def _sampler(state: TrainingState, data: TrainingData, config: TrainingConfig) -> PatchSampler:
     """Return what draws patches of all that may be learnt now."""
     samples = data.everything if state.learnt_all and data.everything else data.split.training
-    return PatchSampler(samples, data.task.strata, config.patch_size, config.augmentation)
+    return PatchSampler(samples, data.task.strata, config.data.patch_size, config.augmentation)
 
 
 @contextmanager
@@ -275,7 +275,8 @@ def _validate(
 
 def out_of_patience(state: TrainingState, config: TrainingConfig) -> bool:
     """Whether nothing has improved for as long as `config` waits, and this has not ended the run's first part yet."""
-    return config.patience is not None and state.ends is None and state.stale >= config.patience
+    patience = config.stop.patience
+    return patience is not None and state.ends is None and state.stale >= patience
 
 
 def pace_of(state: TrainingState, config: TrainingConfig) -> Pace:
@@ -284,8 +285,9 @@ def pace_of(state: TrainingState, config: TrainingConfig) -> Pace:
     A run that patience has cut is as long as one planned so: its final run keeps its share, and the step size goes on
     from where it stands at such a share.
     """
-    most = min(config.max_steps, state.ends or config.max_steps)
-    by_time = state.run_seconds / config.max_seconds if config.max_seconds else 0.0
+    stop = config.stop
+    most = min(stop.max_steps, state.ends or stop.max_steps)
+    by_time = state.run_seconds / stop.max_seconds if stop.max_seconds else 0.0
     return Pace(state.run_step, max(state.run_step / most, by_time), most)
 
 
@@ -306,7 +308,7 @@ def _step(
 ) -> Tensor:
     """Draw a batch, take one step of the optimiser and return the loss."""
     device = state.network.device
-    images, targets = sampler.draw(config.batch_size, state.rng)
+    images, targets = sampler.draw(config.data.batch_size, state.rng)
     images = augment_intensity(images, config.augmentation, state.rng)
     images = images.to(device, memory_format=state.network.layout)
     state.network.train()
@@ -314,7 +316,7 @@ def _step(
         scores = state.network(images)
     pace = pace_of(state, config)
     loss = objective(Batch(images, scores.float(), targets.to(device)), pace.grown_in())
-    descend(state.optimizer, loss, pace.learning_rate(config.learning_rate))
+    descend(state.optimizer, loss, pace.learning_rate(config.optimiser.learning_rate))
     state.step += 1
     state.run_step += 1
     state.averaged.update(state.network, state.run_step)

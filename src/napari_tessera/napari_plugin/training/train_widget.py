@@ -56,14 +56,14 @@ _KIND_OF = {
 _PAINTED_BY = {Remedy.PAINT: SCRIBBLED_BACKGROUND, Remedy.CLASS: SCRIBBLED_BACKGROUND + 1}
 
 SETTINGS = (
-    ("max_steps", "Steps"),
-    ("max_seconds", "Time limit (s)"),
-    ("patience", "Patience"),
+    ("stop.max_steps", "Steps"),
+    ("stop.max_seconds", "Time limit (s)"),
+    ("stop.patience", "Patience"),
     ("device", "Device"),
     *((f"network.{name}", label) for name, label in UNetConfig.asked.items()),
-    ("patch_size", "Patch size"),
-    ("batch_size", "Batch size"),
-    ("learning_rate", "Learning rate"),
+    ("data.patch_size", "Patch size"),
+    ("data.batch_size", "Batch size"),
+    ("optimiser.learning_rate", "Learning rate"),
     ("precision", "Precision"),
     ("seed", "Seed"),
 )

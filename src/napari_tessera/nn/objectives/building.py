@@ -22,6 +22,6 @@ LOSSES: Mapping[str, Loss] = {
 
 def build_objective(config: TrainingConfig) -> Objective:
     """Return the terms that have a weight in `config` and are for its kind of annotation."""
-    weights = {"cross_entropy": 1.0, "dice": 1.0, "smoothness": config.smoothness}
+    weights = {name: getattr(config.objective, name).weight for name in LOSSES}
     terms = [Term(name, weight, LOSSES[name]) for name, weight in weights.items() if weight]
     return Objective([term for term in terms if config.annotation in term.loss.annotation])

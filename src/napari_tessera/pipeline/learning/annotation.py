@@ -160,7 +160,7 @@ def describe_classes(numbers: Sequence[int], config: TrainingConfig) -> tuple[Cl
         If the settings name or colour a class that is not annotated.
     """
     background = config.annotation.background
-    unknown = sorted({*config.class_names, *config.class_colors} - {*numbers, background})
+    unknown = sorted({*config.data.class_names, *config.data.class_colors} - {*numbers, background})
     if unknown:
         raise InvalidInputError(f"Class {unknown[0]} is named but not annotated: paint it or drop its name.")
     classes = []
@@ -173,8 +173,8 @@ def describe_classes(numbers: Sequence[int], config: TrainingConfig) -> tuple[Cl
             ClassSpec.parse(
                 {
                     "id": 0 if is_background else number,
-                    "name": config.class_names.get(number, name),
-                    "color": config.class_colors.get(number, color),
+                    "name": config.data.class_names.get(number, name),
+                    "color": config.data.class_colors.get(number, color),
                 }
             )
         )

@@ -85,7 +85,7 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     task = ClassesTask(class_numbers(painted, config.annotation), config.annotation)
     places = [(index, region) for index, (_, labels) in enumerate(pairs) for region in _annotated(labels, config)]
     taken, warnings = _within_budget(places, max(channels))
-    ranges = tuple(fit_intensity(image, config.intensity) for image, _ in pairs)
+    ranges = tuple(fit_intensity(image, config.data.intensity) for image, _ in pairs)
     empty = tuple(
         f"Channel {channel} of the image {image.name!r} has the same intensity everywhere: nothing is learnt from it."
         for (image, _), intensity in zip(pairs, ranges, strict=True)
@@ -93,7 +93,7 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     )
     sources = _sources(pairs)
     samples = tuple(_read_sample(pairs[index], ranges[index], region, sources[index], task) for index, region in taken)
-    survey = _read_survey(pairs, ranges, sources, task, config.patch_size) if _needs_survey(config) else ()
+    survey = _read_survey(pairs, ranges, sources, task, config.data.patch_size) if _needs_survey(config) else ()
     return Dataset(samples, task, channels.pop(), ranges, warnings + empty, survey)
 
 
@@ -105,18 +105,18 @@ def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tupl
     Split, warnings
         With too little annotation nothing is held out, and a warning says so.
     """
-    everything = Split(dataset.samples, ())
-    if config.validation == "none":
+    everything, asked = Split(dataset.samples, ()), config.validation
+    if asked.hold_out == "none":
         return everything, ()
     classes = dataset.task.strata
     sources = len({sample.source for sample in dataset.samples})
     split = None
-    by_images = config.validation == "images" or (config.validation == "auto" and sources >= IMAGES_TO_HOLD_OUT)
+    by_images = asked.hold_out == "images" or (asked.hold_out == "auto" and sources >= IMAGES_TO_HOLD_OUT)
     if by_images and sources > 1:
         rng = np.random.default_rng(config.seed)
-        split = split_by_source(dataset.samples, config.validation_fraction, classes, rng)
-    if split is None and config.validation != "images":
-        split = split_by_blocks(dataset.samples, config.validation_fraction, classes, GAP)
+        split = split_by_source(dataset.samples, asked.fraction, classes, rng)
+    if split is None and asked.hold_out != "images":
+        split = split_by_blocks(dataset.samples, asked.fraction, classes, GAP)
     if split is None:
         text = (
             "There is too little annotation to hold some of it out, so the figures shown are those of the annotation "
@@ -156,7 +156,7 @@ def _annotated(labels: ImageSource, config: TrainingConfig) -> list[Region]:
 
 def _needs_survey(config: TrainingConfig) -> bool:
     """Whether the share of each class is unknown: complete annotation tells it, strokes do not."""
-    return config.annotation is Annotation.SCRIBBLES and config.prior == "images"
+    return config.annotation is Annotation.SCRIBBLES and config.data.prior == "images"
 
 
 def _read_survey(

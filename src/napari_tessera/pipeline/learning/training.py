@@ -122,7 +122,7 @@ def _train_pairs(
     pairs: Sequence[Pair], config: TrainingConfig, out: Path, resume: bool, cancel: CancelToken, viewport: Viewport
 ) -> Job:
     """Train, with `out` held against other trainings."""
-    yield Progress(0, config.max_steps, "step", "Reading images and annotation")
+    yield Progress(0, config.stop.max_steps, "step", "Reading images and annotation")
     pairs, notes = _alike(pairs, out if resume else None, cancel)
     dataset = load_dataset(pairs, config)
     classes = describe_classes(dataset.task.numbers, config)
@@ -184,14 +184,14 @@ def _training_data(dataset: Dataset, split: Split, held_out: HeldOut | None, con
     return TrainingData(
         dataset.task,
         split,
-        everything=dataset.samples if held_out and config.final_run else (),
+        everything=dataset.samples if held_out and config.validation.final_run else (),
         survey=dataset.survey,
         telling=held_out is not None and not held_out.doubt,
     )
 
 
 def _about_patience(config: TrainingConfig, *, telling: bool) -> tuple[str, ...]:
-    if config.patience is None or telling:
+    if config.stop.patience is None or telling:
         return ()
     return ("Too little is held out to notice an end of improvement: patience stops nothing, steps or time do.",)
 
@@ -201,7 +201,7 @@ def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
     return {
         "annotation": str(config.annotation),
         "network": described(config.network),
-        "intensity": config.intensity.model_dump(),
+        "intensity": config.data.intensity.model_dump(),
         "classes": list(dataset.task.numbers),
         "channels": dataset.channels,
     }
@@ -284,7 +284,7 @@ def _describe_model(
         channels=dataset.channels,
         pixel_size={axis: spec.scale[spec.axes.index(axis)] for axis in spec.spatial},
         units={axis: spec.units[spec.axes.index(axis)] for axis in spec.spatial},
-        intensity=config.intensity,
+        intensity=config.data.intensity,
         classes=classes,
         training=config,
         metrics={},
