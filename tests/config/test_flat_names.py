@@ -133,7 +133,7 @@ def test_a_model_of_version_3_keeps_every_setting_of_its_training() -> None:
     model = ModelSpec.load(GOLDEN / "model-v3.yaml")
     assert model.schema_version == 4
     assert model.training == TrainingConfig.load(GOLDEN / "training-v1-all.yaml")
-    assert model.weights == "weights-0123456789abcdef.safetensors"
+    assert (model.method, model.task, model.weights) == ("network", "classes", "weights-0123456789abcdef.safetensors")
 
 
 def test_a_term_may_be_weighted_but_not_all_left_out() -> None:

@@ -20,7 +20,7 @@ from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import tile_needs
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.networks.building import build_network
-from napari_tessera.nn.predictor import Predictor, is_out_of_memory, predict_classes
+from napari_tessera.nn.predictor import Predictor, is_out_of_memory
 from napari_tessera.nn.tasks.encoding import encode_classes
 
 CPU = torch.device("cpu")
@@ -148,7 +148,8 @@ def test_lower_precision_stays_close(trained: Network, precision: str, bound: fl
 def test_the_network_and_its_mode_are_left_alone(trained: Network) -> None:
     trained.train()
     before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
-    predict_classes(trained, random_pixels(1, 40, 40))
+    with Predictor(trained, channels=1) as predictor:
+        predictor.predict(random_pixels(1, 40, 40))
     assert trained.training
     trained.eval()
     assert all(torch.equal(tensor, before[name]) for name, tensor in trained.state_dict().items())
@@ -158,7 +159,8 @@ def test_the_network_and_its_mode_are_left_alone(trained: Network) -> None:
 
 def test_classes_of_part_of_an_array(trained: Network) -> None:
     pixels = random_pixels(1, 120, 130)
-    classes = predict_classes(trained, pixels, (slice(48, 100), slice(40, 130)))
+    with Predictor(trained, channels=1) as predictor:
+        classes = predictor.predict(pixels, (slice(48, 100), slice(40, 130)))
     assert classes.dtype == np.uint8
     assert_same(classes, whole(trained, pixels)[0, :, 48:100, 40:130].argmax(0).numpy())
 

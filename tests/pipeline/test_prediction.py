@@ -30,11 +30,11 @@ from napari_tessera.core.errors import (
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning, drain
 from napari_tessera.core.regions import Region
+from napari_tessera.core.tiles import TileNeeds
 from napari_tessera.io import levels, room, zarr_sink
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
-from napari_tessera.nn.needs import TileNeeds
 from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.tasks.encoding import encode_classes
 from napari_tessera.pipeline.api import predict
@@ -414,7 +414,7 @@ def test_a_blank_image_is_refused_by_a_model_without_background() -> None:
 def test_nan_that_the_sample_missed_is_found_in_its_tile(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     array = random_image(100, 100, dtype=np.float32)
     good = fit_intensity(as_image(array, "yx"), model.spec.intensity)
-    monkeypatch.setattr("napari_tessera.pipeline.predicting.prediction.fit_intensity", lambda *_: good)
+    monkeypatch.setattr("napari_tessera.pipeline.predicting.pixel_predictors.fit_intensity", lambda *_: good)
     array[90, 90] = np.nan
     sink = RecordingSink(output_spec(model.spec, as_image(array, "yx").spec, PredictionConfig()))
     with pytest.raises(InvalidInputError, match="NaN"):

@@ -25,7 +25,12 @@ def _in_groups(training: Any) -> Any:
 STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {
     ("annotation", 1): lambda fields: fields,  # the chunks' own description says what is new
     ("tessera-training", 1): grouped,
-    ("tessera-model", 3): lambda fields: {**fields, "training": _in_groups(fields.get("training"))},
+    ("tessera-model", 3): lambda fields: {
+        **fields,
+        "method": "network",
+        "task": "classes",
+        "training": _in_groups(fields.get("training")),
+    },
     ("tessera-model", 2): lambda fields: {**fields, "weights": "weights.safetensors"},  # the only name there was
     ("tessera-model", 1): lambda fields: {**fields, "training": _before_priors(fields.get("training"))},
 }

@@ -70,6 +70,10 @@ class ModelSpec(FileConfig):
     name: str
     package_version: str
     created: str
+    method: Literal["network"] = "network"
+    """Which kind of function of the image the model is."""
+    task: Literal["classes"] = "classes"
+    """What the numbers mean that it gives."""
     network: NetworkConfig
     input_axes: Literal["cyx", "czyx"]
     channel_names: tuple[str, ...]
@@ -93,6 +97,11 @@ class ModelSpec(FileConfig):
     """Name of the file in the folder that holds the weights: another one for other weights, so that this header is
     never beside those of another training."""
     weights_sha256: str
+
+    @property
+    def outputs(self) -> int:
+        """Number of channels that the model gives."""
+        return len(self.classes)
 
     @model_validator(mode="after")
     def _one_offset_per_class(self) -> Self:

@@ -111,7 +111,7 @@ def _load(folder: Path, spec: ModelSpec) -> Model:
     try:
         tensors = load_tensors(weights)
         check_weights(tensors, spec, str(folder))
-        network = build_network(spec.network, channels=spec.channels, outputs=len(spec.classes))
+        network = build_network(spec.network, channels=spec.channels, outputs=spec.outputs)
         network.load_state_dict(tensors)
     except (RuntimeError, KeyError, safetensors.SafetensorError) as error:
         raise ModelError(damaged) from error

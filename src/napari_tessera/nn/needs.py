@@ -1,46 +1,19 @@
 """What a network asks of the tiles that it is applied to: how far it sees, where they start, how big they are."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_tessera.core.tiles import round_up
+from napari_tessera.core.tiles import TileNeeds, round_up
 from napari_tessera.nn.networks.base import Network
-from napari_tessera.nn.networks.reach import Lengths
 
 ONEDNN_ELEMENTS = 20480
 """On the CPU torch hands a float32 convolution to oneDNN only if its input has more elements than this; otherwise it
 sums in another order, and a tile would differ from the whole image in its last bits."""
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-
-
-@dataclass(frozen=True)
-class TileNeeds:
-    """What a tile must be so that the network gives on it what it gives on the whole image.
-
-    Attributes
-    ----------
-    dimensions
-        Number of spatial dimensions that the network convolves over: 2 (y, x) or 3 (z, y, x).
-    halo
-        Per axis (z, y, x) or (y, x), pixels to read beyond what is written, per side; multiples of `stride`.
-    stride
-        Per axis, tiles must start at multiples of it.
-    least_pixels
-        A tile must read at least so many pixels, or the whole image if that has fewer.
-    bytes_per_pixel
-        Memory that the network takes while it runs, per pixel read.
-    """
-
-    dimensions: int
-    halo: Lengths
-    stride: Lengths
-    least_pixels: int
-    bytes_per_pixel: int
 
 
 def tile_needs(network: Network, *, channels: int, device: torch.device, precision: str = "float32") -> TileNeeds:

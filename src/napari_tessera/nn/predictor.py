@@ -13,9 +13,9 @@ from torch import Tensor
 from napari_tessera.core import regions
 from napari_tessera.core.errors import OutOfMemoryError
 from napari_tessera.core.regions import Region
-from napari_tessera.core.tiles import round_up
+from napari_tessera.core.tiles import TileNeeds, round_up
 from napari_tessera.nn.extents import grow, least_extents, split
-from napari_tessera.nn.needs import TileNeeds, tile_needs
+from napari_tessera.nn.needs import tile_needs
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.tasks.base import Output
@@ -52,6 +52,8 @@ class Predictor:
         Arithmetic; TF32 is not used for ``"float32"``.
     batch
         Most tiles to hand to the device at once.
+    encode
+        What makes the wanted output of scores, as the task of the network says.
     offsets
         What is added to the score of each class: a constant, so that tiles stay exact.
     check
@@ -73,6 +75,7 @@ class Predictor:
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         batch: int = 1,
+        encode: Callable[[Tensor, Output], Tensor] = encode_classes,
         offsets: Offsets = (),
         check: Callable[[], None] | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Predictor:
         self._source: Network = network
         self._shift = torch.tensor(offsets).reshape(1, -1, *[1] * network.dimensions) if offsets else None
         self._check = check
+        self._encode = encode
         self._network: Network | None = None
         self._upload: torch.cuda.Stream | None = None
 
@@ -218,7 +222,7 @@ class Predictor:
             scores = self._network(self._to_device(pixels))[..., *inner]
             if self._shift is not None:
                 scores = scores + self._shift
-            return self._to_host(encode_classes(scores, output))
+            return self._to_host(self._encode(scores, output))
 
     def _to_device(self, pixels: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(pixels)
@@ -249,54 +253,6 @@ class Predictor:
             return array
 
         return [lambda index=index: wait(index) for index in range(len(results))]  # type: ignore[misc]
-
-
-def predict_classes(
-    network: Network,
-    pixels: NDArray[np.float32],
-    inner: Region | None = None,
-    *,
-    precision: Precision = "float32",
-    tile: int = 2048,
-    offsets: Offsets = (),
-    check: Callable[[], None] | None = None,
-) -> NDArray[np.uint8]:
-    """Predict part of an image that lies in memory, tile by tile, on the device that `network` is on.
-
-    Parameters
-    ----------
-    network
-        In any mode; it is left as it is.
-    pixels
-        Normalised intensities (c, y, x) or (c, z, y, x).
-    inner
-        The part to predict, starting at multiples of the stride; everything if None.
-    precision
-        Arithmetic.
-    tile
-        Longest edge to predict at once, in pixels.
-    offsets
-        What is added to the score of each class.
-    check
-        Raises to stop.
-
-    Returns
-    -------
-    ndarray
-        Class index per pixel of `inner`.
-    """
-    inner = tuple(slice(0, n) for n in pixels.shape[1:]) if inner is None else inner
-    predictor = Predictor(
-        network,
-        channels=len(pixels),
-        device=network.device,
-        precision=precision,
-        offsets=offsets,
-        check=check,
-    )
-    predictor.edge = round_up(tile, max(predictor.needs.stride))
-    with predictor:
-        return predictor.predict(pixels, inner)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -30,7 +30,7 @@ def check_weights(tensors: Mapping[str, Tensor], spec: ModelSpec, model: str) ->
     ModelError
         For names, shapes or types that differ, and for values that are NaN, infinite or huge.
     """
-    wanted = sketch_network(spec.network, channels=spec.channels, outputs=len(spec.classes)).state_dict()
+    wanted = sketch_network(spec.network, channels=spec.channels, outputs=spec.outputs).state_dict()
     differing = next((name for name in wanted if not _same_place(wanted[name], tensors.get(name))), None)
     differing = differing or next((name for name in tensors if name not in wanted), None)
     if differing is not None:

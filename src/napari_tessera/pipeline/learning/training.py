@@ -1,6 +1,6 @@
 """The training job: from images and labels to a model folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, HeldOut, ModelSpec, load_model_spec
 from napari_tessera.config.networks import described
+from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import (
     InvalidInputError,
@@ -25,8 +26,10 @@ from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart, check_outside
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import Model, save_model, weight_files
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
+from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.samples import Split
 from napari_tessera.nn.trainer import TrainingData, TrainingState, start_state, train_network
 from napari_tessera.pipeline.label_likeness import doubt_labels
@@ -36,6 +39,7 @@ from napari_tessera.pipeline.learning.previews import Previewer, remove_previews
 from napari_tessera.pipeline.learning.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
 from napari_tessera.pipeline.learning.viewport import Viewport
 from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels
+from napari_tessera.pipeline.predicting.pixel_predictors import PixelPredictor, make_predictor
 from napari_tessera.pipeline.requests import TrainRequest
 from napari_tessera.pipeline.running.cancelling import CancellableSource
 
@@ -134,8 +138,10 @@ def _train_pairs(
     for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=data.telling)):
         yield Warning(text)
     remove_previews(out / PREVIEWS)
-    save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
-    preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, cancel.raise_if_cancelled)
+    header = _describe_model(pairs, dataset, config, classes, out.name)
+    save = _Saver(out, header, context, held_out)
+    predictor_of = _predictors(header, config, cancel)
+    preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, predictor_of)
     with _explained_memory():
         try:
             for event in train_network(state, data, config, cancel=cancel, save=save, preview=preview):
@@ -291,6 +297,18 @@ def _describe_model(
         finished=False,
         weights_sha256="",
     )
+
+
+def _predictors(
+    header: ModelSpec, config: TrainingConfig, cancel: CancelToken
+) -> Callable[[Network, Offsets], PixelPredictor]:
+    """Return what makes of a network in training and its offsets the predictor that their model would have."""
+
+    def predictor_of(network: Network, offsets: Offsets) -> PixelPredictor:
+        model = Model(header.model_copy(update={"score_offsets": offsets}), network)
+        return make_predictor(model, PredictionConfig(device=config.device), cancel.raise_if_cancelled)
+
+    return predictor_of
 
 
 @dataclass

@@ -11,13 +11,11 @@ from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import ModelError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.tiles import Tile, TileGrid, round_up
+from napari_tessera.core.tiles import Tile, TileGrid, TileNeeds, round_up
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.places import check_apart, check_outside_model
-from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.extents import grow, least_extents
-from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
-from napari_tessera.nn.networks.building import sketch_network
+from napari_tessera.pipeline.predicting.pixel_predictors import foresee_needs
 from napari_tessera.pipeline.requests import PredictRequest
 
 EDGE_STEP = 256
@@ -50,9 +48,9 @@ class PredictionPlan:
     grid
         The tiles, over the axes of the image without ``c``.
     convolved
-        The axes that the network convolves over; the others are looped over plane by plane.
+        The axes that the model looks along at once; the others are looped over plane by plane.
     needs
-        What the network asks of a tile.
+        What the model asks of a tile.
     batch
         Tiles handed to the device at once.
     device
@@ -126,10 +124,8 @@ def plan_request(request: PredictRequest) -> PredictionPlan:
     check_outside_model(request.out, request.model)
     image = request.image.open().spec
     check_image(spec, image)
-    device = choose_device(request.config.device)
-    network = sketch_network(spec.network, channels=spec.channels, outputs=len(spec.classes))
-    needs = tile_needs(network, channels=spec.channels, device=device, precision=request.config.precision)
-    return plan_prediction(spec, needs, image, request.config, str(device), free_memory(device))
+    needs, device, memory = foresee_needs(spec, request.config)
+    return plan_prediction(spec, needs, image, request.config, device, memory)
 
 
 def check_image(spec: ModelSpec, image: ImageSpec) -> None:
@@ -177,7 +173,7 @@ def plan_prediction(
     Parameters
     ----------
     spec, needs
-        The model's header and what its network asks of tiles.
+        The model's header and what it asks of tiles.
     image
         The image to predict.
     config
