@@ -42,7 +42,6 @@ CASES: dict[str, list[NetworkConfig]] = {
     ],
 }
 ALL = [config for configs in CASES.values() for config in configs]
-FLAT = [config for config in ALL if config.dimensions == 2]
 
 
 def test_every_architecture_is_held_to_the_contract() -> None:
@@ -194,26 +193,30 @@ def test_a_sketch_has_the_names_and_shapes_and_the_same_seed_the_same_weights(co
     assert not all(torch.equal(one[name], third[name]) for name in one)
 
 
-def bright_squares(seed: int) -> Sample:
-    """Return a noisy image with bright squares, a tenth of it annotated."""
+def bright_boxes(seed: int, shape: tuple[int, ...]) -> Sample:
+    """Return a noisy image with bright boxes, a tenth of it annotated."""
     rng = np.random.default_rng(seed)
-    truth = np.zeros((64, 64), dtype=np.uint8)
-    for y, x in rng.integers(0, 52, (6, 2)):
-        truth[y : y + 12, x : x + 12] = 1
+    truth = np.zeros(shape, dtype=np.uint8)
+    for corner in rng.integers(0, np.subtract(shape, 12), (6, len(shape))):
+        truth[tuple(slice(start, start + 12) for start in corner)] = 1
     image = truth + rng.normal(0, 0.2, truth.shape)
     target = np.where(rng.random(truth.shape) < 0.1, truth, IGNORED).astype(np.uint8)
-    return Sample(image[None].astype(np.float32), target, seed)
+    return Sample(image[None].astype(np.float32), target, seed, (0,) * len(shape))
 
 
-CLASSES = ClassesTask((1, 2), Annotation.SCRIBBLES)
-DATA = TrainingData(CLASSES, Split((bright_squares(0), bright_squares(1)), (bright_squares(2),)))
+SHAPES = {2: (64, 64), 3: (24, 40, 40)}
+
+
+def data_for(config: NetworkConfig) -> TrainingData:
+    samples = [bright_boxes(seed, SHAPES[config.dimensions]) for seed in range(3)]
+    return TrainingData(ClassesTask((1, 2), Annotation.SCRIBBLES), Split(tuple(samples[:2]), tuple(samples[2:])))
 
 
 def begun(config: NetworkConfig) -> tuple[TrainingState, TrainingConfig]:
     training = TrainingConfig(
         annotation="scribbles",
         network=config,
-        patch_size=32,
+        patch_size=32 if config.dimensions == 2 else 16,
         learning_rate=2e-2,
         max_steps=30,
         validate_every=10,
@@ -223,23 +226,30 @@ def begun(config: NetworkConfig) -> tuple[TrainingState, TrainingConfig]:
     return start_state(build_network(config, channels=1, outputs=2), training), training
 
 
-@pytest.mark.parametrize("config", [UNetConfig(depth=2, base_width=8), DilatedConfig(layers=3, width=12)], ids=str)
+LEARNERS = [
+    UNetConfig(depth=2, base_width=8),
+    UNetConfig(dimensions=3, depth=2, base_width=8, flat_levels=1),
+    DilatedConfig(layers=3, width=12),
+]
+
+
+@pytest.mark.parametrize("config", LEARNERS, ids=str)
 def test_it_learns_from_a_tenth_of_the_pixels(config: NetworkConfig) -> None:
     state, training = begun(config)
     training = training.with_overrides({"max_steps": 60})
-    list(train_network(state, DATA, training, cancel=CancelToken()))
+    list(train_network(state, data_for(config), training, cancel=CancelToken()))
     assert state.score is not None
-    assert state.score.dice > 0.95
+    assert state.score.dice > 0.9
 
 
-@pytest.mark.parametrize("config", FLAT, ids=str)
+@pytest.mark.parametrize("config", ALL, ids=str)
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(config: NetworkConfig, tmp_path: Path) -> None:
     state, training = begun(config)
-    list(train_network(state, DATA, training, cancel=CancelToken()))
+    list(train_network(state, data_for(config), training, cancel=CancelToken()))
     cancel = CancelToken()
     interrupted, _ = begun(config)
     events = train_network(
-        interrupted, DATA, training, cancel=cancel, save=lambda state: save_checkpoint(tmp_path, state, {})
+        interrupted, data_for(config), training, cancel=cancel, save=lambda state: save_checkpoint(tmp_path, state, {})
     )
     with pytest.raises(JobCancelledError):
         for event in events:
@@ -248,7 +258,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(config: NetworkCon
     resumed, _ = begun(config)
     load_checkpoint(tmp_path, resumed, {})
     assert resumed.step == 10
-    list(train_network(resumed, DATA, training, cancel=CancelToken()))
+    list(train_network(resumed, data_for(config), training, cancel=CancelToken()))
     for one, other in zip(
         state.averaged.network.state_dict().values(), resumed.averaged.network.state_dict().values(), strict=True
     ):
