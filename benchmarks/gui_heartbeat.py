@@ -121,7 +121,7 @@ def run(seconds: float, size: tuple[int, int]) -> dict[str, dict[str, float]]:
     viewer.add_image(image, name="discs")
     train = TrainWidget(viewer)
     viewer.window.add_dock_widget(train, name="Train")
-    train.settings.controls["max_steps"].setValue(1_000_000)
+    train.settings.controls["stop.max_steps"].setValue(1_000_000)
     train.new_button.click()
     layer = viewer.layers.selection.active
     layer.data = scribbles

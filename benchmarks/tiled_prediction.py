@@ -19,7 +19,7 @@ import torch
 from limits import reached
 
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.image import ImageSource
@@ -30,7 +30,7 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model
 from napari_tessera.nn.needs import free_memory, tile_needs
-from napari_tessera.nn.networks import build_network, fold_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.pipeline.predicting.intensity import fit_intensity
 from napari_tessera.pipeline.predicting.planning import plan_prediction
 from napari_tessera.pipeline.predicting.prediction import OpenSink, predict_into
@@ -50,7 +50,7 @@ def make_model(depth: int, width: int) -> Model:
     """Return a network whose running statistics are not those that it was born with."""
     config = UNetConfig(depth=depth, base_width=width)
     torch.manual_seed(0)
-    network = build_network(config, channels=1, classes=2).train()
+    network = build_network(config, channels=1, outputs=2).train()
     for _ in range(5):
         network(torch.rand(4, 1, 64, 64))
     spec = ModelSpec(
@@ -88,14 +88,12 @@ class Contest:
         sink = create_image(folder / "image.ome.zarr", memory.spec, chunks=(512, 512))
         sink.write(memory.spec.full_region, pixels)
         sink.finish()
-        needs = tile_needs(
-            self.model.network, channels=1, dimensions=2, device=self.device, precision=arguments.precision
-        )
+        needs = tile_needs(self.model.network, channels=1, device=self.device, precision=arguments.precision)
         self.plan = plan_prediction(
             self.model.spec, needs, memory.spec, self.config, str(self.device), free_memory(self.device)
         )
         self.dtype = getattr(torch, arguments.precision)
-        self.network = fold_network(self.model.network).to(self.device, self.dtype)
+        self.network = self.model.network.fold().to(self.device, self.dtype)
         self.network = self.network.to(memory_format=torch.channels_last)
         scaled = fit_intensity(memory, IntensityConfig()).apply(pixels[None])
         self.scaled = torch.from_numpy(scaled)[None]

@@ -13,9 +13,11 @@ from collections.abc import Callable
 import torch
 from limits import reached
 
-from napari_tessera.config.network import UNetConfig
-from napari_tessera.nn.losses import segmentation_loss
-from napari_tessera.nn.networks import build_network
+from napari_tessera.config.networks import UNetConfig
+from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.nn.networks.building import build_network
+from napari_tessera.nn.objectives.building import build_objective
+from napari_tessera.nn.objectives.objective import Batch
 
 LIMIT = 1.15
 """Times the step with native batch normalisation."""
@@ -24,17 +26,18 @@ LIMIT = 1.15
 def make_step(normalization: str, precision: torch.dtype, batch: int, edge: int) -> Callable[[], None]:
     """Return a function that takes one full step: forward, backward, optimiser."""
     torch.manual_seed(0)
-    network = build_network(UNetConfig(normalization=normalization), channels=1, classes=2)
+    network = build_network(UNetConfig(normalization=normalization), channels=1, outputs=2)
     network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
     images = torch.randn(batch, 1, edge, edge).contiguous(memory_format=torch.channels_last)
     targets = torch.randint(0, 2, (batch, edge, edge))
+    objective = build_objective(TrainingConfig(annotation=Annotation.DENSE))
 
     def step() -> None:
         with torch.autocast("cpu", dtype=precision, enabled=precision is not torch.float32):
             scores = network(images)
         optimizer.zero_grad(set_to_none=True)
-        segmentation_loss(scores, targets).backward()
+        objective(Batch(images, scores.float(), targets)).backward()
         optimizer.step()
 
     return step

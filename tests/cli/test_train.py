@@ -18,7 +18,7 @@ def test_training_writes_a_model_and_says_so(call, train_arguments, tmp_path):
     events = [json.loads(line) for line in outcome.err.splitlines() if line.startswith("{")]
     assert {"progress", "metric"} <= {event["event"] for event in events}
     spec = ModelSpec.load(tmp_path / "model" / "model.yaml")
-    assert spec.training.max_steps == 6
+    assert spec.training.stop.max_steps == 6
     assert spec.training.annotation is Annotation.SCRIBBLES
 
 
@@ -108,7 +108,7 @@ def test_settings_come_from_file_then_set_then_annotation(tmp_path):
     path.write_text(yaml.safe_dump({"annotation": "dense", "max_steps": 50, "augmentation": {"flips": False}}))
     config = training_config("objects", path, ("max_steps=70", "augmentation.scale=2"))
     assert config.annotation is Annotation.OBJECTS
-    assert config.max_steps == 70
+    assert config.stop.max_steps == 70
     assert config.augmentation.scale == 2
     assert config.augmentation.flips is False
     assert training_config(None, path, ()).annotation is Annotation.DENSE

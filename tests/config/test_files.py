@@ -11,7 +11,7 @@ from napari_tessera.config import files
 from napari_tessera.config.files import FileConfig, read_yaml
 from napari_tessera.config.migrations import STEPS, migrate
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, StorageError
@@ -78,7 +78,25 @@ def test_files_of_schema_version_1_keep_their_meaning(name: str, kind: type[File
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert written.pop("kind") == kind.kind
     assert written.pop("schema_version") == 1
-    _assert_contains(kind.load(path).model_dump(mode="json"), written)
+    loaded = kind.load(path).model_dump(mode="json")
+    training = loaded if kind is TrainingConfig else loaded["training"]
+    given = written if kind is TrainingConfig else written.pop("training")
+    assert given.pop("schema_version", 1) == 1
+    _assert_contains(flat(training), given)
+    if kind is not TrainingConfig:
+        _assert_contains(loaded, written)
+
+
+def flat(training: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by the names that they had before there were groups."""
+    data, stop, validation, optimiser = (training[name] for name in ("data", "stop", "validation", "optimiser"))
+    judged = {
+        "validation": validation["hold_out"],
+        "validation_fraction": validation["fraction"],
+        "validate_every": validation["every"],
+        "final_run": validation["final_run"],
+    }
+    return {**training, **data, **stop, **optimiser, **judged}
 
 
 def test_a_model_of_schema_version_2_names_its_weights_as_they_were_called() -> None:
@@ -86,8 +104,11 @@ def test_a_model_of_schema_version_2_names_its_weights_as_they_were_called() -> 
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert (written.pop("kind"), written.pop("schema_version")) == ("tessera-model", 2)
     found = ModelSpec.load(path)
+    given = written.pop("training")
+    assert given.pop("schema_version") == 1
+    _assert_contains(flat(found.training.model_dump(mode="json")), given)
     _assert_contains(found.model_dump(mode="json"), written)
-    assert (found.schema_version, found.weights, found.cancelled) == (3, "weights.safetensors", False)
+    assert (found.schema_version, found.weights, found.cancelled) == (4, "weights.safetensors", False)
 
 
 @pytest.mark.parametrize("name", ["../weights.safetensors", "weights-0123.safetensors", "a/weights.safetensors", ""])
@@ -112,10 +133,10 @@ def _assert_contains(loaded: dict[str, Any], written: dict[str, Any]) -> None:
     [
         ("kind: tessera-model\nschema_version: 1\n", "not a tessera-training file"),
         ("schema_version: 1\nannotation: dense\n", "not a tessera-training file"),
-        ("kind: tessera-training\nannotation: dense\n", "no valid schema_version: write the line 'schema_version: 1'"),
+        ("kind: tessera-training\nannotation: dense\n", "no valid schema_version: write the line 'schema_version: 2'"),
         ("kind: tessera-training\nschema_version: one\n", "no valid schema_version"),
         ("kind: tessera-training\nschema_version: 0\n", "no valid schema_version"),
-        ("kind: tessera-training\nschema_version: 99\n", "newer than 1.*update napari-tessera"),
+        ("kind: tessera-training\nschema_version: 99\n", "newer than 2.*update napari-tessera"),
         ("kind: tessera-training\nschema_version: 1\nannotation: dense\nmax_stepz: 1\n", "max_stepz"),
         ("- a\n- b\n", "holds no settings"),
         ("", "holds no settings"),

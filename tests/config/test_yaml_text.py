@@ -55,7 +55,7 @@ def test_a_key_that_is_no_name_is_named() -> None:
     for fields, name in (({7: 1}, "'7'"), ({"network": {7: 1}}, "'network.7'")):
         with pytest.raises(InvalidInputError, match=f"no setting {name}"):
             TrainingConfig.parse({"annotation": "dense", **fields})  # type: ignore[dict-item]
-    assert TrainingConfig.parse({"annotation": "dense", "class_names": {7: "cell"}}).class_names == {7: "cell"}
+    assert TrainingConfig.parse({"annotation": "dense", "class_names": {7: "cell"}}).data.class_names == {7: "cell"}
 
 
 def test_values_on_the_command_line_are_read_with_it() -> None:

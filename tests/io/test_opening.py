@@ -2,6 +2,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -287,11 +288,11 @@ def test_a_level_that_is_not_there_is_called_one(tmp_path: Path) -> None:
     group = zarr.create_group(tree, zarr_format=2)
     for level in range(3):
         group.create_array(str(level), shape=(8 >> level, 8 >> level), dtype="uint8")[...] = 0
-    datasets = [
+    datasets: list[Any] = [
         {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": [2**level] * 2}]}
         for level in range(3)
     ]
-    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    axes: list[Any] = [{"name": axis, "type": "space"} for axis in "yx"]
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
     with pytest.raises(InvalidInputError, match=r"pyramid.zarr has no level 7: choose one of 0 to 2"):
         open_image(tree / "7")

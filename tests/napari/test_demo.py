@@ -10,7 +10,13 @@ from napari_tessera.napari_plugin.jobs.runner import RunState
 
 pytestmark = pytest.mark.gui
 
-TINY = {"max_steps": 4, "network.depth": 1, "network.base_width": 4, "patch_size": 32, "batch_size": 2}
+TINY = {
+    "stop.max_steps": 4,
+    "network.depth": 1,
+    "network.base_width": 4,
+    "data.patch_size": 32,
+    "data.batch_size": 2,
+}
 
 
 @pytest.fixture

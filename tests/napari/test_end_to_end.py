@@ -60,7 +60,8 @@ def dock(viewer, runner, steps=150):
     train, predict = TrainWidget(viewer, runner), PredictWidget(viewer, runner)
     viewer.window.add_dock_widget(train, name="Train")
     viewer.window.add_dock_widget(predict, name="Predict", tabify=True)
-    for name, value in {"max_steps": steps, "network.base_width": 8, "patch_size": 32, "batch_size": 4}.items():
+    small = {"stop.max_steps": steps, "network.base_width": 8, "data.patch_size": 32, "data.batch_size": 4}
+    for name, value in small.items():
         train.settings.controls[name].setValue(value)
     train.settings.controls["network.depth"].setValue(2)
     return train, predict

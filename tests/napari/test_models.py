@@ -13,7 +13,7 @@ from qtpy.QtGui import QCloseEvent, QMouseEvent
 from qtpy.QtWidgets import QDockWidget, QPushButton
 
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, ModelSpec, load_model_spec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutputExistsError
 from napari_tessera.io.folder_lock import LOCK_FILE

@@ -397,12 +397,12 @@ def test_forms_keep_to_bounds_and_give_what_was_changed(qtbot):
     form = SettingsForm(TrainingConfig, TRAIN_SETTINGS)
     qtbot.addWidget(form)
     form.controls["network.depth"].setValue(99)
-    form.controls["max_seconds"].setValue(90)
-    form.controls["learning_rate"].setValue(0.0)
+    form.controls["stop.max_seconds"].setValue(90)
+    form.controls["optimiser.learning_rate"].setValue(0.0)
     changes = form.changes()
     assert changes["network.depth"] == 6
-    assert changes["max_seconds"] == 90
-    assert changes["learning_rate"] > 0
+    assert changes["stop.max_seconds"] == 90
+    assert changes["optimiser.learning_rate"] > 0
     TrainingConfig(annotation=Annotation.DENSE).with_overrides(changes)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_tessera.nn.normalization import BatchRenorm, fold_normalization, make_normalization
+from napari_tessera.nn.networks.normalization import BatchRenorm, fold_normalization, make_normalization
 
 
 def by_definition(norm: BatchRenorm, x: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def test_devices_without_fused_statistics_get_the_same(monkeypatch: pytest.Monke
     torch.manual_seed(0)
     x = torch.randn(4, 3, 5, 6) * 3 + 7
     fused = BatchRenorm(3)(x)
-    monkeypatch.setattr("napari_tessera.nn.normalization.FUSED_STATISTICS", ())
+    monkeypatch.setattr("napari_tessera.nn.networks.normalization.FUSED_STATISTICS", ())
     assert torch.allclose(BatchRenorm(3)(x), fused, atol=1e-5)
 
 

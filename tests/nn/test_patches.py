@@ -123,3 +123,55 @@ def test_blur_keeps_the_mean_and_lowers_the_contrast() -> None:
     assert torch.allclose(blurred.mean((1, 2, 3)), images.mean((1, 2, 3)), atol=0.02)
     softer = blurred.std((1, 2, 3)) < 0.9 * images.std((1, 2, 3))
     assert 8 <= softer.sum() <= 32
+
+
+def test_an_unturned_cube_is_a_crop_and_nothing_is_known_beyond_the_volume() -> None:
+    rng = np.random.default_rng(0)
+    volume = torch.from_numpy(rng.random((2, 9, 40, 30), dtype=np.float32))
+    target = torch.from_numpy(rng.integers(0, 3, (9, 40, 30)).astype(np.uint8))
+    patch, labels = cut_patch(volume, target, np.array([4.5, 15.5, 11.5]), np.eye(3), 8)
+    assert torch.allclose(patch, volume[:, 1:9, 12:20, 8:16], atol=1e-5)
+    assert torch.equal(labels, target[1:9, 12:20, 8:16].long())
+    patch, labels = cut_patch(volume, target, np.array([-0.5, 15.5, 11.5]), np.eye(3), 8)
+    assert (labels[:4] == IGNORED).all()
+    assert torch.equal(labels[4:], target[:4, 12:20, 8:16].long())
+    assert torch.allclose(patch[:, :4], patch[:, 4:].flip(1), atol=1e-4)
+
+
+def test_volumes_are_turned_in_their_planes_and_mirrored_along_z() -> None:
+    rng = np.random.default_rng(2)
+    turns = [random_turn(rng, AugmentationConfig(scale=1), 3) for _ in range(400)]
+    assert len({tuple(turn.ravel().round(6) + 0.0) for turn in turns}) == 16
+    for turn in turns:
+        assert turn[0, 1:].tolist() == turn[1:, 0].tolist() == [0, 0]
+        assert abs(turn[0, 0]) == 1
+    volume = torch.from_numpy(rng.random((1, 8, 8, 8), dtype=np.float32))
+    patch, _ = cut_patch(volume, torch.zeros(8, 8, 8, dtype=torch.uint8), np.full(3, 3.5), np.diag([-1.0, 1, 1]), 8)
+    assert torch.allclose(patch, volume.flip(1), atol=1e-5)
+
+
+def test_patches_of_volumes_show_what_is_annotated_and_are_changed_each_in_its_own_way() -> None:
+    target = np.full((12, 40, 40), IGNORED, dtype=np.uint8)
+    target[3, 10:20, 5] = 0
+    target[9, 30, 30] = 1
+    volume = np.random.default_rng(0).random((1, 12, 40, 40), dtype=np.float32)
+    sampler = PatchSampler([Sample(volume, target, place=(0, 0, 0))], 2, 16, AugmentationConfig())
+    images, targets = sampler.draw(20, np.random.default_rng(0))
+    assert images.shape == (20, 1, 16, 16, 16)
+    assert targets.shape == (20, 16, 16, 16)
+    assert (targets != IGNORED).flatten(1).any(1).all()
+    assert (targets == 1).any()
+    changed = augment_intensity(images[:1].repeat(6, 1, 1, 1, 1), AugmentationConfig(), np.random.default_rng(0))
+    assert changed.isfinite().all()
+    assert len({round(float(patch.mean()), 4) for patch in changed}) == 6
+
+
+def test_blur_of_a_volume_is_a_gaussian_along_every_axis() -> None:
+    point = torch.zeros(30, 1, 15, 15, 15)
+    point[:, :, 7, 7, 7] = 1
+    blurred = augment_intensity(point, PLAIN.model_copy(update={"blur": 1.5}), np.random.default_rng(0))
+    assert torch.allclose(blurred.sum((1, 2, 3, 4)), torch.ones(30), atol=1e-3)
+    softest = blurred[blurred.amax((1, 2, 3, 4)).argmin(), 0]
+    assert softest[7, 7, 7] < 0.5
+    for moved in (softest.transpose(0, 1), softest.transpose(0, 2), softest.flip(0), softest.flip(1)):
+        assert torch.allclose(softest, moved, atol=1e-6)

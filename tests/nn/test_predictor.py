@@ -11,23 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.core import regions
 from napari_tessera.core.errors import JobCancelledError, OutOfMemoryError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.extents import grow, least_extents, split
 from napari_tessera.nn.needs import tile_needs
-from napari_tessera.nn.networks import build_network, fold_network
-from napari_tessera.nn.predictor import Predictor, encode, is_out_of_memory, predict_classes
+from napari_tessera.nn.networks.base import Network
+from napari_tessera.nn.networks.building import build_network
+from napari_tessera.nn.predictor import Predictor, is_out_of_memory
+from napari_tessera.nn.tasks.encoding import encode_classes
 
 CPU = torch.device("cpu")
 
 
-def train_briefly(config: UNetConfig, channels: int, classes: int, steps: int = 12) -> nn.Module:
+def train_briefly(config: UNetConfig, channels: int, classes: int, steps: int = 12) -> Network:
     """Return a network that has learnt to sort pixels by brightness, with running statistics far from 0 and 1."""
     torch.manual_seed(3)
-    network = build_network(config, channels=channels, classes=classes).train()
+    network = build_network(config, channels=channels, outputs=classes).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
     for _ in range(steps):
         pixels = torch.randn(4, channels, 64, 64) * 1.5 + 0.7
@@ -41,13 +43,13 @@ def train_briefly(config: UNetConfig, channels: int, classes: int, steps: int = 
 
 
 @pytest.fixture(scope="module")
-def trained() -> nn.Module:
+def trained() -> Network:
     return train_briefly(UNetConfig(depth=3, base_width=8), channels=1, classes=3)
 
 
-def whole(network: nn.Module, pixels: np.ndarray) -> torch.Tensor:
+def whole(network: Network, pixels: np.ndarray) -> torch.Tensor:
     """Return the scores (1, classes, y, x) of one call of the folded network on everything."""
-    folded = fold_network(network).to(memory_format=torch.channels_last)
+    folded = network.fold().to(memory_format=torch.channels_last)
     with torch.inference_mode():
         return folded(torch.from_numpy(pixels)[None].contiguous(memory_format=torch.channels_last))
 
@@ -67,26 +69,26 @@ def random_pixels(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("output", ["classes", "float32", "float16", "uint8"])
-def test_a_part_equals_the_same_part_of_one_call_on_everything(trained: nn.Module, output: str) -> None:
+def test_a_part_equals_the_same_part_of_one_call_on_everything(trained: Network, output: str) -> None:
     pixels = random_pixels(1, 333, 270)
     inner = (slice(96, 168), slice(104, 270))
-    outer = grow(regions.grown(inner, 48, (333, 270)), (333, 270), least_extents((333, 270), 40961), 8)
+    outer = grow(regions.grown(inner, 48, (333, 270)), (333, 270), least_extents((333, 270), 40961), (8, 8))
     with Predictor(trained, channels=1) as predictor:
         assert predictor.needs.least_pixels == 40961
         part = predictor.predict(pixels[:, *outer], regions.relative(inner, outer), output)
-    expected = encode(whole(trained, pixels)[..., *inner], output)[0].numpy()
+    expected = encode_classes(whole(trained, pixels)[..., *inner], output)[0].numpy()
     assert part.dtype == expected.dtype
     assert_same(part, expected)
 
 
 @settings(max_examples=15, deadline=None)
 @given(shape=st.tuples(st.integers(1, 420), st.integers(1, 420)), share=st.integers(1, 3), seed=st.integers(0, 5))
-def test_parts_equal_the_whole_for_any_size(trained: nn.Module, shape: tuple[int, int], share: int, seed: int) -> None:
+def test_parts_equal_the_whole_for_any_size(trained: Network, shape: tuple[int, int], share: int, seed: int) -> None:
     pixels = random_pixels(1, *shape, seed=seed)
     with Predictor(trained, channels=1) as predictor:
         predictor.edge = round_up(max(shape) // share + 1, 8)
         parts = predictor.predict(pixels, output="float32")
-    assert_same(parts, encode(whole(trained, pixels), "float32")[0].numpy())
+    assert_same(parts, encode_classes(whole(trained, pixels), "float32")[0].numpy())
 
 
 @pytest.mark.parametrize(
@@ -104,13 +106,13 @@ def test_every_kind_of_network_is_exact_in_parts(config: UNetConfig, channels: i
     network = train_briefly(config, channels, 4, steps=4)
     pixels = random_pixels(channels, 301, 423)
     with Predictor(network, channels=channels) as predictor:
-        predictor.edge = round_up(150, predictor.needs.stride)
+        predictor.edge = 150
         parts = predictor.predict(pixels, output="float32")
-    assert_same(parts, encode(whole(network, pixels), "float32")[0].numpy())
+    assert_same(parts, encode_classes(whole(network, pixels), "float32")[0].numpy())
 
 
-def test_a_halo_shorter_by_one_stride_is_seen(trained: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(trained), "halo", property(lambda self: 40))
+def test_a_halo_shorter_by_one_stride_is_seen(trained: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(trained), "halo", property(lambda self: (40, 40)))
     pixels = random_pixels(1, 400, 400)
     with Predictor(trained, channels=1) as predictor:
         predictor.edge = 200
@@ -118,15 +120,15 @@ def test_a_halo_shorter_by_one_stride_is_seen(trained: nn.Module, monkeypatch: p
     assert np.abs(parts - torch.softmax(whole(trained, pixels), 1)[0].numpy()).max() > 0
 
 
-def test_parts_are_as_big_as_the_choice_of_algorithm_asks(trained: nn.Module) -> None:
-    needs = tile_needs(trained, channels=1, dimensions=2, device=CPU)
+def test_parts_are_as_big_as_the_choice_of_algorithm_asks(trained: Network) -> None:
+    needs = tile_needs(trained, channels=1, device=CPU)
     smallest = min(inputs * (160 / 2**level) ** 2 for level, inputs in enumerate([1, 8, 16, 32]))
     assert needs.least_pixels == math.floor(20480 / (smallest / 160**2)) + 1
-    assert tile_needs(trained, channels=1, dimensions=2, device=torch.device("cuda")).least_pixels == 1
-    assert tile_needs(trained, channels=1, dimensions=2, device=CPU, precision="bfloat16").least_pixels == 1
+    assert tile_needs(trained, channels=1, device=torch.device("cuda")).least_pixels == 1
+    assert tile_needs(trained, channels=1, device=CPU, precision="bfloat16").least_pixels == 1
 
 
-def test_folding_changes_scores_by_rounding_only(trained: nn.Module) -> None:
+def test_folding_changes_scores_by_rounding_only(trained: Network) -> None:
     pixels = random_pixels(1, 200, 200)
     with torch.inference_mode():
         unfolded = trained(torch.from_numpy(pixels)[None])
@@ -134,7 +136,7 @@ def test_folding_changes_scores_by_rounding_only(trained: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("bfloat16", 0.1), ("float16", 0.02)])
-def test_lower_precision_stays_close(trained: nn.Module, precision: str, bound: float) -> None:
+def test_lower_precision_stays_close(trained: Network, precision: str, bound: float) -> None:
     pixels = random_pixels(1, 96, 112)
     with Predictor(trained, channels=1, precision=precision) as predictor:
         low = predictor.predict(pixels, output="float32")
@@ -143,10 +145,11 @@ def test_lower_precision_stays_close(trained: nn.Module, precision: str, bound: 
     assert 0 < np.abs(low - exact).max() < bound
 
 
-def test_the_network_and_its_mode_are_left_alone(trained: nn.Module) -> None:
+def test_the_network_and_its_mode_are_left_alone(trained: Network) -> None:
     trained.train()
     before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
-    predict_classes(trained, random_pixels(1, 40, 40))
+    with Predictor(trained, channels=1) as predictor:
+        predictor.predict(random_pixels(1, 40, 40))
     assert trained.training
     trained.eval()
     assert all(torch.equal(tensor, before[name]) for name, tensor in trained.state_dict().items())
@@ -154,9 +157,10 @@ def test_the_network_and_its_mode_are_left_alone(trained: nn.Module) -> None:
     assert not torch.is_inference_mode_enabled()
 
 
-def test_classes_of_part_of_an_array(trained: nn.Module) -> None:
+def test_classes_of_part_of_an_array(trained: Network) -> None:
     pixels = random_pixels(1, 120, 130)
-    classes = predict_classes(trained, pixels, (slice(48, 100), slice(40, 130)))
+    with Predictor(trained, channels=1) as predictor:
+        classes = predictor.predict(pixels, (slice(48, 100), slice(40, 130)))
     assert classes.dtype == np.uint8
     assert_same(classes, whole(trained, pixels)[0, :, 48:100, 40:130].argmax(0).numpy())
 
@@ -168,38 +172,39 @@ def test_classes_of_part_of_an_array(trained: nn.Module) -> None:
 @settings(max_examples=25, deadline=None)
 def test_probabilities_do_not_depend_on_where_a_pixel_lies(shape: tuple[int, ...], seed: int) -> None:
     scores = 3 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    everything = encode(scores, "float32")
+    everything = encode_classes(scores, "float32")
     torch.testing.assert_close(everything, torch.softmax(scores, 1), rtol=0, atol=2e-7)
     part = (..., slice(shape[2] // 3, None), slice(shape[3] // 2, None))
-    assert torch.equal(encode(scores[part], "float32"), everything[part])
-    assert torch.equal(encode(scores.contiguous(memory_format=torch.channels_last), "float32"), everything)
+    assert torch.equal(encode_classes(scores[part], "float32"), everything[part])
+    assert torch.equal(encode_classes(scores.contiguous(memory_format=torch.channels_last), "float32"), everything)
 
 
 def test_probabilities_are_those_of_torch() -> None:
     scores = torch.randn(1, 3, 256, 256)
-    assert torch.equal(encode(scores, "float32"), torch.softmax(scores, 1))
+    assert torch.equal(encode_classes(scores, "float32"), torch.softmax(scores, 1))
 
 
 def test_encoding_of_scores() -> None:
     scores = torch.tensor([[[[2.0, -1.0]], [[2.0, 1.0]], [[0.0, 0.5]]]])
-    assert encode(scores, "classes").tolist() == [[[0, 1]]]
-    assert encode(scores[:, :2], "classes").tolist() == [[[0, 1]]]
-    exact = encode(scores, "float32")
+    assert encode_classes(scores, "classes").tolist() == [[[0, 1]]]
+    assert encode_classes(scores[:, :2], "classes").tolist() == [[[0, 1]]]
+    exact = encode_classes(scores, "float32")
     torch.testing.assert_close(exact.sum(1), torch.ones(1, 1, 2))
-    assert torch.equal(encode(scores, "uint8"), (exact * 255).round().to(torch.uint8))
-    assert torch.equal(encode(scores, "float16"), exact.half())
-    assert encode(torch.randn(1, 300, 1, 1), "classes").dtype == torch.int32
+    assert torch.equal(encode_classes(scores, "uint8"), (exact * 255).round().to(torch.uint8))
+    assert torch.equal(encode_classes(scores, "float16"), exact.half())
+    assert encode_classes(torch.randn(1, 300, 1, 1), "classes").dtype == torch.int32
 
 
-class Brightness(nn.Module):
+class Brightness(Network):
     """A network of no reach that runs out of memory above `most` pixels; `seen` lists the shapes it was given."""
 
-    stride, halo = 4, 4
+    stages = ()
+    stride, halo = (4, 4), (4, 4)
     most = 10**9
     seen: list[tuple[int, ...]] = []  # noqa: RUF012
 
     def __init__(self, error: type[Exception] = torch.cuda.OutOfMemoryError) -> None:
-        super().__init__()
+        super().__init__(2)
         self.conv = nn.Conv2d(1, 2, 1)
         self.error = error
         with torch.no_grad():
@@ -277,7 +282,7 @@ def test_other_errors_of_torch_are_not_taken_for_lack_of_memory() -> None:
         predictor.predict(random_pixels(2, 8, 8))
 
 
-def test_cancelling_stops_within_a_tile(trained: nn.Module) -> None:
+def test_cancelling_stops_within_a_tile(trained: Network) -> None:
     cancel = CancelToken()
     layers: list[int] = []
 
@@ -311,7 +316,7 @@ def test_grown_regions_contain_what_they_grew_from(length: int, stride: int, dat
     start = stride * data.draw(st.integers(0, (length - 1) // stride))
     stop = data.draw(st.sampled_from([length, min(start + stride, length)]))
     extent = data.draw(st.integers(1, length))
-    (grown,) = grow((slice(start, stop),), (length,), (extent,), stride)
+    (grown,) = grow((slice(start, stop),), (length,), (extent,), (stride,))
     assert grown.start % stride == 0
     assert grown.stop == length or grown.stop % stride == 0
     assert grown.start <= start < stop <= grown.stop <= length
@@ -327,7 +332,7 @@ def test_grown_regions_contain_what_they_grew_from(length: int, stride: int, dat
 def test_splitting_partitions(sizes: list[int], starts: list[int], edge: int) -> None:
     inner = tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=False))
     count = np.zeros([part.stop for part in inner], int)
-    for part in split(inner, edge):
+    for part in split(inner, [edge] * len(inner)):
         assert max(regions.size(part)) <= edge
         count[part] += 1
     assert count[inner].min() == count[inner].max() == 1

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import (
     MOST_BEYOND,
     MOST_LOST,
@@ -24,11 +25,13 @@ from napari_tessera.nn.priors import (
 from napari_tessera.nn.samples import Sample
 
 
-class Densities(nn.Module):
+class Densities(Network):
     """Scores of an ideal network trained with equal priors: the log density of the intensity in each class."""
 
+    stages = ()
+
     def __init__(self, means: tuple[float, ...], width: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(2)
         self.means = nn.Parameter(torch.tensor(means))
         self.width = width
 
@@ -50,7 +53,7 @@ def balanced(means: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(sample.image)[None], torch.from_numpy(sample.target.astype(np.int64))[None]
 
 
-def errors(network: nn.Module, sample: Sample, offsets: tuple[float, ...]) -> tuple[float, float]:
+def errors(network: Network, sample: Sample, offsets: tuple[float, ...]) -> tuple[float, float]:
     """Return the share of wrong pixels without and with `offsets`."""
     scores = network(torch.from_numpy(sample.image)[None])
     truth = torch.from_numpy(sample.target.astype(np.int64))[None]

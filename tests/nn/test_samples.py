@@ -92,3 +92,19 @@ def test_whole_images_are_held_out() -> None:
 def test_images_are_not_held_out_if_a_class_would_be_lost() -> None:
     samples = [numbered(np.full((8, 8), k), k) for k in range(2)]
     assert split_by_source(samples, 0.5, 2, np.random.default_rng(0)) is None
+
+
+def test_volumes_are_cut_along_z_too() -> None:
+    """Each plane is one colour, in y and x nothing can be cut, so that the block is one of whole planes."""
+    target = np.full((30, 4, 4), IGNORED, np.uint8)
+    target[:, 1, 1], target[:, 2, 2] = 0, 1
+    image = np.arange(target.size, dtype=np.float32).reshape(1, *target.shape)
+    split = split_by_blocks([Sample(image, target, 0, (5, 0, 0))], 0.2, 2, gap=3)
+    assert split is not None
+    (kept,), (held_out,) = split.training, split.validation
+    first, second = sorted((kept, held_out), key=lambda sample: sample.place[0])
+    assert second.place[0] - (first.place[0] + len(first.target)) == 3
+    assert (kept.place[1:], held_out.place[1:]) == ((0, 0), (0, 0))
+    assert held_out.target.shape[0] == 6
+    whole = {float(value) for sample in (kept, held_out) for value in sample.image.ravel()}
+    assert len(whole) == (30 - 3) * 16

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from napari_tessera.config.network import UNetConfig
-from napari_tessera.config.training import TrainingConfig
+from napari_tessera.config.networks import UNetConfig
+from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import JobCancelledError, ModelError
 from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Progress
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.samples import IGNORED, Sample, Split
-from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
+from napari_tessera.nn.tasks.classes import ClassesTask
+from napari_tessera.nn.trainer import TrainingData, TrainingState, start_state, train_network
 from napari_tessera.nn.validation import Score, choose_judges, score_network
 
 CONFIG = TrainingConfig(
@@ -46,6 +47,7 @@ def bright_squares(seed: int) -> Sample:
     return Sample(image[None].astype(np.float32), target, seed)
 
 
+CLASSES = ClassesTask((1, 2), Annotation.SCRIBBLES)
 SPLIT = Split((bright_squares(0), bright_squares(1)), (bright_squares(2),))
 
 
@@ -55,7 +57,7 @@ def scored(quality: float) -> Score:
 
 def fresh(config: TrainingConfig = CONFIG) -> TrainingState:
     torch.manual_seed(config.seed)
-    return start_state(build_network(config.network, channels=1, classes=2), config)
+    return start_state(build_network(config.network, channels=1, outputs=2), config)
 
 
 def weights(state: TrainingState) -> list[torch.Tensor]:
@@ -64,7 +66,7 @@ def weights(state: TrainingState) -> list[torch.Tensor]:
 
 def run(state: TrainingState, config: TrainingConfig = CONFIG, **hooks: object) -> Iterator[JobEvent]:
     hooks.setdefault("cancel", CancelToken())
-    return train_network(state, Task(SPLIT, 2, background=True), config, **hooks)
+    return train_network(state, TrainingData(CLASSES, SPLIT), config, **hooks)
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,11 @@ def test_stops_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_tessera.nn import trainer
-
     # smoothed over validations: 0.2, 0.3, 0.6, 0.3, 0.4, 0.4
     qualities = iter([0.2, 0.4, 0.9, 0.0, 0.5, 0.4, 0.9])
-    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(next(qualities)))
+    monkeypatch.setattr(
+        "napari_tessera.nn.tasks.classes.score_network", lambda network, *_, **__: scored(next(qualities))
+    )
     config = CONFIG.model_copy(update={"max_steps": 1000, "patience": 3})
     state = fresh(config)
     list(run(state, config))
@@ -136,11 +138,9 @@ def test_stops_without_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_patience_ends_the_final_run_follows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As at the planned end: 60 steps of 1000 are 0.6 of a run then, and what judged is learnt for the other 0.4."""
-    from napari_tessera.nn import trainer
-
-    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(0.5))
+    monkeypatch.setattr("napari_tessera.nn.tasks.classes.score_network", lambda network, *_, **__: scored(0.5))
     config = CONFIG.model_copy(update={"max_steps": 1000, "patience": 5, "final_run": 0.4})
-    task = Task(SPLIT, 2, background=True, everything=(*SPLIT.training, *SPLIT.validation))
+    data = TrainingData(CLASSES, SPLIT, everything=(*SPLIT.training, *SPLIT.validation))
     seen: list[tuple[int, bool, float]] = []
 
     def save(state: TrainingState) -> None:
@@ -148,27 +148,25 @@ def test_where_patience_ends_the_final_run_follows(monkeypatch: pytest.MonkeyPat
         save_checkpoint(tmp_path / str(state.step), state, {})
 
     state = fresh(config)
-    list(train_network(state, task, config, cancel=CancelToken(), save=save))
+    list(train_network(state, data, config, cancel=CancelToken(), save=save))
     assert [(step, learnt) for step, learnt, _ in seen[-6:]] == [
         (50, False), (60, True), (70, True), (80, True), (90, True), (100, True),
     ]  # fmt: skip
     assert state.finished
-    assert seen[-1][2] < 0.05 * config.learning_rate
+    assert seen[-1][2] < 0.05 * config.optimiser.learning_rate
     resumed = fresh(config)  # an interrupted final run ends where it would have
     load_checkpoint(tmp_path / "70", resumed, {})
-    list(train_network(resumed, task, config, cancel=CancelToken()))
+    list(train_network(resumed, data, config, cancel=CancelToken()))
     assert resumed.step == 100
     assert alike(weights(resumed), weights(state))
 
 
 def test_figures_that_say_nothing_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_tessera.nn import trainer
-
-    monkeypatch.setattr(trainer, "score_network", lambda network, *_, **__: scored(0.5))
+    monkeypatch.setattr("napari_tessera.nn.tasks.classes.score_network", lambda network, *_, **__: scored(0.5))
     config = CONFIG.model_copy(update={"patience": 1})
     state = fresh(config)
-    list(train_network(state, Task(SPLIT, 2, background=True, telling=False), config, cancel=CancelToken()))
-    assert state.step == config.max_steps
+    list(train_network(state, TrainingData(CLASSES, SPLIT, telling=False), config, cancel=CancelToken()))
+    assert state.step == config.stop.max_steps
 
 
 def test_cancelling_saves_first() -> None:
@@ -182,7 +180,7 @@ def test_cancelling_saves_first() -> None:
 
 
 def test_average_lags_behind_and_catches_up() -> None:
-    network = build_network(UNetConfig(depth=1, base_width=2), channels=1, classes=2)
+    network = build_network(UNetConfig(depth=1, base_width=2), channels=1, outputs=2)
     averaged = AveragedNetwork(network, horizon=4)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -225,13 +223,13 @@ def test_continued_on_other_annotation_the_old_model_gives_way(finished: Finishe
         replace(sample, target=np.where(sample.target == IGNORED, IGNORED, 1 - sample.target).astype(np.uint8))
         for sample in (*SPLIT.training, *SPLIT.validation)
     ]
-    task = Task(Split(tuple(swapped[:2]), tuple(swapped[2:])), 2, background=True)
+    data = TrainingData(CLASSES, Split(tuple(swapped[:2]), tuple(swapped[2:])))
     again = fresh()
     load_checkpoint(finished.folder, again, {})
-    list(train_network(again, task, CONFIG, cancel=CancelToken()))
+    list(train_network(again, data, CONFIG, cancel=CancelToken()))
     assert not all(torch.equal(value, before) for value, before in zip(weights(again), old, strict=True))
-    assert again.score == task.score(again.averaged.network)
-    assert again.score.error < task.score(finished.state.averaged.network).error
+    assert again.score == data.score(again.averaged.network)
+    assert again.score.error < data.score(finished.state.averaged.network).error
 
 
 @pytest.mark.parametrize(("qualities", "replaced"), [([0.9, 0.5, 0.8], None), ([0.9, 0.5, 0.9, 0.1], 20)])
@@ -244,7 +242,7 @@ def test_what_goes_on_takes_the_place_of_what_was_finished_once_it_is_as_good(
     again = fresh()
     load_checkpoint(tmp_path, again, {})
     known = iter(qualities)
-    monkeypatch.setattr("napari_tessera.nn.trainer.score_network", lambda *_, **__: scored(next(known)))
+    monkeypatch.setattr("napari_tessera.nn.tasks.classes.score_network", lambda *_, **__: scored(next(known)))
     to_beat: dict[int, float | None] = {}
     config, cancel = CONFIG.model_copy(update={"max_steps": 1000}), CancelToken()
     with pytest.raises(JobCancelledError):
@@ -259,7 +257,7 @@ def test_cancel_stops_a_validation() -> None:
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(JobCancelledError):
-        Task(SPLIT, 2, background=True).score(fresh().averaged.network, check=cancel.raise_if_cancelled)
+        TrainingData(CLASSES, SPLIT).score(fresh().averaged.network, check=cancel.raise_if_cancelled)
 
 
 def test_validation_in_tiles_is_that_of_the_whole(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,8 +306,8 @@ def test_a_checkpoint_whose_counts_are_none_is_refused(tmp_path: Path) -> None:
 def test_the_step_size_follows_the_run(finished: Finished) -> None:
     used = finished.step_sizes
     assert used == sorted(used, reverse=True)
-    assert 0.5 * CONFIG.learning_rate < used[0] < CONFIG.learning_rate
-    assert used[-1] < 0.05 * CONFIG.learning_rate
+    assert 0.5 * CONFIG.optimiser.learning_rate < used[0] < CONFIG.optimiser.learning_rate
+    assert used[-1] < 0.05 * CONFIG.optimiser.learning_rate
 
 
 def test_gradients_are_clipped() -> None:
@@ -367,7 +365,7 @@ def test_a_run_cut_by_time_ends_with_a_small_step_and_was_validated(monkeypatch:
     list(run(state, config, save=lambda state: used.append(state.optimizer.param_groups[0]["lr"])))
     used = used[1:]
     assert len(used) >= 4
-    assert used[-1] < 0.05 * config.learning_rate
+    assert used[-1] < 0.05 * config.optimiser.learning_rate
 
 
 def test_offsets_are_found_judged_by_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,15 +376,15 @@ def test_offsets_are_found_judged_by_and_shown(monkeypatch: pytest.MonkeyPatch) 
         asked.append((network, survey))
         return 0.0, 3.0
 
-    monkeypatch.setattr("napari_tessera.nn.trainer.find_offsets", find)
+    monkeypatch.setattr("napari_tessera.nn.tasks.classes.find_offsets", find)
     survey = tuple(replace(bright_squares(seed), target=np.full((64, 64), IGNORED, np.uint8)) for seed in (5, 6))
-    task = Task(SPLIT, 2, background=True, survey=survey)
+    data = TrainingData(CLASSES, SPLIT, survey=survey)
     state, shown = fresh(), []
-    list(train_network(state, task, CONFIG, cancel=CancelToken(), preview=lambda _, offsets: shown.append(offsets)))
+    list(train_network(state, data, CONFIG, cancel=CancelToken(), preview=lambda _, offsets: shown.append(offsets)))
     assert asked[-1] == (state.averaged.network, survey)
     assert state.offsets == shown[-1] == (0.0, 3.0)
-    assert state.score == task.score(state.averaged.network, state.offsets)
-    assert state.score != task.score(state.averaged.network)
+    assert state.score == data.score(state.averaged.network, state.offsets)
+    assert state.score != data.score(state.averaged.network)
 
 
 def test_a_checkpoint_of_the_first_version_goes_on(tmp_path) -> None:

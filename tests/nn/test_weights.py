@@ -10,11 +10,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_tessera.config.model import HEADER_FILE, OLD_WEIGHTS_FILE, ClassSpec, ModelSpec, load_model_spec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, ModelError
 from napari_tessera.nn.model import Model, load_model, save_model
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 
 NETWORK = UNetConfig(depth=1, base_width=2)
 CLASSES = (ClassSpec(id=0, name="background", color="#000000"), ClassSpec(id=2, name="cell", color="#ff0000"))
@@ -43,7 +43,7 @@ def _spec(**fields: Any) -> ModelSpec:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_model(tmp_path / "model", Model(_spec(), build_network(NETWORK, channels=1, classes=2)))
+    save_model(tmp_path / "model", Model(_spec(), build_network(NETWORK, channels=1, outputs=2)))
     return tmp_path / "model"
 
 
@@ -158,7 +158,7 @@ def test_a_kill_at_any_step_leaves_the_old_model_or_the_new_one(
 
     old = load_model_spec(folder)
     _age(folder, old)
-    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, classes=2, seed=7))
+    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, outputs=2, seed=7))
     dying("replace")
     dying("unlink")
     try:
@@ -178,14 +178,14 @@ def _age(folder: Path, spec: ModelSpec) -> None:
     (folder / spec.weights).rename(folder / OLD_WEIGHTS_FILE)
     text = (folder / HEADER_FILE).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith(("weights:", "cancelled:"))]
-    old = "\n".join(lines).replace("schema_version: 3", "schema_version: 2", 1)
+    old = "\n".join(lines).replace(f"schema_version: {ModelSpec.current_version}", "schema_version: 2", 1)
     (folder / HEADER_FILE).write_text(old + "\n", encoding="utf-8")
 
 
 def test_a_model_that_is_saved_anew_while_it_is_read_is_read_as_the_new_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, classes=2, seed=7))
+    new = Model(_spec(name="new"), build_network(NETWORK, channels=1, outputs=2, seed=7))
     read = Path.read_bytes
 
     def late(path: Path) -> bytes:

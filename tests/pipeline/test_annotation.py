@@ -11,12 +11,12 @@ from napari_tessera.core.errors import AnnotationError, InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.samples import IGNORED
+from napari_tessera.nn.tasks.classes import make_target
 from napari_tessera.pipeline.learning.annotation import (
     class_numbers,
     describe_classes,
     find_painted,
     fit_labels,
-    make_target,
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import napari_tessera as nt
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.core.errors import JobCancelledError, OutputExistsError
 from napari_tessera.core.jobs import CancelToken, JobEvent, Result
 from napari_tessera.nn.model import load_model

@@ -77,14 +77,14 @@ def test_the_figures_are_those_of_the_files(tmp_path):
 def test_settings_are_the_defaults_with_a_limit_on_time():
     sample = load_sample("tissue")
     config = demo_config(sample, {"max_steps": 3})
-    assert config.max_steps == 3
-    assert config.max_seconds is not None
-    assert config.class_names == sample.class_names
+    assert config.stop.max_steps == 3
+    assert config.stop.max_seconds is not None
+    assert config.data.class_names == sample.class_names
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_sample_has_its_limit_and_the_demo_stays_below_four_minutes(name):
-    assert demo_config(load_sample(name), {}).max_seconds == TRAINING_SECONDS[name]
+    assert demo_config(load_sample(name), {}).stop.max_seconds == TRAINING_SECONDS[name]
     assert sum(TRAINING_SECONDS.values()) < 200
 
 

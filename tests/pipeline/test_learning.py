@@ -8,14 +8,14 @@ import torch
 from scipy import ndimage
 
 import napari_tessera as nt
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import AugmentationConfig, TrainingConfig
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Warning, drain
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.checkpoints import load_checkpoint
 from napari_tessera.nn.model import load_model
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.patches import PatchSampler
 from napari_tessera.nn.priors import find_offsets
 from napari_tessera.nn.trainer import start_state
@@ -76,7 +76,7 @@ def test_the_last_average_is_what_is_kept(tmp_path: Path) -> None:
     image, labels, _ = rare_squares()
     drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m"))
     model = load_model(tmp_path / "m")
-    state = start_state(build_network(CONFIG.network, channels=1, classes=2), CONFIG)
+    state = start_state(build_network(CONFIG.network, channels=1, outputs=2), CONFIG)
     load_checkpoint(tmp_path / "m", state, {})
     kept, averaged = model.network.state_dict(), state.averaged.network.state_dict()
     assert all(torch.equal(kept[name], averaged[name]) for name in kept)
@@ -90,7 +90,7 @@ def test_prediction_adds_the_offsets_of_the_header_once(tmp_path: Path, times: i
     for resume in (False, True)[:times]:
         drain(train_pairs([pair(image, labels)], CONFIG, tmp_path / "m", resume=resume))
     model, dataset = load_model(tmp_path / "m"), load_dataset([pair(image, labels)], CONFIG)
-    sampler = PatchSampler(dataset.samples, 2, CONFIG.patch_size, CONFIG.augmentation)
+    sampler = PatchSampler(dataset.samples, 2, CONFIG.data.patch_size, CONFIG.augmentation)
     found = find_offsets(model.network, dataset.survey, sampler.plain())
     assert model.spec.score_offsets == pytest.approx(found, rel=1e-3)
     assert found[0] > 0.05 > found[1]
@@ -212,7 +212,7 @@ def cancelled_while_judging(folder: Path, config: TrainingConfig, monkeypatch: p
         cancel.cancel()
         cancel.raise_if_cancelled()
 
-    monkeypatch.setattr("napari_tessera.nn.trainer.find_offsets", judge)
+    monkeypatch.setattr("napari_tessera.nn.tasks.classes.find_offsets", judge)
     with pytest.raises(JobCancelledError):
         drain(train_pairs([pair(image, labels)], config, folder, resume=True, cancel=cancel))
 

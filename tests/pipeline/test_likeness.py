@@ -11,7 +11,7 @@ import tifffile
 import torch
 
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.image import ImageSpec
@@ -19,7 +19,7 @@ from napari_tessera.core.jobs import CancelToken, Warning
 from napari_tessera.io.arrays import MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.pipeline.learning.training import train_pairs
 from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels, other_pixels
 from napari_tessera.pipeline.predicting.prediction import predict_into
@@ -143,7 +143,7 @@ def _predicted(model: Model, image: Any) -> tuple[np.ndarray, list[str]]:
 
 def test_a_prediction_takes_channels_by_name_and_tells_of_pixels_of_another_size() -> None:
     torch.manual_seed(3)
-    model = Model(_spec(), build_network(_spec().network, channels=3, classes=2).eval())
+    model = Model(_spec(), build_network(_spec().network, channels=3, outputs=2).eval())
     size: dict[str, Any] = {"scale": (1, 3.25, 3.25), "units": (None, "micrometer", "micrometer")}
     alike: dict[str, Any] = {"scale": (1, 0.3, 0.3), "units": (None, "micrometer", "micrometer")}
     expected, quiet = _predicted(model, _image(NAMES, **alike))
@@ -172,7 +172,7 @@ def test_images_of_a_training_are_brought_into_one_order(
     if resume:
         first = NAMES[::-1]
         save_model(
-            tmp_path / "model", Model(_spec(channel_names=first), build_network(_spec().network, channels=3, classes=2))
+            tmp_path / "model", Model(_spec(channel_names=first), build_network(_spec().network, channels=3, outputs=2))
         )
     images = [_image(NAMES), _image(("GFP", "actin", "DAPI"))]
     labels = np.zeros((20, 24), np.uint8)
@@ -191,7 +191,7 @@ def test_what_is_odd_about_a_file_is_told_by_a_prediction(tmp_path: Path) -> Non
     torch.manual_seed(3)
     units = {"y": None, "x": None}
     spec = _spec(channels=1, channel_names=(), pixel_size={"y": 1.0, "x": 1.0}, units=units)
-    model = Model(spec, build_network(spec.network, channels=1, classes=2).eval())
+    model = Model(spec, build_network(spec.network, channels=1, outputs=2).eval())
     assert "two.tif holds 2 images" in _predicted(model, open_image(path))[1][0]
     assert _predicted(model, open_image(path / "1"))[1] == []
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from napari_tessera.config.model import ClassSpec, ModelSpec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.axes import move_axes
@@ -30,13 +30,13 @@ from napari_tessera.core.errors import (
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning, drain
 from napari_tessera.core.regions import Region
+from napari_tessera.core.tiles import TileNeeds
 from napari_tessera.io import levels, room, zarr_sink
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.opening import open_image
 from napari_tessera.nn.model import Model, save_model
-from napari_tessera.nn.needs import TileNeeds
-from napari_tessera.nn.networks import build_network, fold_network
-from napari_tessera.nn.predictor import encode
+from napari_tessera.nn.networks.building import build_network
+from napari_tessera.nn.tasks.encoding import encode_classes
 from napari_tessera.pipeline.api import predict
 from napari_tessera.pipeline.predicting import prediction
 from napari_tessera.pipeline.predicting.intensity import fit_intensity
@@ -51,7 +51,7 @@ def make_model(channels: int = 1, *, depth: int = 2, width: int = 4, ids: tuple[
     """Return a network that has learnt for a few steps to sort pixels by brightness."""
     torch.manual_seed(5)
     config = UNetConfig(depth=depth, base_width=width)
-    network = build_network(config, channels=channels, classes=len(ids)).train()
+    network = build_network(config, channels=channels, outputs=len(ids)).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     for _ in range(10):
         pixels = torch.rand(4, channels, 32, 32) * 1.4 - 0.2
@@ -118,7 +118,7 @@ def reference(model: Model, image: ImageSource, output: str = "labels", dtype: s
     """Apply the folded network once to each whole plane; axes t, z, y, x for labels and c first for probabilities."""
     pixels = move_axes(image.read(image.spec.full_region), image.axes, "tzcyx")
     intensity = fit_intensity(image, model.spec.intensity)
-    network = fold_network(model.network).to(memory_format=torch.channels_last)
+    network = model.network.fold().to(memory_format=torch.channels_last)
     planes = []
     for plane in pixels.reshape(-1, *pixels.shape[2:]):
         batch = torch.from_numpy(intensity.apply(plane))[None].contiguous(memory_format=torch.channels_last)
@@ -127,7 +127,7 @@ def reference(model: Model, image: ImageSource, output: str = "labels", dtype: s
         if output == "labels":
             planes.append(np.array([entry.id for entry in model.spec.classes])[scores[0].argmax(0).numpy()])
         else:
-            planes.append(encode(scores, dtype)[0].numpy())
+            planes.append(encode_classes(scores, dtype)[0].numpy())
     stacked = np.stack(planes).reshape(*pixels.shape[:2], *planes[0].shape)
     return stacked if output == "labels" else np.moveaxis(stacked, 2, 0)
 
@@ -151,8 +151,9 @@ def test_a_halo_shorter_by_one_stride_is_seen(depth: int, monkeypatch: pytest.Mo
     config = PredictionConfig(output="probabilities", tile=128, device="cpu")
     expected = reference(deep, image, "probabilities")[:, 0, 0]
     assert_same(predict(deep, image, config=config), expected)
-    stride = deep.network.stride
-    short = (deep.network.halo - 1) // stride * stride
+    short = tuple(
+        (halo - 1) // stride * stride for halo, stride in zip(deep.network.halo, deep.network.stride, strict=True)
+    )
     monkeypatch.setattr(type(deep.network), "halo", property(lambda self: short))
     assert np.abs(predict(deep, image, config=config) - expected).max() > 0
 
@@ -242,7 +243,7 @@ def test_specification_of_the_output(model: Model) -> None:
     assert (probabilities.name, probabilities.scale) == ("cells · probabilities", (1, 5, 2, 0.5, 0.25))
 
 
-NEEDS = TileNeeds(dimensions=2, halo=48, stride=8, least_pixels=20481, bytes_per_pixel=288)
+NEEDS = TileNeeds(dimensions=2, halo=(48, 48), stride=(8, 8), least_pixels=20481, bytes_per_pixel=288)
 
 
 def plan_for(
@@ -413,7 +414,7 @@ def test_a_blank_image_is_refused_by_a_model_without_background() -> None:
 def test_nan_that_the_sample_missed_is_found_in_its_tile(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     array = random_image(100, 100, dtype=np.float32)
     good = fit_intensity(as_image(array, "yx"), model.spec.intensity)
-    monkeypatch.setattr("napari_tessera.pipeline.predicting.prediction.fit_intensity", lambda *_: good)
+    monkeypatch.setattr("napari_tessera.pipeline.predicting.pixel_predictors.fit_intensity", lambda *_: good)
     array[90, 90] = np.nan
     sink = RecordingSink(output_spec(model.spec, as_image(array, "yx").spec, PredictionConfig()))
     with pytest.raises(InvalidInputError, match="NaN"):

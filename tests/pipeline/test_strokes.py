@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from napari_tessera.config.training import SCRIBBLED_BACKGROUND as BACKGROUND
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
-from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND as BACKGROUND
 from napari_tessera.pipeline.samples.nuclei import NucleiConfig, make_nuclei
 from napari_tessera.pipeline.samples.strokes import FOREGROUND, draw_lines, draw_scribbles
 

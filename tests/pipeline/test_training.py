@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_tessera.config.model import load_model_spec
-from napari_tessera.config.network import UNetConfig
+from napari_tessera.config.model import ModelSpec, load_model_spec
+from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import (
@@ -329,7 +329,9 @@ def test_damaged_models_are_told_apart(tmp_path: Path, damage: str) -> None:
     changes = {
         "header": lambda: write_atomically(header, header.read_bytes()[:200]),
         "weights": lambda: write_atomically(weights, weights.read_bytes()[:-10]),
-        "newer": lambda: header.write_text(header.read_text().replace("schema_version: 3", "schema_version: 9", 1)),
+        "newer": lambda: header.write_text(
+            header.read_text().replace(f"schema_version: {ModelSpec.current_version}", "schema_version: 9", 1)
+        ),
         "foreign": lambda: header.write_text("kind: something else\n"),
         "missing": weights.unlink,
     }

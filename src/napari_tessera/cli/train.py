@@ -8,7 +8,7 @@ import click
 from napari_tessera.cli.axes import axes_option
 from napari_tessera.cli.cancelling import cancel_on_interrupt
 from napari_tessera.cli.output import emit_result, event_listener, json_option
-from napari_tessera.config.base import apply_overrides, parse_assignments
+from napari_tessera.config.base import parse_assignments
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
@@ -109,7 +109,7 @@ def training_config(annotation: str | None, config_file: Path | None, assignment
     if config_file:  # what is wrong in the file is reported as the file's fault, not the command's
         _check_file(config_file, fields)
     try:
-        fields = apply_overrides(fields, parse_assignments(assignments))
+        fields = TrainingConfig.overridden(fields, parse_assignments(assignments))
         if annotation is not None:
             fields["annotation"] = annotation
         if "annotation" not in fields:

@@ -4,7 +4,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -93,7 +93,17 @@ class Config(BaseModel):
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Self:
         """Return a copy in which each dotted field name (``"augmentation.scale"``) has a new value."""
-        return type(self).parse(apply_overrides(self.model_dump(mode="json"), overrides))
+        return self.parse(self.overridden(self.model_dump(mode="json"), overrides))
+
+    @classmethod
+    def meant_by(cls, name: str) -> list[str]:
+        """Return the settings, dotted, that `name`, which is none, may have been meant for."""
+        return nearest(name, setting_names(cls))
+
+    @classmethod
+    def overridden(cls, fields: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `fields`, plain data that may be incomplete, with each dotted name of `overrides` replaced."""
+        return apply_overrides(fields, overrides)
 
 
 class UnknownSettingError(InvalidInputError):
@@ -121,8 +131,9 @@ def setting_names(config: type[BaseModel], within: str = "") -> Iterator[str]:
     """Yield the names of all settings of `config`, those of settings within settings dotted and last."""
     yield from (within + name for name in config.model_fields)
     for name, field in config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
-            yield from setting_names(field.annotation, f"{within}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):  # itself, or one of several
+            if isinstance(kind, type) and issubclass(kind, Config):
+                yield from setting_names(kind, f"{within}{name}.")
 
 
 def apply_overrides(fields: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,16 +176,16 @@ def describe_validation_error(error: ValidationError) -> str:
     return str(_invalid(error))
 
 
-def _invalid(error: ValidationError, config: type[BaseModel] | None = None) -> InvalidInputError:
+def _invalid(error: ValidationError, config: type[Config] | None = None) -> InvalidInputError:
     """Return the first problem that pydantic found, of settings of the class `config` if that is known."""
     first = error.errors(include_url=False)[0]
     where = place(first["loc"])
     cause = first.get("ctx", {}).get("error")
-    if where and isinstance(cause, UnknownSettingError):
-        return cause.within(where)
+    if isinstance(cause, UnknownSettingError):
+        return cause.within(where) if where else cause
     if first["type"] == "extra_forbidden":
-        known = setting_names(config) if config is not None and len(first["loc"]) == 1 else ()
-        return UnknownSettingError(where, nearest(where, known))
+        near = config.meant_by(where) if config is not None and len(first["loc"]) == 1 else ()
+        return UnknownSettingError(where, near)
     return InvalidInputError(_describe(dict(first), where, cause))
 
 

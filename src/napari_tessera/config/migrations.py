@@ -7,6 +7,8 @@ version under ``tests/config/golden``.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from napari_tessera.config.flat_names import grouped
+
 Fields = dict[str, Any]
 
 
@@ -15,8 +17,20 @@ def _before_priors(training: Any) -> Any:
     return {"prior": "equal", "final_run": 0.0, **training} if isinstance(training, Mapping) else training
 
 
+def _in_groups(training: Any) -> Any:
+    """Return the settings of a training with each in its group."""
+    return {**grouped(training), "schema_version": 2} if isinstance(training, Mapping) else training
+
+
 STEPS: Mapping[tuple[str, int], Callable[[Fields], Fields]] = {
     ("annotation", 1): lambda fields: fields,  # the chunks' own description says what is new
+    ("tessera-training", 1): grouped,
+    ("tessera-model", 3): lambda fields: {
+        **fields,
+        "method": "network",
+        "task": "classes",
+        "training": _in_groups(fields.get("training")),
+    },
     ("tessera-model", 2): lambda fields: {**fields, "weights": "weights.safetensors"},  # the only name there was
     ("tessera-model", 1): lambda fields: {**fields, "training": _before_priors(fields.get("training"))},
 }

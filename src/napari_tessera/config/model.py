@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from napari_tessera.config.base import Color, Config
 from napari_tessera.config.files import FileConfig
-from napari_tessera.config.network import NetworkConfig
+from napari_tessera.config.networks import NetworkConfig
 from napari_tessera.config.training import IntensityConfig, TrainingConfig
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, ModelError
 
@@ -64,12 +64,16 @@ class ModelSpec(FileConfig):
     """The header of a model folder."""
 
     kind: ClassVar[str] = "tessera-model"
-    current_version: ClassVar[int] = 3
-    schema_version: int = 3
+    current_version: ClassVar[int] = 4
+    schema_version: int = 4
 
     name: str
     package_version: str
     created: str
+    method: Literal["network"] = "network"
+    """Which kind of function of the image the model is."""
+    task: Literal["classes"] = "classes"
+    """What the numbers mean that it gives."""
     network: NetworkConfig
     input_axes: Literal["cyx", "czyx"]
     channel_names: tuple[str, ...]
@@ -93,6 +97,11 @@ class ModelSpec(FileConfig):
     """Name of the file in the folder that holds the weights: another one for other weights, so that this header is
     never beside those of another training."""
     weights_sha256: str
+
+    @property
+    def outputs(self) -> int:
+        """Number of channels that the model gives."""
+        return len(self.classes)
 
     @model_validator(mode="after")
     def _one_offset_per_class(self) -> Self:

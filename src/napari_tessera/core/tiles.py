@@ -134,6 +134,31 @@ class TileGrid:
         return Tile(index, tuple(inner), tuple(outer), tuple(padding))
 
 
+@dataclass(frozen=True)
+class TileNeeds:
+    """What a tile must be so that a model gives on it what it gives on the whole image.
+
+    Attributes
+    ----------
+    dimensions
+        Number of spatial dimensions that it looks along at once: 2 (y, x) or 3 (z, y, x).
+    halo
+        Per axis (z, y, x) or (y, x), pixels to read beyond what is written, per side; multiples of `stride`.
+    stride
+        Per axis, tiles must start at multiples of it.
+    least_pixels
+        A tile must read at least so many pixels, or the whole image if that has fewer.
+    bytes_per_pixel
+        Memory that the model takes while it runs, per pixel read.
+    """
+
+    dimensions: int
+    halo: tuple[int, ...]
+    stride: tuple[int, ...]
+    least_pixels: int
+    bytes_per_pixel: int
+
+
 def round_up(value: int, multiple: int) -> int:
     """Return the smallest multiple of `multiple` that is at least `value`."""
     return -(-value // multiple) * multiple

@@ -101,7 +101,7 @@ class Demo(QObject):
         row.image.layer, row.annotation.layer = self.image, scribbles
         self.train.name.setText(self.train.session.free_model_name(f"demo {name}"))
         controls: dict[str, Any] = dict(self.train.settings.controls)
-        for setting, value in {**SETTINGS, "max_seconds": self._seconds or TRAINING_SECONDS[name]}.items():
+        for setting, value in {**SETTINGS, "stop.max_seconds": self._seconds or TRAINING_SECONDS[name]}.items():
             controls[setting].setValue(value)
 
     def _press(self, widget: JobWidget, button: QAbstractButton, then: Callable[[], None]) -> None:

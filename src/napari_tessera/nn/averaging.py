@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from napari_tessera.nn.unet import UNet
+from napari_tessera.nn.networks.base import Network
 
 
 class AveragedNetwork:
@@ -18,12 +18,12 @@ class AveragedNetwork:
         Number of recent steps that the average spans; early in a run, a third of the steps so far.
     """
 
-    def __init__(self, network: UNet, horizon: int) -> None:
+    def __init__(self, network: Network, horizon: int) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self._horizon = horizon
 
     @torch.no_grad()
-    def update(self, network: UNet, step: int) -> None:
+    def update(self, network: Network, step: int) -> None:
         """Take the weights of `network` after `step` steps of the run into the average."""
         weight = 1 / min(self._horizon, 1 + step / 3)
         averaged = self.network.state_dict()

@@ -30,21 +30,21 @@ def _root(value: int, degree: int) -> int:
     return root
 
 
-def grow(region: Region, lengths: Sequence[int], extents: Sequence[int], stride: int) -> Region:
+def grow(region: Region, lengths: Sequence[int], extents: Sequence[int], stride: Sequence[int]) -> Region:
     """Return `region` enlarged to at least `extents` inside an array of `lengths`.
 
-    It grows towards the start first; it starts at a multiple of `stride`, and stops at one or at the array's end.
+    It grows towards the start first; it starts at multiples of `stride`, and stops at one or at the array's end.
     `region` itself must do so too, and `extents` must not exceed `lengths`.
     """
     grown = []
-    for part, length, extent in zip(region, lengths, extents, strict=True):
-        start = min(part.start, max(part.stop - extent, 0) // stride * stride)
-        stop = max(part.stop, min(round_up(start + extent, stride), length))
+    for part, length, extent, step in zip(region, lengths, extents, stride, strict=True):
+        start = min(part.start, max(part.stop - extent, 0) // step * step)
+        stop = max(part.stop, min(round_up(start + extent, step), length))
         grown.append(slice(start, stop))
     return tuple(grown)
 
 
-def split(inner: Region, edge: int) -> Iterator[Region]:
-    """Cut `inner` into parts of at most `edge` per dimension, in row-major order."""
-    for tile in TileGrid(regions.size(inner), [edge] * len(inner)):
+def split(inner: Region, edges: Sequence[int]) -> Iterator[Region]:
+    """Cut `inner` into parts of at most `edges`, in row-major order."""
+    for tile in TileGrid(regions.size(inner), edges):
         yield regions.moved(tile.inner, regions.start(inner))

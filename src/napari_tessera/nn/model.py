@@ -15,8 +15,8 @@ from safetensors.torch import save as dump_tensors
 from napari_tessera.config.model import HEADER_FILE, OLD_WEIGHTS_FILE, ModelSpec, load_model_spec
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import ModelError, StorageError
-from napari_tessera.nn.networks import build_network
-from napari_tessera.nn.unet import UNet
+from napari_tessera.nn.networks.base import Network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.weights import check_weights
 
 _WEIGHTS_FILE = re.compile(r"weights(-[0-9a-f]+)?\.safetensors")
@@ -31,7 +31,7 @@ class Model:
     """A trained network with everything needed to apply it."""
 
     spec: ModelSpec
-    network: UNet
+    network: Network
 
 
 def save_model(folder: Path, model: Model) -> ModelSpec:
@@ -111,7 +111,7 @@ def _load(folder: Path, spec: ModelSpec) -> Model:
     try:
         tensors = load_tensors(weights)
         check_weights(tensors, spec, str(folder))
-        network = build_network(spec.network, channels=spec.channels, classes=len(spec.classes))
+        network = build_network(spec.network, channels=spec.channels, outputs=spec.outputs)
         network.load_state_dict(tensors)
     except (RuntimeError, KeyError, safetensors.SafetensorError) as error:
         raise ModelError(damaged) from error

@@ -1,14 +1,13 @@
 """What a network asks of the tiles that it is applied to: how far it sees, where they start, how big they are."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_tessera.core.tiles import round_up
-from napari_tessera.nn.unet import UNet
+from napari_tessera.core.tiles import TileNeeds, round_up
+from napari_tessera.nn.networks.base import Network
 
 ONEDNN_ELEMENTS = 20480
 """On the CPU torch hands a float32 convolution to oneDNN only if its input has more elements than this; otherwise it
@@ -17,54 +16,28 @@ sums in another order, and a tile would differ from the whole image in its last 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-@dataclass(frozen=True)
-class TileNeeds:
-    """What a tile must be so that the network gives on it what it gives on the whole image.
-
-    Attributes
-    ----------
-    dimensions
-        Number of spatial dimensions that the network convolves over: 2 (y, x) or 3 (z, y, x).
-    halo
-        Pixels that a tile must read beyond what it writes, per side; a multiple of `stride`.
-    stride
-        Tiles must start at multiples of it.
-    least_pixels
-        A tile must read at least so many pixels, or the whole image if that has fewer.
-    bytes_per_pixel
-        Memory that the network takes while it runs, per pixel read.
-    """
-
-    dimensions: int
-    halo: int
-    stride: int
-    least_pixels: int
-    bytes_per_pixel: int
-
-
-def tile_needs(
-    network: UNet, *, channels: int, dimensions: int, device: torch.device, precision: str = "float32"
-) -> TileNeeds:
+def tile_needs(network: Network, *, channels: int, device: torch.device, precision: str = "float32") -> TileNeeds:
     """Find the needs of `network` by running it once on a few zeros and looking at the sizes of its features.
 
     Parameters
     ----------
     network
         On any device; it is the same afterwards.
-    channels, dimensions
-        Number of channels and of spatial dimensions of its input.
+    channels
+        Number of channels of its input.
     device, precision
         Where and in what arithmetic it will predict.
     """
     parameter = next(network.parameters())
-    edge = 2 * network.stride
-    probe = torch.zeros((1, channels, *[edge] * dimensions), dtype=parameter.dtype, device=parameter.device)
+    edges = [2 * step for step in network.stride]
+    pixels = math.prod(edges)
+    probe = torch.zeros((1, channels, *edges), dtype=parameter.dtype, device=parameter.device)
     inputs: list[float] = []
     sums: list[float] = []
 
     def record(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
-        share = arguments[0].numel() / edge**dimensions
-        sums.append(share + output.numel() / edge**dimensions)
+        share = arguments[0].numel() / pixels
+        sums.append(share + output.numel() / pixels)
         if isinstance(module, _CONVOLUTIONS):
             inputs.append(share)
 
@@ -80,8 +53,8 @@ def tile_needs(
             handle.remove()
     exact = device.type == "cpu" and precision == "float32"
     return TileNeeds(
-        dimensions=dimensions,
-        halo=round_up(network.halo, network.stride),
+        dimensions=network.dimensions,
+        halo=tuple(map(round_up, network.halo, network.stride)),
         stride=network.stride,
         least_pixels=math.floor(ONEDNN_ELEMENTS / min(inputs)) + 1 if exact and inputs else 1,
         bytes_per_pixel=math.ceil(1.5 * max(sums, default=1.0) * (4 if precision == "float32" else 3)),

@@ -1,4 +1,4 @@
-"""Patches: small squares around annotation, moved, turned, mirrored and scaled at random."""
+"""Patches: small squares or cubes around annotation, moved, turned, mirrored and scaled at random."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class PatchSampler:
         self._augmentation = augmentation
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return `count` patches: images float32 (n, c, y, x) and targets int64 (n, y, x)."""
+        """Return `count` patches: images float32 (n, c, …) and targets int64 (n, …), … being (y, x) or (z, y, x)."""
         patches = []
         for _ in range(count):
             index = int(rng.integers(len(self._images)))
@@ -56,11 +56,11 @@ class PatchSampler:
         self, index: int, of_class: int, rng: np.random.Generator, augmentation: AugmentationConfig
     ) -> tuple[Tensor, Tensor]:
         pixels = self._annotated[index][of_class]
-        width = self._targets[index].shape[1]
-        focus = np.array(divmod(int(pixels[int(rng.integers(len(pixels)))]), width))
-        turn = random_turn(rng, augmentation)
+        shape = self._targets[index].shape
+        focus = np.array(np.unravel_index(int(pixels[int(rng.integers(len(pixels)))]), shape), np.float64)
+        turn = random_turn(rng, augmentation, len(shape))
         # the annotated pixel lands exactly on a pixel in the inner half of the patch, so that shrinking cannot skip it
-        at = rng.integers(self._size // 4, self._size - self._size // 4, size=2)
+        at = rng.integers(self._size // 4, self._size - self._size // 4, size=len(shape))
         centre = focus - turn @ (at - (self._size - 1) / 2)
         return cut_patch(self._images[index], self._targets[index], centre, turn, self._size)
 
@@ -75,12 +75,18 @@ def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> dict[int, NDArr
     return {index: positions for index, positions in found if len(positions)}
 
 
-def random_turn(rng: np.random.Generator, augmentation: AugmentationConfig) -> NDArray[np.float64]:
-    """Return a random matrix (2, 2) from patch to image coordinates (y, x): right angles, mirroring, scale."""
+def random_turn(rng: np.random.Generator, augmentation: AugmentationConfig, dimensions: int = 2) -> NDArray[np.float64]:
+    """Return a random square matrix from patch to image coordinates: right angles, mirroring, scale.
+
+    Right angles turn y into x. Neither is turned into z, along which volumes are mostly measured otherwise; they are
+    mirrored along it.
+    """
     angle = int(rng.integers(4)) if augmentation.rotations else 0
-    turn = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), angle)
-    if augmentation.flips and rng.random() < 0.5:
-        turn = turn @ np.diag([1.0, -1.0])
+    turn = np.eye(dimensions)
+    turn[-2:, -2:] = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), angle)
+    for axis in (-1, *range(dimensions - 2)):
+        if augmentation.flips and rng.random() < 0.5:
+            turn[:, axis] *= -1
     limit = math.log(augmentation.scale)
     scaled: NDArray[np.float64] = turn * math.exp(rng.uniform(-limit, limit))
     return scaled
@@ -89,14 +95,14 @@ def random_turn(rng: np.random.Generator, augmentation: AugmentationConfig) -> N
 def cut_patch(
     image: Tensor, target: Tensor, centre: NDArray[np.float64], turn: NDArray[np.float64], size: int
 ) -> tuple[Tensor, Tensor]:
-    """Resample a square of `size` pixels around `centre`.
+    """Resample a square or cube of `size` pixels around `centre`.
 
     Parameters
     ----------
     image, target
-        (c, y, x) float32 and (y, x) uint8.
+        (c, y, x) float32 and (y, x) uint8, or (c, z, y, x) and (z, y, x).
     centre
-        (y, x) in pixels of the image.
+        (y, x) or (z, y, x), in pixels of the image.
     turn
         Matrix from patch to image coordinates.
     size
@@ -105,20 +111,21 @@ def cut_patch(
     Returns
     -------
     image, target
-        (c, size, size), mirrored at the borders of the image, and (size, size) int64, `IGNORED` beyond them.
+        (c, size, …), mirrored at the borders of the image, and (size, …) int64, `IGNORED` beyond them.
     """
-    height, width = target.shape
+    lengths = target.shape
     steps = np.arange(size) - (size - 1) / 2
-    grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1) @ turn.T + centre
-    # grid_sample wants (x, y) with -1 and 1 at the outer edges of the first and last pixel
-    normalised = (2 * grid[..., ::-1] + 1) / (width, height) - 1
+    grid = np.stack(np.meshgrid(*[steps] * len(lengths), indexing="ij"), axis=-1) @ turn.T + centre
+    # grid_sample wants (x, y, z) with -1 and 1 at the outer edges of the first and last pixel
+    normalised = (2 * grid[..., ::-1] + 1) / lengths[::-1] - 1
     positions = torch.from_numpy(normalised.astype(np.float32))[None]
     patch = functional.grid_sample(
         image[None], positions, mode="bilinear", padding_mode="reflection", align_corners=False
     )[0]
-    nearest = torch.from_numpy(np.floor(grid + 0.5).astype(np.int64))
-    y, x = nearest[..., 0], nearest[..., 1]
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    labels = torch.full((size, size), IGNORED, dtype=torch.int64)
-    labels[inside] = target[y[inside], x[inside]].long()
+    nearest = torch.from_numpy(np.floor(grid + 0.5).astype(np.int64)).unbind(-1)
+    inside = torch.ones_like(nearest[0], dtype=torch.bool)
+    for position, length in zip(nearest, lengths, strict=True):
+        inside &= (position >= 0) & (position < length)
+    labels = torch.full((size,) * len(lengths), IGNORED, dtype=torch.int64)
+    labels[inside] = target[tuple(position[inside] for position in nearest)].long()
     return patch, labels

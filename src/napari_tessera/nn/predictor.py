@@ -1,6 +1,5 @@
 """Applying a trained network to arrays: folded, in the right memory layout, within the memory that there is."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -14,23 +13,18 @@ from torch import Tensor
 from napari_tessera.core import regions
 from napari_tessera.core.errors import OutOfMemoryError
 from napari_tessera.core.regions import Region
-from napari_tessera.core.tiles import round_up
+from napari_tessera.core.tiles import TileNeeds, round_up
 from napari_tessera.nn.extents import grow, least_extents, split
-from napari_tessera.nn.needs import TileNeeds, tile_needs
-from napari_tessera.nn.networks import fold_network
+from napari_tessera.nn.needs import tile_needs
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.nn.unet import UNet
-
-Output = Literal["classes", "float32", "float16", "uint8"]
-"""Class indices (uint8; int32 beyond 256 classes), or probabilities as these numbers; uint8 is ``round(255 · p)``."""
+from napari_tessera.nn.tasks.base import Output
+from napari_tessera.nn.tasks.encoding import encode_classes
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
 Pending = Callable[[], NDArray[Any]]
 """Waits for a prediction that may still run on a GPU, and returns it; may be called from another thread."""
-
-_SOFTMAX_BLOCK = 2048
-"""At least what torch gives to one thread, and a whole number of vectors."""
 
 _MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cudnn_status_alloc_failed")
 
@@ -50,14 +44,16 @@ class Predictor:
     ----------
     network
         Left as it is.
-    channels, dimensions
-        Number of channels and of spatial dimensions of its input.
+    channels
+        Number of channels of its input.
     device
         Where to predict.
     precision
         Arithmetic; TF32 is not used for ``"float32"``.
     batch
         Most tiles to hand to the device at once.
+    encode
+        What makes the wanted output of scores, as the task of the network says.
     offsets
         What is added to the score of each class: a constant, so that tiles stay exact.
     check
@@ -73,32 +69,31 @@ class Predictor:
 
     def __init__(
         self,
-        network: UNet,
+        network: Network,
         *,
         channels: int,
-        dimensions: int = 2,
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         batch: int = 1,
+        encode: Callable[[Tensor, Output], Tensor] = encode_classes,
         offsets: Offsets = (),
         check: Callable[[], None] | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
-        self.needs: TileNeeds = tile_needs(
-            network, channels=channels, dimensions=dimensions, device=self.device, precision=precision
-        )
+        self.needs: TileNeeds = tile_needs(network, channels=channels, device=self.device, precision=precision)
         self.batch = batch
         self.edge: int | None = None
-        self._layout = torch.channels_last if dimensions == 2 else torch.channels_last_3d
-        self._source: UNet = network
-        self._shift = torch.tensor(offsets).reshape(1, -1, *[1] * dimensions) if offsets else None
+        self._layout = network.layout
+        self._source: Network = network
+        self._shift = torch.tensor(offsets).reshape(1, -1, *[1] * network.dimensions) if offsets else None
         self._check = check
-        self._network: UNet | None = None
+        self._encode = encode
+        self._network: Network | None = None
         self._upload: torch.cuda.Stream | None = None
 
     def __enter__(self) -> Self:
-        network = self._place(fold_network(self._source))
+        network = self._place(self._source.fold())
         if self._shift is not None:  # once: a copy for each batch would wait for the batch before
             self._shift = self._shift.to(device=self.device, dtype=_DTYPES[self.precision])
         if self._check is not None:
@@ -111,7 +106,7 @@ class Predictor:
         self._network = network
         return self
 
-    def _place(self, network: UNet) -> UNet:
+    def _place(self, network: Network) -> Network:
         try:
             network = network.to(device=self.device, dtype=_DTYPES[self.precision])
             return network.to(memory_format=self._layout)  # type: ignore[call-overload,no-any-return]
@@ -187,7 +182,7 @@ class Predictor:
 
     def _in_parts(self, pixels: NDArray[np.float32], inner: Region, output: Output) -> Pending:
         """Predict one tile from overlapping parts of it, of half the edge until they fit; the result is the same."""
-        least = max(self.needs.halo, self.needs.stride)
+        least = max(*self.needs.halo, *self.needs.stride)
         if self.edge is None:
             self.edge = self._halved(max(regions.size(inner)), least)
         while True:
@@ -203,13 +198,13 @@ class Predictor:
                 f"Not even a tile of {edge} pixels fits into the memory of {self.device}: set a smaller tile, close "
                 "other programs, choose another device, or train a network of less depth or width."
             )
-        return max(round_up(edge // 2, self.needs.stride), least)
+        return max(round_up(edge // 2, max(self.needs.stride)), least)
 
     def _by_edge(self, pixels: NDArray[np.float32], inner: Region, output: Output, edge: int) -> NDArray[Any] | None:
         lengths = pixels.shape[1:]
         extents = least_extents(lengths, self.needs.least_pixels)
         whole: NDArray[Any] | None = None
-        for part in split(inner, edge):
+        for part in split(inner, [round_up(edge, step) for step in self.needs.stride]):
             outer = grow(regions.grown(part, self.needs.halo, lengths), lengths, extents, self.needs.stride)
             started = self._try([pixels[:, *outer]], regions.relative(part, outer), output)
             if started is None:
@@ -227,7 +222,7 @@ class Predictor:
             scores = self._network(self._to_device(pixels))[..., *inner]
             if self._shift is not None:
                 scores = scores + self._shift
-            return self._to_host(encode(scores, output))
+            return self._to_host(self._encode(scores, output))
 
     def _to_device(self, pixels: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(pixels)
@@ -258,86 +253,6 @@ class Predictor:
             return array
 
         return [lambda index=index: wait(index) for index in range(len(results))]  # type: ignore[misc]
-
-
-def predict_classes(
-    network: UNet,
-    pixels: NDArray[np.float32],
-    inner: Region | None = None,
-    *,
-    precision: Precision = "float32",
-    tile: int = 2048,
-    offsets: Offsets = (),
-    check: Callable[[], None] | None = None,
-) -> NDArray[np.uint8]:
-    """Predict part of an image that lies in memory, tile by tile, on the device that `network` is on.
-
-    Parameters
-    ----------
-    network
-        In any mode; it is left as it is.
-    pixels
-        Normalised intensities (c, y, x) or (c, z, y, x).
-    inner
-        The part to predict, starting at multiples of the stride; everything if None.
-    precision
-        Arithmetic.
-    tile
-        Longest edge to predict at once, in pixels.
-    offsets
-        What is added to the score of each class.
-    check
-        Raises to stop.
-
-    Returns
-    -------
-    ndarray
-        Class index per pixel of `inner`.
-    """
-    device = next(network.parameters()).device
-    inner = tuple(slice(0, n) for n in pixels.shape[1:]) if inner is None else inner
-    predictor = Predictor(
-        network,
-        channels=len(pixels),
-        dimensions=pixels.ndim - 1,
-        device=device,
-        precision=precision,
-        offsets=offsets,
-        check=check,
-    )
-    predictor.edge = round_up(tile, predictor.needs.stride)
-    with predictor:
-        return predictor.predict(pixels, inner)
-
-
-def encode(scores: Tensor, output: Output) -> Tensor:
-    """Turn class scores (n, classes, …) into class indices (n, …) or probabilities (n, classes, …).
-
-    Of equal scores the class that comes first wins.
-    """
-    if output == "classes":
-        if scores.shape[1] == 2:  # twenty times as fast
-            return (scores[:, 1] > scores[:, 0]).to(torch.uint8)
-        return scores.argmax(dim=1).to(torch.uint8 if scores.shape[1] <= 256 else torch.int32)
-    probabilities = _softmax(scores)
-    if output == "uint8":
-        return torch.round(probabilities * 255).to(torch.uint8)
-    return probabilities.to(_DTYPES[output])
-
-
-def _softmax(scores: Tensor) -> Tensor:
-    """Return the softmax over classes in float32, whose last bit does not depend on where a pixel lies.
-
-    On the CPU torch takes the last pixels of an image, and of each thread's share, through a scalar function that
-    rounds otherwise than the vector one; so they are continued to whole vectors per thread.
-    """
-    if scores.device.type != "cpu":
-        return torch.softmax(scores.float(), dim=1)
-    pixels = math.prod(scores.shape[2:])
-    length = round_up(pixels, _SOFTMAX_BLOCK * torch.get_num_threads())
-    padded = torch.zeros((*scores.shape[:2], length), dtype=torch.float32)
-    padded[:, :, :pixels].view(scores.shape).copy_(scores)
-    return torch.softmax(padded, dim=1)[:, :, :pixels].view(scores.shape)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

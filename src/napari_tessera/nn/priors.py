@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.samples import IGNORED, Sample
-from napari_tessera.nn.unet import UNet
 
 Piece = tuple[Tensor, Tensor, Tensor]
 """Scores (classes, y, x) of a piece of an image, and its `edge_sides`."""
@@ -68,7 +68,7 @@ RAREST = 1e-3
 
 
 def find_offsets(
-    network: UNet,
+    network: Network,
     survey: Sequence[Sample],
     annotated: tuple[Tensor, Tensor],
     check: Callable[[], None] = lambda: None,
@@ -229,10 +229,9 @@ def recalls(scores: Tensor, truth: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def class_scores(network: UNet, images: Tensor) -> Tensor:
+def class_scores(network: Network, images: Tensor) -> Tensor:
     """Apply `network` to images (n, c, y, x) and return log probabilities (n, classes, y, x) on the CPU."""
-    device = next(network.parameters()).device
-    scores: Tensor = network(images.to(device, memory_format=torch.channels_last))
+    scores: Tensor = network(images.to(network.device, memory_format=network.layout))
     return scores.float().log_softmax(dim=1).cpu()
 
 

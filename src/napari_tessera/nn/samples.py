@@ -22,27 +22,27 @@ class Sample:
     Attributes
     ----------
     image
-        Normalised intensities, float32, (c, y, x).
+        Normalised intensities, float32, (c, y, x) or (c, z, y, x).
     target
-        Class index per pixel, uint8, (y, x); `IGNORED` where nothing is known.
+        Class index per pixel, uint8, (y, x) or (z, y, x); `IGNORED` where nothing is known.
     source
         Index of the image it comes from.
     place
-        Position (y, x) of its first pixel in the image; planes on top of each other have the same.
+        Position (y, x) or (z, y, x) of its first pixel in the image; planes on top of each other have the same.
     """
 
     image: NDArray[np.float32]
     target: NDArray[np.uint8]
     source: int = 0
-    place: tuple[int, int] = (0, 0)
+    place: tuple[int, ...] = (0, 0)
 
     def within(self, axis: int, span: range) -> "Sample":
-        """Return the part, maybe empty, that lies in `span` of the image along y (`axis` 0) or x (1)."""
+        """Return the part, maybe empty, that lies in `span` of the image along the spatial axis `axis`."""
         first = self.place[axis]
-        kept = slice(max(span.start - first, 0), max(span.stop - first, 0))
-        y, x = (kept, slice(None)) if axis == 0 else (slice(None), kept)
-        place = (max(first, span.start), self.place[1]) if axis == 0 else (self.place[0], max(first, span.start))
-        return replace(self, image=self.image[:, y, x], target=self.target[y, x], place=place)
+        part = [slice(None)] * self.target.ndim
+        part[axis] = slice(max(span.start - first, 0), max(span.stop - first, 0))
+        place = (*self.place[:axis], max(first, span.start), *self.place[axis + 1 :])
+        return replace(self, image=self.image[:, *part], target=self.target[tuple(part)], place=place)
 
     @property
     def annotated(self) -> bool:
@@ -77,7 +77,7 @@ def split_by_source(samples: Sequence[Sample], fraction: float, classes: int, rn
 def split_by_blocks(samples: Sequence[Sample], fraction: float, classes: int, gap: int) -> Split | None:
     """Hold out a block at one side of each image, about `fraction` of its annotation, `gap` pixels from the rest.
 
-    All squares and planes of an image are cut at the same place, so that no held-out pixel has a trained one beside or
+    All pieces and planes of an image are cut at the same place, so that no held-out pixel has a trained one beside or
     above it. Returns None if no image has enough annotation to spare.
     """
     training: list[Sample] = []
@@ -97,7 +97,7 @@ def split_by_blocks(samples: Sequence[Sample], fraction: float, classes: int, ga
 
 @dataclass(frozen=True)
 class Cut:
-    """Where an image is divided: along y (`axis` 0) or x (1), in pixels of the image."""
+    """Where an image is divided along one of the spatial axes, in pixels of the image."""
 
     axis: int
     kept: range
@@ -105,13 +105,13 @@ class Cut:
 
 
 def _best_cut(group: Sequence[Sample], fraction: float, classes: int, gap: int) -> Cut | None:
-    """Return the cut along y or x, at either end, that holds out closest to `fraction` of each class.
+    """Return the cut along an axis, at either end, that holds out closest to `fraction` of each class.
 
     None if every cut is more than three quarters of `fraction` off for some class, or leaves less than `LEAST_KEPT` of
     one for training.
     """
     best, best_error = None, 0.75 * fraction
-    for axis in (0, 1):
+    for axis in range(group[0].target.ndim):
         share = _share_before(group, axis, classes)
         length = share.shape[1] - 1
         positions = np.arange(gap + 1, length - gap)
@@ -136,7 +136,8 @@ def _share_before(group: Sequence[Sample], axis: int, classes: int) -> NDArray[n
     for sample in group:
         first = sample.place[axis]
         for index in range(classes):
-            along = (sample.target == index).sum(axis=1 - axis)
+            others = tuple(other for other in range(sample.target.ndim) if other != axis)
+            along = (sample.target == index).sum(axis=others)
             profile[index, first : first + len(along)] += along
     profile = profile[profile.sum(axis=1) > 0]
     share = (profile / profile.sum(axis=1, keepdims=True)).cumsum(axis=1)

@@ -16,14 +16,15 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Preview, Pro
 from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
-from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss
-from napari_tessera.nn.optimizer import AdamW
+from napari_tessera.nn.networks.base import Network
+from napari_tessera.nn.objectives.objective import Batch, Objective
+from napari_tessera.nn.optimizer import descend, make_optimizer
 from napari_tessera.nn.patches import PatchSampler
-from napari_tessera.nn.priors import Offsets, find_offsets
+from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.samples import Sample, Split
 from napari_tessera.nn.schedule import Pace
-from napari_tessera.nn.unet import UNet
-from napari_tessera.nn.validation import Score, choose_judges, score_network
+from napari_tessera.nn.tasks.base import Task
+from napari_tessera.nn.validation import Score, choose_judges
 
 AVERAGING_HORIZON = 100
 PROGRESS_SECONDS = 0.2
@@ -76,7 +77,7 @@ class TrainingState:
         Whether the run was ended on purpose before a stop condition was met.
     """
 
-    network: UNet
+    network: Network
     averaged: AveragedNetwork
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
@@ -97,59 +98,53 @@ class TrainingState:
     cancelled: bool = False
 
 
-def start_state(network: UNet, config: TrainingConfig) -> TrainingState:
+def start_state(network: Network, config: TrainingConfig) -> TrainingState:
     """Return the state of a training before its first step, on the device of `config`."""
     device = choose_device(config.device)
-    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device=device, memory_format=network.layout)  # type: ignore[call-overload]
     averaged = AveragedNetwork(network, AVERAGING_HORIZON)
-    optimizer = AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type != "mps"
-    )
-    return TrainingState(network, averaged, optimizer, np.random.default_rng(config.seed))
+    return TrainingState(network, averaged, make_optimizer(network, config), np.random.default_rng(config.seed))
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be learnt.
+class TrainingData:
+    """What is learnt, and from what.
 
     Attributes
     ----------
+    task
+        What the targets of the samples mean.
     split
         What to learn from and what to judge by; without validation samples, the training ones judge.
-    classes
-        Number of classes.
-    background
-        Whether class 0 is background and left out of the Dice coefficient.
     everything
         What to learn from in the final run, once the validation samples have judged; empty if there is no such run.
     survey
-        Pieces spread evenly over the whole images, annotated or not, by which the share of each class is found; none
-        if the decision is to take all classes for equally common.
+        Pieces spread evenly over the whole images, annotated or not, by which the decision is corrected; none if it is
+        not to be.
     telling
         Whether so much is held out that its figures mean something; if not, no training is stopped by them.
     """
 
+    task: Task
     split: Split
-    classes: int
-    background: bool
     everything: Sequence[Sample] = ()
     survey: Sequence[Sample] = ()
     telling: bool = True
 
-    def score(self, network: UNet, offsets: Offsets = (), check: Callable[[], None] = lambda: None) -> Score:
+    def score(self, network: Network, offsets: Offsets = (), check: Callable[[], None] = lambda: None) -> Score:
         """Judge the decision of `network` with `offsets`; `check` may raise to stop."""
         judges = choose_judges(self.split.validation or self.split.training)
-        return score_network(network, judges, self.classes, background=self.background, offsets=offsets, check=check)
+        return self.task.judge(network, judges, offsets, check)
 
 
 def train_network(
     state: TrainingState,
-    task: Task,
+    data: TrainingData,
     config: TrainingConfig,
     *,
     cancel: CancelToken,
     save: Callable[[TrainingState], None] = lambda _: None,
-    preview: Callable[[UNet, Offsets], Preview | None] = lambda *_: None,
+    preview: Callable[[Network, Offsets], Preview | None] = lambda *_: None,
 ) -> Generator[JobEvent, None, None]:
     """Train until a stop condition of `config` is met; `state` holds the result.
 
@@ -157,8 +152,8 @@ def train_network(
     ----------
     state
         Where to start; changed in place.
-    task
-        What is to be learnt.
+    data
+        What is to be learnt, and from what.
     config
         All settings.
     cancel
@@ -178,13 +173,13 @@ def train_network(
     JobCancelledError
         When cancelled, after the state was saved.
     """
-    sampler = _sampler(state, task, config)
+    sampler = _sampler(state, data, config)
     if state.step:  # a cancel here leaves the folder as it is: nothing has changed yet
-        score = _judge(state, task, sampler, cancel.raise_if_cancelled)
+        score = _judge(state, data, sampler, cancel.raise_if_cancelled)
         if not state.run_step and score is not None:  # what was finished stays until something is as good
             state.to_beat = score.quality
     try:
-        yield from _train(state, task, sampler, config, cancel, save, preview)
+        yield from _train(state, data, sampler, config, cancel, save, preview)
     except JobCancelledError:
         state.cancelled = True
         save(state)
@@ -193,36 +188,36 @@ def train_network(
 
 def _train(
     state: TrainingState,
-    task: Task,
+    data: TrainingData,
     sampler: PatchSampler,
     config: TrainingConfig,
     cancel: CancelToken,
     save: Callable[[TrainingState], None],
-    preview: Callable[[UNet, Offsets], Preview | None],
+    preview: Callable[[Network, Offsets], Preview | None],
 ) -> Iterator[JobEvent]:
-    pacer = _Pacer()
+    pacer, objective = _Pacer(), data.task.objective(config)
     autocast = _autocast(config)
     check = cancel.raise_if_cancelled
     save(state)
     while not state.finished:
         check()
         with _counted(state):
-            loss = _step(state, sampler, config, autocast)
+            loss = _step(state, sampler, objective, config, autocast)
         pace = pace_of(state, config)
         over = pace.fraction >= 1
-        judged = bool(task.everything) and not state.learnt_all
-        all_now = judged and pace.fraction >= 1 - config.final_run
-        due = state.run_step - state.validated >= pace.validation_interval(config.validate_every)
+        judged = bool(data.everything) and not state.learnt_all
+        all_now = judged and pace.fraction >= 1 - config.validation.final_run
+        due = state.run_step - state.validated >= pace.validation_interval(config.validation.every)
         if due or over or all_now:
             with _counted(state):
-                metrics = _validate(state, task, sampler, check)
-                stale = task.telling and out_of_patience(state, config)
+                metrics = _validate(state, data, sampler, check)
+                stale = data.telling and out_of_patience(state, config)
                 state.finished = over or (stale and not judged)
                 if judged and stale and not all_now:
-                    state.ends = math.ceil(state.run_step / (1 - config.final_run))
+                    state.ends = math.ceil(state.run_step / (1 - config.validation.final_run))
                 if judged and (all_now or stale) and not state.finished:
                     state.learnt_all = True
-                    sampler = _sampler(state, task, config)
+                    sampler = _sampler(state, data, config)
                 save(state)
             yield Metric(state.step, "training loss", loss.item())
             yield from metrics
@@ -232,10 +227,10 @@ def _train(
             yield from pacer.timed(lambda: preview(state.averaged.network, state.offsets))
 
 
-def _sampler(state: TrainingState, task: Task, config: TrainingConfig) -> PatchSampler:
+def _sampler(state: TrainingState, data: TrainingData, config: TrainingConfig) -> PatchSampler:
     """Return what draws patches of all that may be learnt now."""
-    samples = task.everything if state.learnt_all and task.everything else task.split.training
-    return PatchSampler(samples, task.classes, config.patch_size, config.augmentation)
+    samples = data.everything if state.learnt_all and data.everything else data.split.training
+    return PatchSampler(samples, data.task.strata, config.data.patch_size, config.augmentation)
 
 
 @contextmanager
@@ -246,23 +241,25 @@ def _counted(state: TrainingState) -> Iterator[None]:
     state.run_seconds += time.perf_counter() - began
 
 
-def _judge(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> Score | None:
+def _judge(state: TrainingState, data: TrainingData, sampler: PatchSampler, check: Callable[[], None]) -> Score | None:
     """Find the offsets of the averaged network, and how good it is with them.
 
     Returns None once what judged has been learnt as well: the verdict of before then stands.
     """
     network = state.averaged.network
-    offsets = find_offsets(network, task.survey, sampler.plain(), check)
-    learnt = state.learnt_all and bool(task.everything)
-    score = None if learnt else task.score(network, offsets, check)
+    offsets = data.task.correct(network, data.survey, sampler.plain(), check)
+    learnt = state.learnt_all and bool(data.everything)
+    score = None if learnt else data.score(network, offsets, check)
     # both at once: a cancel in between must not leave the one beside the other of before
     state.offsets, state.score = offsets, score or state.score
     return score
 
 
-def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Callable[[], None]) -> list[Metric]:
+def _validate(
+    state: TrainingState, data: TrainingData, sampler: PatchSampler, check: Callable[[], None]
+) -> list[Metric]:
     """Judge the averaged network, and notice whether the run still improves."""
-    score = _judge(state, task, sampler, check)
+    score = _judge(state, data, sampler, check)
     state.validated = state.run_step
     if score is None:
         return []
@@ -278,7 +275,8 @@ def _validate(state: TrainingState, task: Task, sampler: PatchSampler, check: Ca
 
 def out_of_patience(state: TrainingState, config: TrainingConfig) -> bool:
     """Whether nothing has improved for as long as `config` waits, and this has not ended the run's first part yet."""
-    return config.patience is not None and state.ends is None and state.stale >= config.patience
+    patience = config.stop.patience
+    return patience is not None and state.ends is None and state.stale >= patience
 
 
 def pace_of(state: TrainingState, config: TrainingConfig) -> Pace:
@@ -287,8 +285,9 @@ def pace_of(state: TrainingState, config: TrainingConfig) -> Pace:
     A run that patience has cut is as long as one planned so: its final run keeps its share, and the step size goes on
     from where it stands at such a share.
     """
-    most = min(config.max_steps, state.ends or config.max_steps)
-    by_time = state.run_seconds / config.max_seconds if config.max_seconds else 0.0
+    stop = config.stop
+    most = min(stop.max_steps, state.ends or stop.max_steps)
+    by_time = state.run_seconds / stop.max_seconds if stop.max_seconds else 0.0
     return Pace(state.run_step, max(state.run_step / most, by_time), most)
 
 
@@ -303,28 +302,21 @@ def _autocast(config: TrainingConfig) -> Callable[[], AbstractContextManager[obj
 def _step(
     state: TrainingState,
     sampler: PatchSampler,
+    objective: Objective,
     config: TrainingConfig,
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
-    """Take one step of the optimiser and return the loss."""
-    device = next(state.network.parameters()).device
-    images, targets = sampler.draw(config.batch_size, state.rng)
+    """Draw a batch, take one step of the optimiser and return the loss."""
+    device = state.network.device
+    images, targets = sampler.draw(config.data.batch_size, state.rng)
     images = augment_intensity(images, config.augmentation, state.rng)
-    images = images.to(device, memory_format=torch.channels_last)
-    pace = pace_of(state, config)
-    for group in state.optimizer.param_groups:
-        group["lr"] = pace.learning_rate(config.learning_rate)
+    images = images.to(device, memory_format=state.network.layout)
     state.network.train()
     with autocast():
         scores = state.network(images)
-    loss = segmentation_loss(scores, targets.to(device))
-    if config.annotation == "scribbles" and config.smoothness:
-        # grows from nothing, so that the network finds the classes before it sharpens their borders
-        loss = loss + config.smoothness * pace.grown_in() * edge_aware_smoothness(scores, images)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
-    state.optimizer.step()
+    pace = pace_of(state, config)
+    loss = objective(Batch(images, scores.float(), targets.to(device)), pace.grown_in())
+    descend(state.optimizer, loss, pace.learning_rate(config.optimiser.learning_rate))
     state.step += 1
     state.run_step += 1
     state.averaged.update(state.network, state.run_step)

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_tessera.core.tiles import TileGrid
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets, add_offsets
 from napari_tessera.nn.samples import IGNORED, Sample
-from napari_tessera.nn.unet import UNet
 
 TILE = 512
 """Edge length of the tiles in which samples are scored, in pixels."""
@@ -59,7 +59,7 @@ class Score:
 
 @torch.inference_mode()
 def score_network(
-    network: UNet,
+    network: Network,
     samples: Sequence[Sample],
     classes: int,
     *,
@@ -112,18 +112,17 @@ def summarise(confusion: NDArray[np.int64], loss: float, *, background: bool) ->
     )
 
 
-def _score_annotated(network: UNet, sample: Sample, check: Callable[[], None]) -> tuple[Tensor, Tensor]:
+def _score_annotated(network: Network, sample: Sample, check: Callable[[], None]) -> tuple[Tensor, Tensor]:
     """Return scores (pixels, classes) and targets (pixels,) of the annotated pixels, found tile by tile."""
-    device = next(network.parameters()).device
     found: list[tuple[Tensor, Tensor]] = []
-    for tile in TileGrid(sample.target.shape, (TILE,) * 2, (network.halo,) * 2, (network.stride,) * 2):
+    for tile in TileGrid(sample.target.shape, (TILE,) * network.dimensions, network.halo, network.stride):
         target = torch.from_numpy(sample.target[tile.inner].astype(np.int64))
         annotated = target != IGNORED
         if not annotated.any():
             continue
         check()
-        image = torch.from_numpy(sample.image[:, *tile.outer])[None].to(device)
-        scores = network(image.contiguous(memory_format=torch.channels_last))[0].float().cpu()
+        image = torch.from_numpy(sample.image[:, *tile.outer])[None].to(network.device)
+        scores = network(image.contiguous(memory_format=network.layout))[0].float().cpu()
         found.append((scores[:, *tile.crop][:, annotated].T, target[annotated]))
     return torch.cat([scores for scores, _ in found]), torch.cat([target for _, target in found])
 

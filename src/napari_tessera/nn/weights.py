@@ -7,7 +7,7 @@ from torch import Tensor
 
 from napari_tessera.config.model import ModelSpec
 from napari_tessera.core.errors import ModelError
-from napari_tessera.nn.networks import sketch_network
+from napari_tessera.nn.networks.building import sketch_network
 
 HUGE = 1e12
 """No weight that was learnt is as large. Sums of products of such overflow, and NaN looks like background."""
@@ -30,7 +30,7 @@ def check_weights(tensors: Mapping[str, Tensor], spec: ModelSpec, model: str) ->
     ModelError
         For names, shapes or types that differ, and for values that are NaN, infinite or huge.
     """
-    wanted = sketch_network(spec.network, channels=spec.channels, classes=len(spec.classes)).state_dict()
+    wanted = sketch_network(spec.network, channels=spec.channels, outputs=spec.outputs).state_dict()
     differing = next((name for name in wanted if not _same_place(wanted[name], tensors.get(name))), None)
     differing = differing or next((name for name in tensors if name not in wanted), None)
     if differing is not None:

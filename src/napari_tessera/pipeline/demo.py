@@ -25,7 +25,7 @@ METRICS_FILE = "metrics.json"
 SESSION_FOLDER = "session"
 """Where the demo in napari's window keeps models and predictions."""
 
-SETTINGS: Mapping[str, float] = {"max_steps": 200}
+SETTINGS: Mapping[str, float] = {"stop.max_steps": 200}
 """What the demo changes of the defaults, by dotted name: three samples are to be done soon."""
 
 TRAINING_SECONDS: Mapping[str, float] = {"nuclei": 90.0, "membranes": 60.0, "tissue": 45.0}

@@ -99,7 +99,8 @@ def fixed_settings(folder: Path) -> dict[str, Any]:
     if entry is None or entry.spec is None:
         return {}
     training = entry.spec.training
-    return {name: getattr(training, name).model_dump(mode="json") for name in ("network", "intensity")}
+    fixed = {"network": training.network, "data.intensity": training.data.intensity}
+    return {name: settings.model_dump(mode="json") for name, settings in fixed.items()}
 
 
 def changed(path: Path) -> float:

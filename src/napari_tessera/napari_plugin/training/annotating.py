@@ -9,10 +9,10 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
-from napari_tessera.config.training import Annotation
+from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation
 from napari_tessera.napari_plugin.journal.api import protect_layer
 from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_classes, layer_image, placement
-from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR, SCRIBBLED_BACKGROUND
+from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
 
 OUTLINE = 2
 """Width of the lines in which labels are shown that fill the image, in pixels."""

@@ -8,7 +8,8 @@ from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.model import CHECKPOINT_FILE
-from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.config.networks import UNetConfig
+from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.io.journal.naming import naming_remark
@@ -34,7 +35,6 @@ from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
 from napari_tessera.napari_plugin.view_tracker import Spans, ViewTracker
-from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
 from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (
@@ -56,15 +56,14 @@ _KIND_OF = {
 _PAINTED_BY = {Remedy.PAINT: SCRIBBLED_BACKGROUND, Remedy.CLASS: SCRIBBLED_BACKGROUND + 1}
 
 SETTINGS = (
-    ("max_steps", "Steps"),
-    ("max_seconds", "Time limit (s)"),
-    ("patience", "Patience"),
+    ("stop.max_steps", "Steps"),
+    ("stop.max_seconds", "Time limit (s)"),
+    ("stop.patience", "Patience"),
     ("device", "Device"),
-    ("network.depth", "Network depth"),
-    ("network.base_width", "Network width"),
-    ("patch_size", "Patch size"),
-    ("batch_size", "Batch size"),
-    ("learning_rate", "Learning rate"),
+    *((f"network.{name}", label) for name, label in UNetConfig.asked.items()),
+    ("data.patch_size", "Patch size"),
+    ("data.batch_size", "Batch size"),
+    ("optimiser.learning_rate", "Learning rate"),
     ("precision", "Precision"),
     ("seed", "Seed"),
 )

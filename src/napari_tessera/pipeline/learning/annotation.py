@@ -14,7 +14,7 @@ from napari_tessera.core.tiles import TileGrid
 from napari_tessera.core.units import MICROMETERS
 from napari_tessera.io.arrays import SqueezedSource
 from napari_tessera.io.opening import open_image
-from napari_tessera.nn.samples import IGNORED, MAX_CLASSES
+from napari_tessera.nn.samples import MAX_CLASSES
 from napari_tessera.pipeline.known_labels import COLORED_LABELS, holds_colors
 
 SCAN_TILE = 2048
@@ -26,7 +26,6 @@ _SAME_SIZE = 0.01
 _SAME_PLACE = 1.0
 """Pixels by which labels may lie beside their image; positions are given with few digits at times."""
 
-SCRIBBLED_BACKGROUND = 1
 BACKGROUND_COLOR = "#00e5ff"
 CLASS_COLORS = ("#e6550d", "#1f78b4", "#33a02c", "#984ea3", "#e7298a", "#b15928", "#17becf", "#bcbd22")
 """Colours of the classes in turn, told apart by people with any colour vision as far as eight colours can be."""
@@ -160,8 +159,8 @@ def describe_classes(numbers: Sequence[int], config: TrainingConfig) -> tuple[Cl
     InvalidInputError
         If the settings name or colour a class that is not annotated.
     """
-    background = SCRIBBLED_BACKGROUND if config.annotation is Annotation.SCRIBBLES else 0
-    unknown = sorted({*config.class_names, *config.class_colors} - {*numbers, background})
+    background = config.annotation.background
+    unknown = sorted({*config.data.class_names, *config.data.class_colors} - {*numbers, background})
     if unknown:
         raise InvalidInputError(f"Class {unknown[0]} is named but not annotated: paint it or drop its name.")
     classes = []
@@ -174,33 +173,9 @@ def describe_classes(numbers: Sequence[int], config: TrainingConfig) -> tuple[Cl
             ClassSpec.parse(
                 {
                     "id": 0 if is_background else number,
-                    "name": config.class_names.get(number, name),
-                    "color": config.class_colors.get(number, color),
+                    "name": config.data.class_names.get(number, name),
+                    "color": config.data.class_colors.get(number, color),
                 }
             )
         )
     return tuple(classes)
-
-
-def make_target(pixels: NDArray[Any], numbers: Sequence[int], annotation: Annotation) -> NDArray[np.uint8]:
-    """Turn painted numbers into class indices.
-
-    Parameters
-    ----------
-    pixels
-        Painted numbers, any integer dtype or bool, any shape.
-    numbers
-        The painted number of each class; its position is the index.
-    annotation
-        What the numbers mean.
-
-    Returns
-    -------
-    ndarray
-        uint8, of the same shape; `IGNORED` where nothing was painted.
-    """
-    if annotation is Annotation.OBJECTS:
-        pixels = pixels > 0
-    ordered = np.asarray(numbers)
-    index = np.searchsorted(ordered, pixels).clip(max=len(ordered) - 1)
-    return np.where(ordered[index] == pixels, index, IGNORED).astype(np.uint8)

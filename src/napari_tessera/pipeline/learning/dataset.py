@@ -14,7 +14,9 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.regions import Region
 from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_source
-from napari_tessera.pipeline.learning.annotation import class_numbers, find_painted, fit_labels, make_target, scan_grid
+from napari_tessera.nn.tasks.base import Task
+from napari_tessera.nn.tasks.classes import ClassesTask
+from napari_tessera.pipeline.learning.annotation import class_numbers, find_painted, fit_labels, scan_grid
 from napari_tessera.pipeline.predicting.intensity import IntensityRange, fit_intensity
 from napari_tessera.pipeline.running.spreading import spread_blocks
 
@@ -42,8 +44,8 @@ class Dataset:
     ----------
     samples
         The annotated pieces.
-    numbers
-        The painted number of each class, by class index.
+    task
+        What the targets of the samples mean.
     channels
         Number of channels of every image.
     ranges
@@ -56,7 +58,7 @@ class Dataset:
     """
 
     samples: tuple[Sample, ...]
-    numbers: tuple[int, ...]
+    task: ClassesTask
     channels: int
     ranges: tuple[IntensityRange, ...]
     warnings: tuple[str, ...]
@@ -79,21 +81,20 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     channels = {image.spec.channels for image, _ in pairs}
     if len(channels) > 1:
         raise InvalidInputError(f"The images have {sorted(channels)} channels: train on images with the same channels.")
-    numbers = class_numbers(find_painted([labels for _, labels in pairs]), config.annotation)
+    painted = find_painted([labels for _, labels in pairs])
+    task = ClassesTask(class_numbers(painted, config.annotation), config.annotation)
     places = [(index, region) for index, (_, labels) in enumerate(pairs) for region in _annotated(labels, config)]
     taken, warnings = _within_budget(places, max(channels))
-    ranges = tuple(fit_intensity(image, config.intensity) for image, _ in pairs)
+    ranges = tuple(fit_intensity(image, config.data.intensity) for image, _ in pairs)
     empty = tuple(
         f"Channel {channel} of the image {image.name!r} has the same intensity everywhere: nothing is learnt from it."
         for (image, _), intensity in zip(pairs, ranges, strict=True)
         for channel in intensity.empty
     )
     sources = _sources(pairs)
-    samples = tuple(
-        _read_sample(pairs[index], ranges[index], region, sources[index], numbers, config) for index, region in taken
-    )
-    survey = _read_survey(pairs, ranges, sources, numbers, config) if _needs_survey(config) else ()
-    return Dataset(samples, numbers, channels.pop(), ranges, warnings + empty, survey)
+    samples = tuple(_read_sample(pairs[index], ranges[index], region, sources[index], task) for index, region in taken)
+    survey = _read_survey(pairs, ranges, sources, task, config.data.patch_size) if _needs_survey(config) else ()
+    return Dataset(samples, task, channels.pop(), ranges, warnings + empty, survey)
 
 
 def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tuple[str, ...]]:
@@ -104,18 +105,18 @@ def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tupl
     Split, warnings
         With too little annotation nothing is held out, and a warning says so.
     """
-    everything = Split(dataset.samples, ())
-    if config.validation == "none":
+    everything, asked = Split(dataset.samples, ()), config.validation
+    if asked.hold_out == "none":
         return everything, ()
-    classes = len(dataset.numbers)
+    classes = dataset.task.strata
     sources = len({sample.source for sample in dataset.samples})
     split = None
-    by_images = config.validation == "images" or (config.validation == "auto" and sources >= IMAGES_TO_HOLD_OUT)
+    by_images = asked.hold_out == "images" or (asked.hold_out == "auto" and sources >= IMAGES_TO_HOLD_OUT)
     if by_images and sources > 1:
         rng = np.random.default_rng(config.seed)
-        split = split_by_source(dataset.samples, config.validation_fraction, classes, rng)
-    if split is None and config.validation != "images":
-        split = split_by_blocks(dataset.samples, config.validation_fraction, classes, GAP)
+        split = split_by_source(dataset.samples, asked.fraction, classes, rng)
+    if split is None and asked.hold_out != "images":
+        split = split_by_blocks(dataset.samples, asked.fraction, classes, GAP)
     if split is None:
         text = (
             "There is too little annotation to hold some of it out, so the figures shown are those of the annotation "
@@ -155,29 +156,29 @@ def _annotated(labels: ImageSource, config: TrainingConfig) -> list[Region]:
 
 def _needs_survey(config: TrainingConfig) -> bool:
     """Whether the share of each class is unknown: complete annotation tells it, strokes do not."""
-    return config.annotation is Annotation.SCRIBBLES and config.prior == "images"
+    return config.annotation is Annotation.SCRIBBLES and config.data.prior == "images"
 
 
 def _read_survey(
     pairs: Sequence[Pair],
     ranges: Sequence[IntensityRange],
     sources: Sequence[int],
-    numbers: Sequence[int],
-    config: TrainingConfig,
+    task: Task,
+    edge: int,
 ) -> tuple[Sample, ...]:
-    """Read about `SURVEYED` pieces of all images together, from each by its size."""
+    """Read about `SURVEYED` pieces of the length `edge` of all images together, from each by its size."""
     sizes = np.array([math.prod(labels.shape) for _, labels in pairs])
     counts = np.maximum(1, np.round(SURVEYED * sizes / sizes.sum())).astype(int)
     picked = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), SURVEYED)).round().astype(int))
     pieces = []
     for index in picked:
         labels = pairs[index][1]
-        for block in spread_blocks(labels.spec.sizes, config.patch_size, int(counts[index]), scattered=True):
+        for block in spread_blocks(labels.spec.sizes, edge, int(counts[index]), scattered=True):
             region = tuple(
-                _whole_piece(side, labels.spec.sizes[axis], config.patch_size) if axis in "yx" else side
+                _whole_piece(side, labels.spec.sizes[axis], edge) if axis in "yx" else side
                 for axis, side in block.items()
             )
-            pieces.append(_read_sample(pairs[index], ranges[index], region, sources[index], numbers, config))
+            pieces.append(_read_sample(pairs[index], ranges[index], region, sources[index], task))
     return tuple(pieces)
 
 
@@ -203,12 +204,10 @@ def _within_budget(places: list[tuple[int, Region]], channels: int) -> tuple[lis
     return [places[index] for index in chosen], (text,)
 
 
-def _read_sample(
-    pair: Pair, intensity: IntensityRange, region: Region, source: int, numbers: Sequence[int], config: TrainingConfig
-) -> Sample:
+def _read_sample(pair: Pair, intensity: IntensityRange, region: Region, source: int, task: Task) -> Sample:
     image, labels = pair
     target = move_axes(labels.read(region), labels.axes, "yx")
     place = (region[labels.axes.index("y")].start, region[labels.axes.index("x")].start)
     reordered = tuple(region[labels.axes.index(axis)] for axis in image.axes.replace("c", ""))
     pixels = intensity.apply(read_plane(image, reordered))
-    return Sample(pixels, make_target(target, numbers, config.annotation), source, place)
+    return Sample(pixels, task.target(target), source, place)

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from napari_tessera.config.training import Annotation
-from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
+from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation
 
 MANY_NUMBERS = 8
 """More numbers than this are rather objects than classes."""

@@ -8,14 +8,18 @@ import numpy as np
 
 from napari_tessera.config.model import ClassSpec
 from napari_tessera.core.jobs import Preview
-from napari_tessera.nn.predictor import predict_classes
+from napari_tessera.core.tiles import round_up
+from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.nn.unet import UNet
 from napari_tessera.pipeline.learning.dataset import Dataset, Pair, read_plane
 from napari_tessera.pipeline.learning.viewport import View, Viewport
+from napari_tessera.pipeline.predicting.pixel_predictors import PixelPredictor
 
 MAX_PIXELS = 2**20
 """A view with more pixels is previewed around its centre only."""
+
+LONGEST_EDGE = 2048
+"""Longest edge that is predicted at once, in pixels."""
 
 FILES = "preview-{}.npy"
 KEPT = 4
@@ -37,8 +41,8 @@ class Previewer:
         Where to look up the current view.
     folder
         Where to write the files.
-    check
-        Called between the layers of the network; may raise to stop.
+    predictor_of
+        Makes of a network and its offsets what predicts by them.
     """
 
     def __init__(
@@ -48,17 +52,17 @@ class Previewer:
         classes: Sequence[ClassSpec],
         viewport: Viewport,
         folder: Path,
-        check: Callable[[], None],
+        predictor_of: Callable[[Network, Offsets], PixelPredictor],
     ) -> None:
         self._pairs = pairs
         self._ranges = dataset.ranges
         self._ids = np.array([entry.id for entry in classes])
         self._viewport = viewport
         self._folder = folder
-        self._check = check
+        self._predictor_of = predictor_of
         self._count = 0
 
-    def __call__(self, network: UNet, offsets: Offsets = ()) -> Preview | None:
+    def __call__(self, network: Network, offsets: Offsets = ()) -> Preview | None:
         """Predict the current view with `network` and `offsets`; None if nobody looks, or at nothing of the image."""
         view = self._viewport.view
         if view is None or not 0 <= view.image < len(self._pairs):
@@ -68,12 +72,17 @@ class Previewer:
         region = _shown(view, [image.spec.sizes[axis] for axis in axes], axes)
         if any(side.stop <= side.start for side in region):
             return None
+        predictor = self._predictor_of(network, offsets)
+        needs = predictor.needs
+        halo, stride = (dict(zip("yx", each, strict=True)) for each in (needs.halo, needs.stride))
         outer = tuple(
-            _grown(side, image.spec.sizes[axis], network) if axis in "yx" else side
+            _grown(side, image.spec.sizes[axis], halo[axis], stride[axis]) if axis in "yx" else side
             for axis, side in zip(axes, region, strict=True)
         )
-        pixels = self._ranges[view.image].apply(read_plane(image, outer))
-        indices = predict_classes(network, pixels, offsets=offsets, check=self._check)
+        pixels = predictor.arrange(read_plane(image, outer), outer, self._ranges[view.image])
+        predictor.edge = round_up(LONGEST_EDGE, max(needs.stride))
+        with predictor:
+            indices = predictor.submit([pixels])[0]()
         y, x = (_within(region[axes.index(axis)], outer[axes.index(axis)]) for axis in "yx")
         inner = indices[y, x]
         if axes.index("y") > axes.index("x"):
@@ -107,10 +116,10 @@ def _shown(view: View, shape: Sequence[int], axes: str) -> list[slice]:
     return region
 
 
-def _grown(side: slice, length: int, network: UNet) -> slice:
+def _grown(side: slice, length: int, halo: int, stride: int) -> slice:
     """Grow a side by the halo, starting at a multiple of the stride, as prediction does."""
-    start = max(0, (side.start - network.halo) // network.stride * network.stride)
-    return slice(start, min(length, side.stop + network.halo + network.stride))
+    start = max(0, (side.start - halo) // stride * stride)
+    return slice(start, min(length, side.stop + halo + stride))
 
 
 def _within(inner: slice, outer: slice) -> slice:

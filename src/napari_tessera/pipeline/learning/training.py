@@ -1,13 +1,15 @@
 """The training job: from images and labels to a model folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ClassSpec, HeldOut, ModelSpec, load_model_spec
+from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, HeldOut, ModelSpec, load_model_spec
+from napari_tessera.config.networks import described
+from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import (
     InvalidInputError,
@@ -24,10 +26,12 @@ from napari_tessera.io.opening import as_labels, notes_about
 from napari_tessera.io.places import check_apart, check_outside
 from napari_tessera.nn.checkpoints import load_checkpoint, save_checkpoint
 from napari_tessera.nn.model import Model, save_model, weight_files
-from napari_tessera.nn.networks import build_network
+from napari_tessera.nn.networks.base import Network
+from napari_tessera.nn.networks.building import build_network
 from napari_tessera.nn.predictor import is_out_of_memory
+from napari_tessera.nn.priors import Offsets
 from napari_tessera.nn.samples import Split
-from napari_tessera.nn.trainer import Task, TrainingState, start_state, train_network
+from napari_tessera.nn.trainer import TrainingData, TrainingState, start_state, train_network
 from napari_tessera.pipeline.label_likeness import doubt_labels
 from napari_tessera.pipeline.learning.annotation import describe_classes
 from napari_tessera.pipeline.learning.dataset import Dataset, Pair, load_dataset, split_dataset
@@ -35,6 +39,7 @@ from napari_tessera.pipeline.learning.previews import Previewer, remove_previews
 from napari_tessera.pipeline.learning.trust import LEARNT, LEARNT_LATER, describe_held_out, digest_of, with_score
 from napari_tessera.pipeline.learning.viewport import Viewport
 from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels
+from napari_tessera.pipeline.predicting.pixel_predictors import PixelPredictor, make_predictor
 from napari_tessera.pipeline.requests import TrainRequest
 from napari_tessera.pipeline.running.cancelling import CancellableSource
 
@@ -121,23 +126,25 @@ def _train_pairs(
     pairs: Sequence[Pair], config: TrainingConfig, out: Path, resume: bool, cancel: CancelToken, viewport: Viewport
 ) -> Job:
     """Train, with `out` held against other trainings."""
-    yield Progress(0, config.max_steps, "step", "Reading images and annotation")
+    yield Progress(0, config.stop.max_steps, "step", "Reading images and annotation")
     pairs, notes = _alike(pairs, out if resume else None, cancel)
     dataset = load_dataset(pairs, config)
-    classes = describe_classes(dataset.numbers, config)
+    classes = describe_classes(dataset.task.numbers, config)
     context = _context(dataset, config)
     state = _begin(dataset, config, out if resume else None, context)
     split, warnings = _split(dataset, state, config)
     held_out = describe_held_out(split.validation, classes, config.annotation)
-    task = _task(dataset, split, classes, held_out, config)
-    for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=task.telling)):
+    data = _training_data(dataset, split, held_out, config)
+    for text in (*notes, *dataset.warnings, *warnings, *_about_patience(config, telling=data.telling)):
         yield Warning(text)
     remove_previews(out / PREVIEWS)
-    save = _Saver(out, _describe_model(pairs, dataset, config, classes, out.name), context, held_out)
-    preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, cancel.raise_if_cancelled)
+    header = _describe_model(pairs, dataset, config, classes, out.name)
+    save = _Saver(out, header, context, held_out)
+    predictor_of = _predictors(header, config, cancel)
+    preview = Previewer(pairs, dataset, classes, viewport, out / PREVIEWS, predictor_of)
     with _explained_memory():
         try:
-            for event in train_network(state, task, config, cancel=cancel, save=save, preview=preview):
+            for event in train_network(state, data, config, cancel=cancel, save=save, preview=preview):
                 yield save.explain(event)
         except JobCancelledError:
             if state.to_beat is not None:
@@ -178,22 +185,19 @@ def _split(dataset: Dataset, state: TrainingState, config: TrainingConfig) -> tu
     return split, warnings
 
 
-def _task(
-    dataset: Dataset, split: Split, classes: Sequence[ClassSpec], held_out: HeldOut | None, config: TrainingConfig
-) -> Task:
+def _training_data(dataset: Dataset, split: Split, held_out: HeldOut | None, config: TrainingConfig) -> TrainingData:
     """Return what is learnt, judged and surveyed."""
-    return Task(
+    return TrainingData(
+        dataset.task,
         split,
-        len(classes),
-        background=classes[0].id == 0,
-        everything=dataset.samples if held_out and config.final_run else (),
+        everything=dataset.samples if held_out and config.validation.final_run else (),
         survey=dataset.survey,
         telling=held_out is not None and not held_out.doubt,
     )
 
 
 def _about_patience(config: TrainingConfig, *, telling: bool) -> tuple[str, ...]:
-    if config.patience is None or telling:
+    if config.stop.patience is None or telling:
         return ()
     return ("Too little is held out to notice an end of improvement: patience stops nothing, steps or time do.",)
 
@@ -202,9 +206,9 @@ def _context(dataset: Dataset, config: TrainingConfig) -> dict[str, Any]:
     """Return what must stay the same for a training to go on."""
     return {
         "annotation": str(config.annotation),
-        "network": config.network.model_dump(),
-        "intensity": config.intensity.model_dump(),
-        "classes": list(dataset.numbers),
+        "network": described(config.network),
+        "intensity": config.data.intensity.model_dump(),
+        "classes": list(dataset.task.numbers),
         "channels": dataset.channels,
     }
 
@@ -213,7 +217,7 @@ def _begin(
     dataset: Dataset, config: TrainingConfig, checkpoint: Path | None, context: Mapping[str, Any]
 ) -> TrainingState:
     """Return the state of a new training, or that of the folder `checkpoint`."""
-    network = build_network(config.network, channels=dataset.channels, classes=len(dataset.numbers), seed=config.seed)
+    network = build_network(config.network, channels=dataset.channels, outputs=dataset.task.outputs, seed=config.seed)
     state = start_state(network, config)
     if checkpoint is not None:
         load_checkpoint(checkpoint, state, context)
@@ -286,13 +290,25 @@ def _describe_model(
         channels=dataset.channels,
         pixel_size={axis: spec.scale[spec.axes.index(axis)] for axis in spec.spatial},
         units={axis: spec.units[spec.axes.index(axis)] for axis in spec.spatial},
-        intensity=config.intensity,
+        intensity=config.data.intensity,
         classes=classes,
         training=config,
         metrics={},
         finished=False,
         weights_sha256="",
     )
+
+
+def _predictors(
+    header: ModelSpec, config: TrainingConfig, cancel: CancelToken
+) -> Callable[[Network, Offsets], PixelPredictor]:
+    """Return what makes of a network in training and its offsets the predictor that their model would have."""
+
+    def predictor_of(network: Network, offsets: Offsets) -> PixelPredictor:
+        model = Model(header.model_copy(update={"score_offsets": offsets}), network)
+        return make_predictor(model, PredictionConfig(device=config.device), cancel.raise_if_cancelled)
+
+    return predictor_of
 
 
 @dataclass

@@ -11,13 +11,11 @@ from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import ModelError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.tiles import Tile, TileGrid, round_up
+from napari_tessera.core.tiles import Tile, TileGrid, TileNeeds, round_up
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.places import check_apart, check_outside_model
-from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.extents import grow, least_extents
-from napari_tessera.nn.needs import TileNeeds, free_memory, tile_needs
-from napari_tessera.nn.networks import sketch_network
+from napari_tessera.pipeline.predicting.pixel_predictors import foresee_needs
 from napari_tessera.pipeline.requests import PredictRequest
 
 EDGE_STEP = 256
@@ -50,9 +48,9 @@ class PredictionPlan:
     grid
         The tiles, over the axes of the image without ``c``.
     convolved
-        The axes that the network convolves over; the others are looped over plane by plane.
+        The axes that the model looks along at once; the others are looped over plane by plane.
     needs
-        What the network asks of a tile.
+        What the model asks of a tile.
     batch
         Tiles handed to the device at once.
     device
@@ -88,7 +86,7 @@ class PredictionPlan:
         extents = tuple(least.get(axis, 1) for axis in self.axes)
         for tile in self.grid:
             outer = tuple(
-                grow((part,), (length,), (extent,), alignment)[0]
+                grow((part,), (length,), (extent,), (alignment,))[0]
                 for part, length, extent, alignment in zip(
                     tile.outer, self.grid.shape, extents, self.grid.alignment, strict=True
                 )
@@ -100,8 +98,8 @@ class PredictionPlan:
         return {
             "tiles": self.tiles,
             "tile": list(self.tile),
-            "halo": self.needs.halo,
-            "stride": self.needs.stride,
+            "halo": _one_if_equal(self.needs.halo),
+            "stride": _one_if_equal(self.needs.stride),
             "batch": self.batch,
             "device": self.device,
             "memory_bytes": self.memory,
@@ -126,16 +124,8 @@ def plan_request(request: PredictRequest) -> PredictionPlan:
     check_outside_model(request.out, request.model)
     image = request.image.open().spec
     check_image(spec, image)
-    device = choose_device(request.config.device)
-    network = sketch_network(spec.network, channels=spec.channels, classes=len(spec.classes))
-    needs = tile_needs(
-        network,
-        channels=spec.channels,
-        dimensions=spec.network.dimensions,
-        device=device,
-        precision=request.config.precision,
-    )
-    return plan_prediction(spec, needs, image, request.config, str(device), free_memory(device))
+    needs, device, memory = foresee_needs(spec, request.config)
+    return plan_prediction(spec, needs, image, request.config, device, memory)
 
 
 def check_image(spec: ModelSpec, image: ImageSpec) -> None:
@@ -183,7 +173,7 @@ def plan_prediction(
     Parameters
     ----------
     spec, needs
-        The model's header and what its network asks of tiles.
+        The model's header and what it asks of tiles.
     image
         The image to predict.
     config
@@ -198,17 +188,18 @@ def plan_prediction(
     convolved = "yx" if needs.dimensions == 2 else "zyx"
     budget = CPU_MEMORY if device == "cpu" else (memory // 2 if memory else GPU_MEMORY)
     longest = _longest_edge(needs, budget, CPU_OVERHEAD if device == "cpu" else GPU_OVERHEAD)
+    halo, stride = (dict(zip(convolved, each, strict=True)) for each in (needs.halo, needs.stride))
     lengths = {
-        axis: _tile_length(plain.sizes[axis], config.tile, longest, needs.stride) if axis in convolved else 1
+        axis: _tile_length(plain.sizes[axis], config.tile, longest, stride[axis]) if axis in convolved else 1
         for axis in plain.axes
     }
     grid = TileGrid(
         plain.shape,
         [lengths[axis] for axis in plain.axes],
-        [needs.halo if axis in convolved else 0 for axis in plain.axes],
-        [needs.stride if axis in convolved else 1 for axis in plain.axes],
+        [halo.get(axis, 0) for axis in plain.axes],
+        [stride.get(axis, 1) for axis in plain.axes],
     )
-    read = math.prod(min(lengths[axis] + 2 * needs.halo, plain.sizes[axis]) for axis in convolved)
+    read = math.prod(min(lengths[axis] + 2 * halo[axis], plain.sizes[axis]) for axis in convolved)
     read = max(read, min(needs.least_pixels, math.prod(plain.sizes[axis] for axis in convolved)))
     one = read * needs.bytes_per_pixel
     batch = 1 if device == "cpu" else max(1, min(budget // one, LARGEST_BATCH, len(grid)))
@@ -231,10 +222,16 @@ def plan_prediction(
 def _longest_edge(needs: TileNeeds, budget: int, overhead: float) -> int:
     """Return the shortest edge at which the halo costs little, or the longest that fits into `budget` bytes."""
     share: float = overhead ** (1 / needs.dimensions) - 1
-    wanted = round_up(math.ceil(2 * needs.halo / share), EDGE_STEP)
-    fits = int((budget / needs.bytes_per_pixel) ** (1 / needs.dimensions)) - 2 * needs.halo
-    step = max(EDGE_STEP if needs.dimensions == 2 else EDGE_STEP // 4, needs.stride)
+    halo = max(needs.halo)
+    wanted = round_up(math.ceil(2 * halo / share), EDGE_STEP)
+    fits = int((budget / needs.bytes_per_pixel) ** (1 / needs.dimensions)) - 2 * halo
+    step = max(EDGE_STEP if needs.dimensions == 2 else EDGE_STEP // 4, *needs.stride)
     return max(step, min(wanted, fits // step * step, LONGEST_EDGE))
+
+
+def _one_if_equal(lengths: tuple[int, ...]) -> int | list[int]:
+    """Return the one number that holds for all axes, or one for each."""
+    return lengths[0] if len(set(lengths)) == 1 else list(lengths)
 
 
 def _tile_length(length: int, asked: int | None, longest: int, stride: int) -> int:

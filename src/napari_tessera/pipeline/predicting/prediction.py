@@ -22,12 +22,12 @@ from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_fits, check_output, create_image
 from napari_tessera.io.opening import axes_are_guessed, notes_about
 from napari_tessera.io.places import check_apart, check_outside_model
-from napari_tessera.nn.devices import choose_device
 from napari_tessera.nn.model import Model, load_model
-from napari_tessera.nn.needs import free_memory
-from napari_tessera.nn.predictor import Output, Pending, Predictor
-from napari_tessera.pipeline.predicting.intensity import ConstantImageError, IntensityRange, fit_intensity
+from napari_tessera.nn.predictor import Pending
+from napari_tessera.nn.tasks.base import Output
+from napari_tessera.pipeline.predicting.intensity import ConstantImageError
 from napari_tessera.pipeline.predicting.likeness import by_name, other_pixels
+from napari_tessera.pipeline.predicting.pixel_predictors import Context, PixelPredictor, make_predictor
 from napari_tessera.pipeline.predicting.planning import PredictionPlan, check_image, output_spec, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.running.cancelling import CancellableSource
@@ -125,27 +125,50 @@ def predict_into(
     OutOfMemoryError, StorageError
         If not even a part of a tile fits into memory, or the disk is full.
     """
-    started = time.perf_counter()
     check_image(model.spec, image.spec)
-    image, others = by_name(image, model.spec.channel_names, f"the model {model.spec.name!r}")
-    yield from map(Warning, (*notes_about(image), *others, *other_pixels(model.spec, image.spec)))
-    yield from _doubts(model.spec, image)
-    predictor = _make_predictor(model, config, cancel)
-    device = predictor.device
-    plan = plan_prediction(model.spec, predictor.needs, image.spec, config, str(device), free_memory(device))
+    predictor = make_predictor(model, config, cancel.raise_if_cancelled)
+    yield from predict_with(predictor, model.spec, image, open_sink, config, cancel)
+
+
+def predict_with(
+    predictor: PixelPredictor,
+    spec: ModelSpec,
+    image: ImageSource,
+    open_sink: OpenSink,
+    config: PredictionConfig,
+    cancel: CancelToken,
+) -> Generator[Progress | Warning | Result]:
+    """Apply `predictor`, which is any, as `predict_into` applies the network of a model.
+
+    Parameters
+    ----------
+    predictor
+        Entered and left here.
+    spec
+        What the numbers mean that it gives, and which channels it takes.
+    image, open_sink, config, cancel
+        As of `predict_into`.
+    """
+    started = time.perf_counter()
+    check_image(spec, image.spec)
+    image, others = by_name(image, spec.channel_names, f"the model {spec.name!r}")
+    yield from map(Warning, (*notes_about(image), *others, *other_pixels(spec, image.spec)))
+    yield from _doubts(spec, image)
+    device = predictor.where
+    plan = plan_prediction(spec, predictor.needs, image.spec, config, device, predictor.free_memory)
     predictor.batch = plan.batch
     yield Progress(0, plan.tiles, "tile", f"Measuring the intensities of {image.name}")
-    intensity = _measure(CancellableSource(image, cancel), model.spec)
-    if intensity is None:
+    context = _survey(predictor, CancellableSource(image, cancel), spec)
+    if context is None:
         yield Warning(f"{image.name} has the same intensity everywhere, so there is nothing in it but background.")
     with predictor, finishing(open_sink(plan)) as sink:
-        if intensity is None:
-            yield from _fill_background(plan, sink, config, model.spec, cancel)
+        if context is None:
+            yield from _fill_background(plan, sink, config, spec, cancel)
         else:
-            yield from _run(_Work(plan, predictor, image, intensity, sink, config, model.spec), cancel)
+            yield from _run(_Work(plan, predictor, image, context, sink, config, spec), cancel)
     seconds = round(time.perf_counter() - started, 3)
-    classes = [entry.model_dump(mode="json") for entry in model.spec.classes]
-    told = {"tiles": plan.tiles, "tile": list(plan.tile), "seconds": seconds, "device": str(device), "classes": classes}
+    classes = [entry.model_dump(mode="json") for entry in spec.classes]
+    told = {"tiles": plan.tiles, "tile": list(plan.tile), "seconds": seconds, "device": device, "classes": classes}
     yield Result(told)
 
 
@@ -160,10 +183,10 @@ def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:
         )
 
 
-def _measure(image: ImageSource, spec: ModelSpec) -> IntensityRange | None:
-    """Return the range of intensities; None for an image of one intensity, if the model knows background."""
+def _survey(predictor: PixelPredictor, image: ImageSource, spec: ModelSpec) -> Context | None:
+    """Return what the whole image decides; None for an image of one intensity, if the model knows background."""
     try:
-        return fit_intensity(image, spec.intensity)
+        return predictor.prepare(image)
     except ConstantImageError:
         if all(entry.id != 0 for entry in spec.classes):
             raise
@@ -189,32 +212,20 @@ def _fill_background(
     yield Progress(plan.tiles, plan.tiles, "tile", "Filled with background", 0.0)
 
 
-def _make_predictor(model: Model, config: PredictionConfig, cancel: CancelToken) -> Predictor:
-    return Predictor(
-        model.network,
-        channels=model.spec.channels,
-        dimensions=model.spec.network.dimensions,
-        device=choose_device(config.device),
-        precision=config.precision,
-        offsets=model.spec.score_offsets,
-        check=cancel.raise_if_cancelled,
-    )
-
-
 @dataclass(frozen=True)
 class _Work:
     """What the steps of a prediction share."""
 
     plan: PredictionPlan
-    predictor: Predictor
+    predictor: PixelPredictor
     image: ImageSource
-    intensity: IntensityRange
+    context: Context
     sink: ImageSink
     config: PredictionConfig
     spec: ModelSpec
 
     def read(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
-        """Return the normalised intensities (c, y, x) of each tile."""
+        """Return the pixels (c, y, x) of each tile, as the predictor takes them."""
         return [self._read(tile.outer) for tile in tiles]
 
     def _read(self, region: Region) -> NDArray[np.float32]:
@@ -223,7 +234,7 @@ class _Work:
         pixels = self.image.read(tuple(by_axis[axis] for axis in axes))
         looped = plan.axes.translate({ord(axis): None for axis in plan.convolved})
         ordered = move_axes(pixels, axes, looped + "c" + plan.convolved)
-        return np.ascontiguousarray(self.intensity.apply(ordered.reshape(ordered.shape[len(looped) :])))
+        return self.predictor.arrange(ordered.reshape(ordered.shape[len(looped) :]), region, self.context)
 
     def compute(self, tiles: Sequence[Tile], pixels: list[NDArray[np.float32]]) -> list[Pending]:
         """Start predicting tiles of equal shape."""
@@ -279,7 +290,7 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
         ) from error
 
 
-def _batches(plan: PredictionPlan, predictor: Predictor) -> Iterator[tuple[Tile, ...]]:
+def _batches(plan: PredictionPlan, predictor: PixelPredictor) -> Iterator[tuple[Tile, ...]]:
     """Group tiles that follow one another and have one shape, as many as the predictor takes at once."""
     batch: list[Tile] = []
     for tile in plan:

@@ -9,8 +9,8 @@ from scipy import ndimage
 from skimage.draw import line
 from skimage.morphology import skeletonize
 
+from napari_tessera.config.training import SCRIBBLED_BACKGROUND
 from napari_tessera.core.errors import AnnotationError, InvalidInputError
-from napari_tessera.pipeline.learning.annotation import SCRIBBLED_BACKGROUND
 
 FOREGROUND = 2
 

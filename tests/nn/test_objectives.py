@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from napari_tessera.nn.losses import edge_aware_smoothness, segmentation_loss, soft_dice_loss
+from napari_tessera.config.training import Annotation, TrainingConfig
+from napari_tessera.nn.objectives.building import LOSSES, build_objective
+from napari_tessera.nn.objectives.objective import Batch, Loss, Objective, Term
+from napari_tessera.nn.objectives.overlap import cross_entropy_loss, soft_dice_loss
+from napari_tessera.nn.objectives.smoothness import edge_aware_smoothness
 from napari_tessera.nn.samples import IGNORED
+
+
+def segmentation_loss(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy_loss(scores, target) + soft_dice_loss(scores, target)
 
 
 @pytest.fixture
@@ -95,3 +103,48 @@ def test_smoothness_of_a_constant_patch_is_finite() -> None:
     edge_aware_smoothness(scores, torch.zeros(1, 1, 8, 8)).backward()
     assert scores.grad is not None
     assert scores.grad.isfinite().all()
+
+
+def constant(value: float) -> Loss:
+    return Loss(lambda batch: batch.scores.sum() * 0 + value)
+
+
+def test_terms_are_added_by_their_weights_and_those_that_grow_in_by_how_far_they_are() -> None:
+    batch = Batch(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 4, 4, requires_grad=True), torch.zeros(1, 4, 4).long())
+    growing = Loss(constant(100.0).measure, grows_in=True)
+    objective = Objective([Term("one", 2.0, constant(1.0)), Term("two", 0.5, constant(10.0)), Term("3", 3.0, growing)])
+    assert objective(batch, grown_in=0.0).item() == 2 + 5
+    assert objective(batch, grown_in=0.5).item() == 2 + 5 + 150
+    assert objective(batch).item() == 2 + 5 + 300
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"annotation": "scribbles"}, ["cross_entropy", "dice"]),
+        ({"annotation": "scribbles", "smoothness": 0.5}, ["cross_entropy", "dice", "smoothness"]),
+        ({"annotation": "dense", "smoothness": 0.5}, ["cross_entropy", "dice"]),
+        ({"annotation": "dense", "objective": {"dice": {"weight": 0}}}, ["cross_entropy"]),
+        ({"annotation": "objects", "smoothness": 0.5}, ["cross_entropy", "dice"]),
+    ],
+)
+def test_terms_are_those_of_the_settings_and_of_the_annotation(fields: dict[str, object], names: list[str]) -> None:
+    objective = build_objective(TrainingConfig(**fields))
+    assert [term.name for term in objective.terms] == names
+    assert [term.loss.grows_in for term in objective.terms] == [name == "smoothness" for name in names]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_unlabelled_pixels_change_no_gradient_but_of_losses_that_are_for_them(name: str) -> None:
+    torch.manual_seed(0)
+    target = torch.full((1, 8, 8), IGNORED)
+    target[0, :2] = torch.tensor([0, 1]).repeat(2, 4)
+    loss = LOSSES[name]
+    gradients = []
+    for shift in (0.0, 5.0):
+        scores = torch.linspace(-1, 1, 128).reshape(1, 2, 8, 8).clone()
+        scores[:, 0, 2:] += shift
+        scores.requires_grad_()
+        loss.measure(Batch(torch.rand(1, 1, 8, 8), scores, target)).backward()
+        gradients.append(scores.grad[:, :, :2] if loss.annotation == frozenset(Annotation) else None)
+    assert gradients[0] is None or torch.equal(*gradients)

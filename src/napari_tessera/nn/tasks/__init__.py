@@ -1,0 +1,1 @@
+"""What the numbers that a network gives mean: a class of each pixel, so far."""
