@@ -21,10 +21,10 @@ from limits import reached
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtWidgets import QApplication
 
-from napari_tessera.napari_plugin.clicking import label_writing
-from napari_tessera.napari_plugin.clicking.history import bound_history
-from napari_tessera.napari_plugin.clicking.label_writing import write_mask
 from napari_tessera.napari_plugin.clicking.outline import Outline
+from napari_tessera.napari_plugin.painting import label_writing
+from napari_tessera.napari_plugin.painting.history import bound_history
+from napari_tessera.napari_plugin.painting.label_writing import write_mask
 
 WRITE_LIMIT_MS = 60
 OUTLINE_LIMIT_MS = 8

@@ -12,7 +12,7 @@ from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData,
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView
 from napari_tessera.napari_plugin.filtering.operation_panel import share_above, suggested_levels
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.recipes.recipe_bar import replay_layer
 from napari_tessera.napari_plugin.recipes.recording_layers import RECIPE_KEY, remembered

@@ -16,19 +16,19 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin.clicking import highest_label, label_writing
-from napari_tessera.napari_plugin.clicking.history import MOST_BYTES, bound_history
-from napari_tessera.napari_plugin.clicking.label_writing import (
+from napari_tessera.napari_plugin.clicking.options import ClickOptions
+from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
+from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.painting import highest_label, label_writing
+from napari_tessera.napari_plugin.painting.history import MOST_BYTES, bound_history
+from napari_tessera.napari_plugin.painting.label_writing import (
     boxes_of_step,
     next_label,
     widen_labels,
     write_box,
     write_mask,
 )
-from napari_tessera.napari_plugin.clicking.options import ClickOptions
-from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
-from napari_tessera.napari_plugin.clicking.stepping import _merged, take_step
-from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.painting.stepping import _merged, take_step
 
 pytestmark = pytest.mark.gui
 

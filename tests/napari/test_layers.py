@@ -17,7 +17,7 @@ from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs import inputs as inputs_module
 from napari_tessera.napari_plugin.jobs.inputs import blocks, count_numbers, source_path, stored_path, write_input
-from napari_tessera.napari_plugin.layers import (
+from napari_tessera.napari_plugin.layers.images import (
     METADATA_KEY,
     displaced,
     hex_color,

@@ -22,13 +22,14 @@ from napari_tessera.io.journal.writer import JournalWriter
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal import api, images, offering, picturing, protecting, watching
-from napari_tessera.napari_plugin.journal.exporting import export_session
 from napari_tessera.napari_plugin.journal.offering import OfferBar
 from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
-from napari_tessera.napari_plugin.journal.sessions_widget import SessionsWidget
-from napari_tessera.napari_plugin.journal.telling import ago, moment
+from napari_tessera.napari_plugin.journal.telling import ago
+from napari_tessera.napari_plugin.sessions.exporting import export_session
+from napari_tessera.napari_plugin.sessions.sessions_widget import SessionsWidget
+from napari_tessera.napari_plugin.shown_text import moment
 
 pytestmark = pytest.mark.gui
 

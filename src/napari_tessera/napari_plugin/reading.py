@@ -15,8 +15,8 @@ from napari_tessera.io.channel_colors import COLORS, read_channel_colors
 from napari_tessera.io.kept import read_kept
 from napari_tessera.io.opening import notes_about, open_levels
 from napari_tessera.io.zarr_folders import is_zarr
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, color_map, known_unit
-from napari_tessera.napari_plugin.lazy import lazy
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, class_colormap, color_map, known_unit
+from napari_tessera.napari_plugin.layers.lazy import lazy
 from napari_tessera.operations.registry import all_operations
 
 LayerTuple = tuple[Any, dict[str, Any], str]

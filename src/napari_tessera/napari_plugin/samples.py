@@ -3,7 +3,7 @@
 from typing import Any
 
 from napari_tessera.napari_plugin.journal.api import PROTECT, protect_marked_soon
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, class_colormap
 from napari_tessera.pipeline.samples.samples import Sample, load_sample
 
 LayerTuple = tuple[Any, dict[str, Any], str]

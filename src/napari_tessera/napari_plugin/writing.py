@@ -17,7 +17,7 @@ from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.channel_colors import COLORS
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import LABELS, check_apart
-from napari_tessera.napari_plugin.layers import METADATA_KEY, color_of_map, layer_classes, layer_image
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, color_of_map, layer_classes, layer_image
 from napari_tessera.napari_plugin.reading import WHITE
 from napari_tessera.pipeline.running.sinks import finishing
 

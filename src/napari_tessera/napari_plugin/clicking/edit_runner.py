@@ -13,8 +13,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.click_source import LabelsFrame
-from napari_tessera.napari_plugin.clicking.intent import CONTROL
-from napari_tessera.napari_plugin.clicking.label_writing import write_box
+from napari_tessera.napari_plugin.forms.keys import CONTROL
+from napari_tessera.napari_plugin.painting.label_writing import write_box
 from napari_tessera.pipeline.failures import describe_error
 
 UNDO = f"{CONTROL}+Z undoes it."

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from napari_tessera.napari_plugin.canvas import canvas_of
 from napari_tessera.napari_plugin.clicking.canvas_sheet import (
     Sheet,
     displayed_dims,
@@ -17,9 +16,10 @@ from napari_tessera.napari_plugin.clicking.canvas_sheet import (
     moving_events,
     slice_shown,
 )
-from napari_tessera.napari_plugin.clicking.locking import locked_places
 from napari_tessera.napari_plugin.clicking.outline_image import INNER, OUTER
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
+from napari_tessera.napari_plugin.layers.locking import locked_places
+from napari_tessera.napari_plugin.painting.canvas import canvas_of
 
 MOST_DRAWN = 500
 """More padlocks than that would hide the image."""

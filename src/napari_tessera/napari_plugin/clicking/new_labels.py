@@ -6,9 +6,9 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
-from napari_tessera.napari_plugin.belonging import PART
 from napari_tessera.napari_plugin.clicking.click_grid import labels_shape
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, is_made, placement
+from napari_tessera.napari_plugin.layers.belonging import PART
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, full_resolution, is_made, placement
 
 DTYPE = np.uint32
 _BEGUN = "clicked"

@@ -11,11 +11,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.napari_plugin.clicking.lock_marks import LockMarks
-from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.navigating import show_box
 from napari_tessera.napari_plugin.clicking.object_outline import ObjectOutline
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
+from napari_tessera.napari_plugin.layers.locking import locked_labels, set_locked
 from napari_tessera.pipeline.failures import describe_error
 
 _MOST_NAMED = 12

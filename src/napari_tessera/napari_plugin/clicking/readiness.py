@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.ahead import Ahead
-from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.pipeline.requests import CompileRequest
 
 if TYPE_CHECKING:

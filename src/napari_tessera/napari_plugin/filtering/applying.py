@@ -1,8 +1,7 @@
 """From what is chosen in the Filter widget to a layer: in a thread for what lies in memory, in the worker otherwise."""
 
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,19 +9,19 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Layer
-from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.config.recipe import Recipe
-from napari_tessera.core.errors import InvalidInputError, JobCancelledError
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
-from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.filtering.writing_into import changed_box, write_result
+from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
-from napari_tessera.napari_plugin.layers import LayerImage, layer_image
+from napari_tessera.napari_plugin.layers.images import LayerImage, layer_image
+from napari_tessera.napari_plugin.layers.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.recipes.recording_layers import (
     Recorder,
     Remembered,
@@ -30,12 +29,10 @@ from napari_tessera.napari_plugin.recipes.recording_layers import (
     remembered,
     result_metadata,
 )
-from napari_tessera.napari_plugin.session import Session
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.applying.applying import apply_into
 from napari_tessera.pipeline.applying.frames import make_frames
 from napari_tessera.pipeline.applying.inputs import OperationInput, gather_inputs
-from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
 
@@ -223,50 +220,3 @@ class Application:
     def _inputs(self) -> dict[str, OperationInput]:
         image = ArraySource(self._image.array, self._image.spec)
         return {self.operation.inputs[0].name: image, **self._given.sources, **self._given.arrays}
-
-
-class ThreadJob(QObject):
-    """Runs a job in a thread of this process.
-
-    Signals
-    -------
-    event_received(JobEvent)
-        The job has reported something.
-    ended(str, str)
-        ``"done"``, ``"failed"`` or ``"cancelled"``, and a sentence.
-    """
-
-    event_received = Signal(object)
-    ended = Signal(str, str)
-
-    def __init__(self, job: Callable[[CancelToken], Job], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._job = job
-        self.cancel_token = CancelToken()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="tessera-apply")
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """Ask the job to stop."""
-        self.cancel_token.cancel()
-
-    def _run(self) -> None:
-        state, message = "done", ""
-        try:
-            for event in self._job(self.cancel_token):
-                self._emit(self.event_received, event)
-        except JobCancelledError:
-            state, message = "cancelled", "Cancelled."
-        except Exception as error:  # noqa: BLE001  the outermost boundary of a thread: whatever it is, the person is told
-            state, message = "failed", describe_error(error, report="what you did")
-        self._emit(self.ended, state, message)
-
-    @staticmethod
-    def _emit(signal: Any, *values: Any) -> None:
-        try:
-            signal.emit(*values)
-        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
-            return

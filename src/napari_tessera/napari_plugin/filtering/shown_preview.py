@@ -8,8 +8,8 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult
-from napari_tessera.napari_plugin.filtering.result_layers import contrast, image_look, labels_look, place_in
-from napari_tessera.napari_plugin.layers import METADATA_KEY, is_annotation
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, is_annotation
+from napari_tessera.napari_plugin.layers.result_layers import contrast, image_look, labels_look, place_in
 from napari_tessera.operations.base import Operation
 
 OPACITY = 0.6

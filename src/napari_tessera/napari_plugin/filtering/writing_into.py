@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.written_steps import making_of, set_making, written_steps
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
 from napari_tessera.operations.base import Operation
 
@@ -51,7 +51,7 @@ def write_result(target: Labels, after: NDArray[Any], box: Region | None, metada
     InvalidInputError
         If the layer cannot be edited, or has another shape by now.
     """
-    from napari_tessera.napari_plugin.clicking.label_writing import widen_labels, write_box
+    from napari_tessera.napari_plugin.painting.label_writing import widen_labels, write_box
 
     changed, exact = False, True
     if box is not None:
@@ -70,7 +70,7 @@ def write_result(target: Labels, after: NDArray[Any], box: Region | None, metada
 
 def what_can_be_done(target: Labels) -> str:
     """Return a sentence on whether what was just written into `target` can be taken back."""
-    from napari_tessera.napari_plugin.clicking.history import bound_history
+    from napari_tessera.napari_plugin.painting.history import bound_history
 
     if bound_history(target).can_undo:
         return "Ctrl+Z takes it back."
@@ -79,7 +79,7 @@ def what_can_be_done(target: Labels) -> str:
 
 def _with_locked(target: Labels, box: Region, after: NDArray[Any]) -> NDArray[Any] | None:
     """Return `after` with the locked objects that the box of `target` has; None if that is no other."""
-    from napari_tessera.napari_plugin.clicking.locking import locked_labels
+    from napari_tessera.napari_plugin.layers.locking import locked_labels
 
     locked = np.array(sorted(locked_labels(target)), np.int64)
     before = target.data[box]

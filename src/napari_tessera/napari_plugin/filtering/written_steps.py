@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary, ref
 
 from napari.layers import Labels
 
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
 
 _KEYS = (RECIPE_KEY, HASH_KEY, GRAPH_KEY)
@@ -38,7 +38,7 @@ class WrittenSteps:
 
     def add(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Note that the newest step has made the layer what `after` says out of what `before` says."""
-        from napari_tessera.napari_plugin.clicking.history import bound_history
+        from napari_tessera.napari_plugin.painting.history import bound_history
 
         layer = self._layer()
         assert layer is not None
@@ -47,7 +47,7 @@ class WrittenSteps:
             self._steps.append((part, before, after))
 
     def _follow(self, _event: object = None) -> None:
-        from napari_tessera.napari_plugin.clicking.history import bound_history
+        from napari_tessera.napari_plugin.painting.history import bound_history
 
         layer = self._layer()
         if layer is None or not self._steps:

@@ -214,7 +214,7 @@ def shared_ahead() -> Ahead | None:
     if os.environ.get(VARIABLE) == "0":
         return None
     if _shared is None:
-        from napari_tessera.napari_plugin.session import worker_log
+        from napari_tessera.napari_plugin.home import worker_log
 
         _shared = Ahead(log=worker_log())
         application = QApplication.instance()

@@ -371,7 +371,7 @@ def shared_runner() -> JobRunner:
     """Return the one runner of this application; made when first asked for, closed when the application quits."""
     global _shared  # noqa: PLW0603  one per process, as there is one QApplication
     if _shared is None:
-        from napari_tessera.napari_plugin.session import worker_log
+        from napari_tessera.napari_plugin.home import worker_log
 
         _shared = JobRunner(log=worker_log())
         application = QApplication.instance()

@@ -7,7 +7,7 @@ from qtpy.QtCore import QCoreApplication, QTimer
 
 from napari_tessera.napari_plugin.journal.protecting import shared_journal
 from napari_tessera.napari_plugin.journal.watching import why_not_protected
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 
 __all__ = ["PROTECT", "is_protected", "offer_found", "protect_layer", "protect_marked_soon", "why_not_protected"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import LabelClass, LayerHeader
 from napari_tessera.core.axes import CANONICAL
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 
 MOST_FEATURE_CELLS = 200_000
 """Tables of features with more cells are not kept: they would be written again with every change."""

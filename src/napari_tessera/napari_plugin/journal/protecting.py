@@ -14,14 +14,14 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_tessera.io.journal.session_folder import SessionFolder
-from napari_tessera.napari_plugin.clicking.history import bound_history
 from napari_tessera.napari_plugin.forms.plain_text import show_warning
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.journal.describing import annotated_image
 from napari_tessera.napari_plugin.journal.messages import Barrier, Command, Key, Pictured
 from napari_tessera.napari_plugin.journal.picturing import picture_of
 from napari_tessera.napari_plugin.journal.watching import LayerWatch, real, why_not_protected
 from napari_tessera.napari_plugin.journal.writing import CLOSE_SECONDS, LayerState, SessionWriter
-from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.painting.history import bound_history
 
 TICK_MS = 200
 """How often a stroke that goes on is passed to the writer, and the state is looked at."""

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import REMOVED
 from napari_tessera.napari_plugin.journal.describing import PLACE, LayerFacts, facts_of
-from napari_tessera.napari_plugin.journal.history_reading import Edits, HistoryReader
 from napari_tessera.napari_plugin.journal.messages import (
     Changed,
     Described,
@@ -34,7 +33,8 @@ from napari_tessera.napari_plugin.journal.messages import (
     Suspected,
 )
 from napari_tessera.napari_plugin.journal.recording import bytes_of
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
+from napari_tessera.napari_plugin.painting.history_reading import Edits, HistoryReader
 
 _DESCRIBING = (
     "name", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "colormap", "features",

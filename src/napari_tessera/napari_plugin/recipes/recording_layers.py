@@ -15,7 +15,7 @@ from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, full_resolution
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.recipes.identity import identify_array, identify_image, npy_bytes, read_identified
 from napari_tessera.pipeline.recipes.recording import Source, record

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.jobs.inputs import count_numbers
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
 
 DEBOUNCE_MS = 250
 """So long after the last stroke they are counted anew."""

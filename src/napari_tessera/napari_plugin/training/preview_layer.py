@@ -10,8 +10,8 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_tessera.core.jobs import Preview
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, displaced
-from napari_tessera.napari_plugin.view_tracker import Spans
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, class_colormap, displaced
+from napari_tessera.napari_plugin.layers.view_tracker import Spans
 
 
 class PreviewLayer:

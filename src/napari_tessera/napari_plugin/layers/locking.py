@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from napari.layers import Labels
 
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 
 _KEY, _PLACES = "locked", "locked_at"
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.regions import Region
-from napari_tessera.napari_plugin.clicking.box_refresh import refresh_box
-from napari_tessera.napari_plugin.clicking.highest_label import highest_label
-from napari_tessera.napari_plugin.clicking.history import bound_history
+from napari_tessera.napari_plugin.painting.box_refresh import refresh_box
+from napari_tessera.napari_plugin.painting.highest_label import highest_label
+from napari_tessera.napari_plugin.painting.history import bound_history
 
 _ATOM = getattr(napari_labels, "_MaskedPaintAtom", None)
 _PRIVATE = (

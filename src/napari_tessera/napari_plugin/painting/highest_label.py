@@ -15,7 +15,7 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.clicking.history import bound_history
+from napari_tessera.napari_plugin.painting.history import bound_history
 
 SMALL = 2**22
 """Arrays up to so many pixels are simply looked through, in a few milliseconds."""

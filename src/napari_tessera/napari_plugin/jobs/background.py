@@ -6,7 +6,7 @@ from typing import TypeVar
 from qtpy.QtCore import QObject
 
 from napari_tessera.core.jobs import CancelToken, Job, Result
-from napari_tessera.napari_plugin.filtering.applying import ThreadJob
+from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
 
 T = TypeVar("T")
 

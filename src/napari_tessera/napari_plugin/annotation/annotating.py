@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.training import Annotation
 from napari_tessera.napari_plugin.journal.api import protect_layer
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_classes, layer_image, placement
+from napari_tessera.napari_plugin.layers.images import (
+    METADATA_KEY,
+    class_colormap,
+    layer_classes,
+    layer_image,
+    placement,
+)
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR, SCRIBBLED_BACKGROUND
 
 OUTLINE = 2

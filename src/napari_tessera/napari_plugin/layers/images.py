@@ -15,7 +15,7 @@ from napari_tessera.core.axes import CANONICAL, guess_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.units import OME_SYMBOLS
-from napari_tessera.napari_plugin.forms.plain_text import shown_name
+from napari_tessera.napari_plugin.shown_text import shown_name
 
 METADATA_KEY = "tessera"
 """Under this key of ``layer.metadata`` the plugin keeps what it knows of a layer."""
@@ -103,6 +103,18 @@ def possible_axes(layer: Layer) -> tuple[str, ...]:
     if layer.ndim not in _OTHER_MEANINGS:
         raise InvalidInputError(f"The layer {layer.name!r} has {layer.ndim} dimensions: use one with 2 to 5.")
     return _OTHER_MEANINGS[layer.ndim]
+
+
+def axes_like(layer: Layer, image: Layer, axes: str) -> str:
+    """Return what the dimensions of `layer` mean beside those of `image`: the same where the number fits."""
+    possible = possible_axes(layer)
+    without = axes.replace("c", "")
+    for wanted in (axes, without, axes[-layer.ndim :]):
+        if wanted in possible:
+            return wanted
+    if layer.ndim == image.ndim and not getattr(layer, "rgb", False):
+        return axes[: layer.ndim]
+    return possible[0]
 
 
 def full_resolution(layer: Layer) -> Any:

@@ -10,9 +10,9 @@ from napari.layers import Labels
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.napari_plugin.clicking.box_refresh import visuals_of
-from napari_tessera.napari_plugin.clicking.intent import CONTROL
-from napari_tessera.napari_plugin.clicking.label_writing import boxes_of_step, knows_history, show_box
+from napari_tessera.napari_plugin.forms.keys import CONTROL
+from napari_tessera.napari_plugin.painting.box_refresh import visuals_of
+from napari_tessera.napari_plugin.painting.label_writing import boxes_of_step, knows_history, show_box
 
 _TOGETHER = 32
 """So many dabs of a stroke, which lie beside each other, are shown as one box at most."""

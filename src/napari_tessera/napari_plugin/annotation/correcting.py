@@ -8,10 +8,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QPushButton, QWidget
 from superqt.utils import create_worker
 
+from napari_tessera.napari_plugin.annotation.annotating import Scribbles, add_scribbles, scribbles_from
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import show_error
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes
-from napari_tessera.napari_plugin.training.annotating import Scribbles, add_scribbles, scribbles_from
+from napari_tessera.napari_plugin.layers.images import METADATA_KEY, full_resolution, layer_classes
 
 
 class CorrectionBox(QWidget):
