@@ -17,8 +17,8 @@ from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT, ClickWi
 from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
 from napari_tessera.napari_plugin.clicking.options import ClickOptions
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
-from napari_tessera.napari_plugin.layers.images import METADATA_KEY
 from napari_tessera.napari_plugin.layers.locking import locked_labels, set_locked
+from napari_tessera.napari_plugin.layers.notes import METADATA_KEY
 from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 from napari_tessera.operations.growing import click_window
 

@@ -578,7 +578,7 @@ def test_times_in_words():
 
 def test_marked_layers_are_protected_once_they_are_there(viewer, journal, qtbot):
     api.protect_marked_soon()
-    marked = viewer.add_labels(np.zeros((9, 9), np.uint8), metadata={"tessera": {api.PROTECT: True}})
+    marked = viewer.add_labels(np.zeros((9, 9), np.uint8), metadata={"tessera": {"protect": True}})
     other = viewer.add_labels(np.zeros((9, 9), np.uint8))
     qtbot.waitUntil(lambda: api.is_protected(marked))
     assert not api.is_protected(other)

@@ -36,7 +36,8 @@ from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
 from napari_tessera.napari_plugin.layers.belonging import image_of
-from napari_tessera.napari_plugin.layers.images import holds_classes, real_viewer, taken_unasked
+from napari_tessera.napari_plugin.layers.images import real_viewer
+from napari_tessera.napari_plugin.layers.notes import holds_classes, taken_unasked
 
 DISPLAY_NAME = "Click to segment"
 SHORTCUT = "G"

@@ -12,7 +12,8 @@ from napari_tessera.napari_plugin.clicking.click_grid import labels_shape, match
 from napari_tessera.napari_plugin.clicking.new_labels import begun_by_clicking
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
 from napari_tessera.napari_plugin.layers.belonging import image_of, made_of
-from napari_tessera.napari_plugin.layers.images import holds_classes, is_made, possible_axes
+from napari_tessera.napari_plugin.layers.images import possible_axes
+from napari_tessera.napari_plugin.layers.notes import holds_classes, is_made
 
 
 def is_for_objects(labels: Layer, picker: LayerPicker | None, active: Layer | None) -> bool:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.written_steps import making_of, set_making, written_steps
-from napari_tessera.napari_plugin.layers.images import METADATA_KEY
-from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
+from napari_tessera.napari_plugin.layers.notes import notes_in
 from napari_tessera.operations.base import Operation
 
 
@@ -60,9 +59,9 @@ def write_result(target: Labels, after: NDArray[Any], box: Region | None, metada
         new = after[box] if new is None else new
         widen_labels(target, int(new.max()))
         changed = write_box(target, box, new)
-    before, made = making_of(target), metadata.get(METADATA_KEY, {})
+    before, made = making_of(target), notes_in(metadata).making
     same = exact and target.data.dtype == after.dtype
-    set_making(target, {key: made[key] for key in (RECIPE_KEY, HASH_KEY, GRAPH_KEY) if same and key in made})
+    set_making(target, made if same else {})
     if changed:
         written_steps(target).add(before, making_of(target))
     return changed

@@ -20,8 +20,9 @@ from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.creating import create_image
 from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
-from napari_tessera.napari_plugin.layers.images import LayerImage, axes_like, is_preview, layer_image, possible_axes
+from napari_tessera.napari_plugin.layers.images import LayerImage, axes_like, layer_image, possible_axes
 from napari_tessera.napari_plugin.layers.lazy import LARGE
+from napari_tessera.napari_plugin.layers.notes import is_preview
 from napari_tessera.napari_plugin.layers.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.recipes.recording_layers import Recorder, hash_positions, result_metadata
 from napari_tessera.pipeline.positions import read_array

@@ -22,7 +22,7 @@ from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers.images import is_annotation, layer_classes
+from napari_tessera.napari_plugin.layers.notes import is_annotation, layer_classes
 from napari_tessera.napari_plugin.layers.view_tracker import Spans, ViewTracker
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
