@@ -1,7 +1,7 @@
 """Buttons that go from object to object, and what is locked: both are marked on the canvas."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from napari_tessera.napari_plugin.clicking.navigating import show_box
 from napari_tessera.napari_plugin.clicking.object_outline import ObjectOutline
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
+from napari_tessera.napari_plugin.jobs.qt_objects import unless_deleted
+from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
 from napari_tessera.napari_plugin.layers.locking import locked_labels, set_locked
 from napari_tessera.pipeline.failures import describe_error
 
@@ -44,7 +46,7 @@ class ObjectBar(QWidget):
     def __init__(self, viewer: ViewerModel, layer: Callable[[], Layer | None]) -> None:
         super().__init__()
         self._viewer, self._layer = viewer, layer
-        self._pool: ThreadPoolExecutor | None = None
+        self._thread = WorkerThread("tessera-find")
         self._looking = False
         self.outline = ObjectOutline(viewer)
         self.marks = LockMarks(viewer)
@@ -88,28 +90,19 @@ class ObjectBar(QWidget):
         layer = self._layer()
         if not isinstance(layer, Labels) or self._looking:
             return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-find")
         self._looking = True
         self.refresh()
-        future = self._pool.submit(_find, layer.data, int(layer.selected_label), step)
-        future.add_done_callback(lambda done: self._tell(layer, step, done))
+        find = partial(_find, layer.data, int(layer.selected_label), step)
+        self._thread.submit(find, partial(unless_deleted, self._send, layer, step))
 
     def close_bar(self) -> None:
         """Wait for nothing any more, and take away what is on the canvas."""
         self.outline.hide()
         self.marks.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._thread.close()
 
-    def _tell(self, layer: Labels, step: int, future: "Future[Any]") -> None:
-        if future.cancelled():
-            return
-        try:
-            self._found.emit(layer, step, future.exception() or future.result())
-        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
-            return
+    def _send(self, layer: Labels, step: int, found: Any) -> None:
+        self._found.emit(layer, step, found)
 
     def _show(self, layer: Labels, step: int, found: Any) -> None:
         self._looking = False

@@ -6,6 +6,7 @@ from typing import TypeVar
 from qtpy.QtCore import QObject
 
 from napari_tessera.core.jobs import CancelToken, Job, Result
+from napari_tessera.napari_plugin.jobs.qt_objects import unless_deleted
 from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
 
 T = TypeVar("T")
@@ -31,9 +32,7 @@ def in_thread(
     thread = ThreadJob(job, parent)
 
     def end(state: str, message: str) -> None:
-        try:
-            thread.deleteLater()
-        except RuntimeError:  # Qt has deleted it with its parent
+        if not unless_deleted(thread.deleteLater):
             for result in results:
                 dropped(result)
             return

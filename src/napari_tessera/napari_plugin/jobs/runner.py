@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QApplication
 from napari_tessera.config.base import Config
 from napari_tessera.core.errors import JobCancelledError, WorkerDiedError
 from napari_tessera.core.jobs import CancelToken, Preview, event_from_dict
-from napari_tessera.napari_plugin.jobs.timers import stop_timers
+from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers
 from napari_tessera.napari_plugin.jobs.worker_process import COMMAND, Ended, Reply, WorkerProcess
 from napari_tessera.pipeline.failures import describe_error
 

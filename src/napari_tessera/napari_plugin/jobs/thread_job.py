@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.core.errors import JobCancelledError
-from napari_tessera.core.jobs import CancelToken, Job
+from napari_tessera.core.jobs import CancelToken, Job, JobEvent
+from napari_tessera.napari_plugin.jobs.qt_objects import unless_deleted
 from napari_tessera.pipeline.failures import describe_error
 
 
@@ -43,16 +43,12 @@ class ThreadJob(QObject):
         state, message = "done", ""
         try:
             for event in self._job(self.cancel_token):
-                self._emit(self.event_received, event)
+                unless_deleted(self._send, event)
         except JobCancelledError:
             state, message = "cancelled", "Cancelled."
         except Exception as error:  # noqa: BLE001  the outermost boundary of a thread: whatever it is, the person is told
             state, message = "failed", describe_error(error, report="what you did")
-        self._emit(self.ended, state, message)
+        unless_deleted(lambda: self.ended.emit(state, message))
 
-    @staticmethod
-    def _emit(signal: Any, *values: Any) -> None:
-        try:
-            signal.emit(*values)
-        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
-            return
+    def _send(self, event: JobEvent) -> None:
+        self.event_received.emit(event)
