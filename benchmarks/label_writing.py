@@ -21,10 +21,10 @@ from limits import reached
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtWidgets import QApplication
 
-from napari_tessera.napari_plugin.clicking import label_writing
-from napari_tessera.napari_plugin.clicking.history import bound_history
-from napari_tessera.napari_plugin.clicking.label_writing import write_mask
 from napari_tessera.napari_plugin.clicking.outline import Outline
+from napari_tessera.napari_plugin.painting import napari_private
+from napari_tessera.napari_plugin.painting.history import bound_history
+from napari_tessera.napari_plugin.painting.label_writing import write_mask
 
 WRITE_LIMIT_MS = 60
 OUTLINE_LIMIT_MS = 8
@@ -119,12 +119,12 @@ def measure_case(
 @contextmanager
 def no_private_names() -> Iterator[None]:
     """Make `write_mask` take napari's public way."""
-    known = label_writing._ATOM  # noqa: SLF001  nothing public switches it
-    label_writing._ATOM = None  # noqa: SLF001
+    known = napari_private.MASKED_ATOM
+    napari_private.MASKED_ATOM = None
     try:
         yield
     finally:
-        label_writing._ATOM = known  # noqa: SLF001
+        napari_private.MASKED_ATOM = known
 
 
 def measure_outline(viewer: napari.Viewer, repeats: int) -> dict[str, float]:

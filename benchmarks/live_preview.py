@@ -24,7 +24,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
 from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 
 EDGE = 2048
 BEAT_MS = 5

@@ -26,7 +26,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_tessera.core.jobs import Progress
-from napari_tessera.napari_plugin.session import HOME_VARIABLE
+from napari_tessera.napari_plugin.home import HOME_VARIABLE
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1400, 860)
@@ -169,8 +169,8 @@ PAINTED = "--paint-and-die"
 def paint_and_die() -> None:
     """Make objects by clicks, wait until they are saved, and end as in a crash."""
     from napari_tessera.io.journal.sessions import find_sessions
+    from napari_tessera.napari_plugin.home import current_session
     from napari_tessera.napari_plugin.journal.protecting import shared_journal
-    from napari_tessera.napari_plugin.session import current_session
 
     viewer = napari.Viewer(title="napari")
     viewer.window.resize(*SIZE)

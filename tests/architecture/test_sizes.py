@@ -14,7 +14,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 OUTERMOST = {
     "pipeline/worker.py",
-    "napari_plugin/filtering/applying.py",
+    "napari_plugin/jobs/thread_job.py",
     "napari_plugin/filtering/live_preview.py",
     "napari_plugin/jobs/runner.py",
     "napari_plugin/journal/writing.py",

@@ -3,7 +3,7 @@
 import numpy as np
 from qtpy.QtCore import Qt
 
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 
 
 def cells(shape=(120, 100), seed=0):

@@ -44,11 +44,11 @@ from qtpy.QtWidgets import QApplication
 from napari_tessera.io.journal import chunks, disk
 from napari_tessera.io.journal import writer as storage
 from napari_tessera.io.journal.session_folder import SessionFolder
-from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_box, write_mask
 from napari_tessera.napari_plugin.journal import layer_journal, watching, writing
 from napari_tessera.napari_plugin.journal.describing import facts_of
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
+from napari_tessera.napari_plugin.painting.label_writing import next_label, widen_labels, write_box, write_mask
 
 SHAPES = ((150, 220), (700, 900), (3, 90, 120), (1300, 1100))
 TARGETS = ("stroke", "undo", "redo", "replace", "resize", "click", "compact", "copy_base", "end_base", "sync")

@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent, QObject
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.journal.background import in_thread
+from napari_tessera.napari_plugin.jobs.background import in_thread
 
 
 def asked_by(parent, work):

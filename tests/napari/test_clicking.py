@@ -15,11 +15,11 @@ from napari_tessera.napari_plugin.clicking import grow_tool, live_growth
 from napari_tessera.napari_plugin.clicking.click_grid import match_grids
 from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT, ClickWidget
 from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
-from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.options import ClickOptions
 from napari_tessera.napari_plugin.clicking.options_form import OptionsForm
-from napari_tessera.napari_plugin.layers import METADATA_KEY
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.locking import locked_labels, set_locked
+from napari_tessera.napari_plugin.layers.notes import METADATA_KEY
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 from napari_tessera.operations.growing.engine import click_window
 
 from .click_helpers import ALT, CONTROL, FIXTURES, LEFT, NEW_WINDOW, PLAIN, RIGHT, SHIFT, Hand, discs, full_mask, start

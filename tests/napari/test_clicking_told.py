@@ -9,12 +9,12 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
 import napari_tessera
-from napari_tessera.napari_plugin.canvas import canvas_of, canvas_size
 from napari_tessera.napari_plugin.clicking.click_widget import SHORTCUT
-from napari_tessera.napari_plugin.clicking.locking import locked_places, set_locked
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.tool_buttons import TOOL_KEYS
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.locking import locked_places, set_locked
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
+from napari_tessera.napari_plugin.painting.canvas import canvas_of, canvas_size
 
 from .click_helpers import CONTROL, FIXTURES, SHIFT, discs, start
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, QTimer
 
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
-from napari_tessera.napari_plugin.layers import hex_color
+from napari_tessera.napari_plugin.layers.images import hex_color
 from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget

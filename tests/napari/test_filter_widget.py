@@ -10,11 +10,12 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.jobs import CancelToken, Result
-from napari_tessera.napari_plugin.filtering import applying, results
+from napari_tessera.napari_plugin.filtering import applying
 from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, FilterWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.layers import results
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
-from napari_tessera.napari_plugin.view_tracker import camera_of
 from napari_tessera.operations.registry import all_operations, build_operation
 from napari_tessera.pipeline.api import apply
 
@@ -719,7 +720,7 @@ def test_commands_of_the_menu_open_the_widget(open_viewer, qtbot):
 def test_a_spectrum_is_shown_alone_and_fills_the_view():
     from napari.components import ViewerModel
 
-    from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
+    from napari_tessera.napari_plugin.layers.result_layers import bring_into_view
 
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((512, 512)), scale=(0.3, 0.3))

@@ -15,7 +15,7 @@ import napari.layers, napari._qt.qt_viewer, superqt
 before = set(sys.modules)
 from napari_tessera.napari_plugin.clicking import click_widget
 from napari_tessera.napari_plugin.filtering import filter_widget
-from napari_tessera.napari_plugin.journal import sessions_widget
+from napari_tessera.napari_plugin.sessions import sessions_widget
 from napari_tessera.napari_plugin.prediction import predict_widget
 from napari_tessera.napari_plugin.training import train_widget
 from napari_tessera.operations.registry import all_operations

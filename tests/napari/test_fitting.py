@@ -8,7 +8,7 @@ from napari.layers import Image, Labels
 from napari_tessera.config.training import Annotation
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.training.fitting import Fit, fit, take_over
 from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
 

@@ -12,10 +12,10 @@ from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData,
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView
 from napari_tessera.napari_plugin.filtering.operation_panel import share_above, suggested_levels
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.notes import METADATA_KEY
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.recipes.recipe_bar import replay_layer
-from napari_tessera.napari_plugin.recipes.recording_layers import RECIPE_KEY, remembered
+from napari_tessera.napari_plugin.recipes.recording_layers import remembered
 from napari_tessera.napari_plugin.training.pair_list import PairRow
 from napari_tessera.operations.registry import build_operation
 
@@ -217,7 +217,7 @@ def test_undo_brings_back_how_labels_were_made(filtering, model):
     after[3:9, 3:9] = 1
     write_result(layer, after, (slice(3, 9), slice(3, 9)), made("triangle"))
     filtering.recipes.refresh()
-    assert RECIPE_KEY not in layer.metadata[METADATA_KEY]  # of another type: a recipe would not give the same bytes
+    assert "recipe" not in layer.metadata[METADATA_KEY]  # of another type: a recipe would not give the same bytes
     assert not filtering.recipes.save_button.isEnabled()
     layer.undo()
     assert remembered(layer).recipe.steps[0].operation == "otsu"

@@ -22,7 +22,8 @@ from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin import answering
 from napari_tessera.napari_plugin.calibrating import calibrate
 from napari_tessera.napari_plugin.jobs.inputs import stored_path
-from napari_tessera.napari_plugin.layers import METADATA_KEY, color_map, color_of_map, layer_image
+from napari_tessera.napari_plugin.layers.images import color_map, color_of_map, layer_image
+from napari_tessera.napari_plugin.layers.notes import METADATA_KEY
 from napari_tessera.napari_plugin.reading import get_reader, read_layers
 from napari_tessera.napari_plugin.writing import MANY, write_image, write_image_with_labels, write_labels
 

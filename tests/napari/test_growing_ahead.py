@@ -5,7 +5,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_tessera.napari_plugin.clicking import live_growth
-from napari_tessera.napari_plugin.clicking.locking import set_locked
+from napari_tessera.napari_plugin.layers.locking import set_locked
 
 from .click_helpers import FIXTURES, SHIFT, full_mask, start
 

@@ -26,18 +26,18 @@ from napari_tessera.io.journal.recovery import FoldedMeanwhileError, Recovered, 
 from napari_tessera.io.journal.session_lock import SessionTakenError
 from napari_tessera.io.journal.sessions import find_sessions
 from napari_tessera.io.journal.writer import JournalWriter
-from napari_tessera.napari_plugin.clicking.label_writing import widen_labels, write_box, write_mask
-from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.journal import layer_journal, protecting, watching, writing
 from napari_tessera.napari_plugin.journal.describing import facts_of, layer_from
-from napari_tessera.napari_plugin.journal.history_reading import Edits, HistoryReader
 from napari_tessera.napari_plugin.journal.layer_journal import LayerJournal
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.recording import UnknownEditError, records_of
 from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
 from napari_tessera.napari_plugin.journal.scanning import ChangeScan, Step, chunk_shape
 from napari_tessera.napari_plugin.journal.untold import UntoldChanges
-from napari_tessera.napari_plugin.layers import class_colormap
+from napari_tessera.napari_plugin.layers.images import class_colormap
+from napari_tessera.napari_plugin.layers.locking import locked_labels, set_locked
+from napari_tessera.napari_plugin.painting.history_reading import Edits, HistoryReader
+from napari_tessera.napari_plugin.painting.label_writing import widen_labels, write_box, write_mask
 
 pytestmark = pytest.mark.gui
 

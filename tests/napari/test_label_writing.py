@@ -16,19 +16,19 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin.clicking import highest_label, label_writing
-from napari_tessera.napari_plugin.clicking.history import MOST_BYTES, bound_history
-from napari_tessera.napari_plugin.clicking.label_writing import (
+from napari_tessera.napari_plugin.clicking.options import ClickOptions
+from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
+from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.painting import highest_label, napari_private
+from napari_tessera.napari_plugin.painting.history import MOST_BYTES, bound_history
+from napari_tessera.napari_plugin.painting.label_writing import (
     boxes_of_step,
     next_label,
     widen_labels,
     write_box,
     write_mask,
 )
-from napari_tessera.napari_plugin.clicking.options import ClickOptions
-from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
-from napari_tessera.napari_plugin.clicking.stepping import _merged, take_step
-from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.painting.stepping import _merged, take_step
 
 pytestmark = pytest.mark.gui
 
@@ -143,7 +143,7 @@ def test_undo_and_redo_among_strokes(data, ndim, dtype, public):
     sequence = data.draw(st.lists(actions(ndim), max_size=12), label="actions")
     with pytest.MonkeyPatch.context() as patch:
         if public:
-            patch.setattr(label_writing, "_ATOM", None)
+            patch.setattr(napari_private, "MASKED_ATOM", None)
         check_sequence(layer, sequence, data.draw(st.booleans(), label="quick steps"))
 
 
@@ -195,7 +195,7 @@ def test_the_public_way_does_the_same(monkeypatch):
         layer.events.paint.connect(lambda event, h=heard: h.append(boxes_of_step(event.value)))
         if public:
             monkeypatch.delattr(Labels, "_align_data_to_view")
-            assert not label_writing.knows_history(layer)
+            assert not napari_private.knows_history(layer)
         write_mask(layer, (3, 4), SPOT, 9)
         write_box(layer, (slice(2, 8), slice(2, 6)), np.arange(24, dtype=np.uint16).reshape(6, 4))
         layer.undo()

@@ -17,8 +17,7 @@ from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs import inputs as inputs_module
 from napari_tessera.napari_plugin.jobs.inputs import blocks, count_numbers, source_path, stored_path, write_input
-from napari_tessera.napari_plugin.layers import (
-    METADATA_KEY,
+from napari_tessera.napari_plugin.layers.images import (
     displaced,
     hex_color,
     labels_layer,
@@ -27,6 +26,7 @@ from napari_tessera.napari_plugin.layers import (
     possible_axes,
     probability_layers,
 )
+from napari_tessera.napari_plugin.layers.notes import METADATA_KEY
 from napari_tessera.napari_plugin.training.rasterize import draw_marks, read_marks
 from napari_tessera.pipeline.recipes.identity import identify_image
 

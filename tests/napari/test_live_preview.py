@@ -16,7 +16,7 @@ from napari_tessera.napari_plugin.filtering.histogram_data import HistogramTask,
 from napari_tessera.napari_plugin.filtering.live_preview import LivePreview
 from napari_tessera.napari_plugin.filtering.preview_computing import Fits, PreviewTask, compute_preview
 from napari_tessera.napari_plugin.filtering.preview_scaling import scaled_to
-from napari_tessera.napari_plugin.looking import Look, ThinnedSource
+from napari_tessera.napari_plugin.layers.looking import Look, ThinnedSource
 from napari_tessera.operations.base import Block, Local
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.api import apply

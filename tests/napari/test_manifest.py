@@ -122,7 +122,7 @@ def test_the_settings_of_napari_count(qapp, monkeypatch, tmp_path):
     if not hasattr(settings, "get_plugin_settings"):
         pytest.skip("this napari has no settings of plugins")
     from napari_tessera.config.prediction import PredictionConfig
-    from napari_tessera.napari_plugin import session
+    from napari_tessera.napari_plugin import home as session
     from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 
     groups = FIELDS["contributions"]["configurations"]

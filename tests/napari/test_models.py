@@ -18,13 +18,13 @@ from napari_tessera.config.training import Annotation, IntensityConfig, Training
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutputExistsError
 from napari_tessera.io.folder_lock import LOCK_FILE
 from napari_tessera.io.model_lock import ModelTakenError, holding_model
+from napari_tessera.napari_plugin.home import Session, next_name
 from napari_tessera.napari_plugin.jobs import leaving
 from napari_tessera.napari_plugin.models import model_panel
 from napari_tessera.napari_plugin.models.listing import list_models, read_entry
-from napari_tessera.napari_plugin.models.managing import duplicate_model, next_name, remove_model, rename_model
+from napari_tessera.napari_plugin.models.managing import duplicate_model, remove_model, rename_model
 from napari_tessera.napari_plugin.models.model_panel import entry_words
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
-from napari_tessera.napari_plugin.session import Session
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 
 from .conftest import fake_job

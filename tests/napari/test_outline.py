@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.outline_image import INNER, OUTER, outline_picture
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 
 pytestmark = pytest.mark.gui
 

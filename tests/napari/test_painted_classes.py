@@ -9,7 +9,7 @@ from qtpy.QtTest import QTest
 from napari_tessera.config.training import Annotation
 from napari_tessera.core.jobs import Preview
 from napari_tessera.napari_plugin.jobs.runner import RunState
-from napari_tessera.napari_plugin.layers import hex_color, placement
+from napari_tessera.napari_plugin.layers.images import hex_color, placement
 from napari_tessera.napari_plugin.training import paint_counter
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget

@@ -24,9 +24,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tessera.core.jobs import Progress
+from napari_tessera.core.jobs import Metric, Progress
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea, PanelShell, in_a_row
-from napari_tessera.napari_plugin.jobs.job_panel import MOST_TEXT, JobPanel
+from napari_tessera.napari_plugin.jobs.job_panel import MOST_TEXT, Figures, JobPanel
 
 pytestmark = pytest.mark.gui
 
@@ -222,3 +222,18 @@ def test_hiding_what_nobody_sees_brings_it_to_the_front(window):
     QApplication.processEvents()
     assert first.isHidden()
     assert not second.widget().visibleRegion().isEmpty()
+
+
+def test_a_panel_shows_the_figures_of_its_kind_of_job_only(qtbot):
+    plain = JobPanel()
+    qtbot.addWidget(plain)
+    plain.show_metric(Metric(1, "validation Dice", 0.9))
+    assert plain.figure.text() == ""
+    text = lambda found: f"{found['objects']:.0f} objects" if "objects" in found else ""  # noqa: E731
+    counting = JobPanel(Figures(text, "How many."))
+    qtbot.addWidget(counting)
+    counting.show_metric(Metric(1, "loss", 0.3))
+    assert not counting.figure.isVisibleTo(counting)
+    counting.show_metric(Metric(2, "objects", 7))
+    assert counting.figure.text() == "7 objects"
+    assert counting.figure.toolTip() == "How many."

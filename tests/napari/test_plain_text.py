@@ -6,15 +6,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 
-from napari_tessera.napari_plugin.forms.plain_text import (
-    LONGEST_NAME,
-    PlainLabel,
-    as_plain,
-    clean,
-    show_error,
-    shown_name,
-)
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, show_error
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
+from napari_tessera.napari_plugin.shown_text import LONGEST_NAME, as_plain, clean, shown_name
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 
 from .test_predicting import model_spec

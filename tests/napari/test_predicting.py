@@ -15,12 +15,12 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import Result
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.partial import partial_of
+from napari_tessera.napari_plugin.annotation.annotating import scribbled_classes, scribbles_from
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
-from napari_tessera.napari_plugin.session import current_session
-from napari_tessera.napari_plugin.training.annotating import scribbled_classes, scribbles_from
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
 
 from .conftest import fake_job

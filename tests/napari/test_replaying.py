@@ -9,11 +9,11 @@ from napari.layers import Image, Points
 from napari_tessera.core.jobs import CancelToken, Result
 from napari_tessera.napari_plugin.filtering.applying import Application
 from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs import inputs
 from napari_tessera.napari_plugin.recipes.recipe_bar import recipe_of
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered
 from napari_tessera.napari_plugin.recipes.replaying import Replay
-from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.recipes.recipe_files import save_recipe

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_tessera.io.partial import partial_of
-from napari_tessera.napari_plugin.session import Session, file_name
+from napari_tessera.napari_plugin.home import Session, file_name
 
 
 @pytest.mark.parametrize("name", ["CON", "nul", "Aux.ome", "com1", "LPT9.txt", "con ", "prn."])

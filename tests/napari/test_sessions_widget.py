@@ -22,13 +22,14 @@ from napari_tessera.io.journal.writer import JournalWriter
 from napari_tessera.io.opening import open_image
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal import api, images, offering, picturing, protecting, watching
-from napari_tessera.napari_plugin.journal.exporting import export_session
 from napari_tessera.napari_plugin.journal.offering import OfferBar
 from napari_tessera.napari_plugin.journal.picturing import picture_of_labels
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import read_session, show_session
-from napari_tessera.napari_plugin.journal.sessions_widget import SessionsWidget
-from napari_tessera.napari_plugin.journal.telling import ago, moment
+from napari_tessera.napari_plugin.journal.telling import ago
+from napari_tessera.napari_plugin.sessions.exporting import export_session
+from napari_tessera.napari_plugin.sessions.sessions_widget import SessionsWidget
+from napari_tessera.napari_plugin.shown_text import moment
 
 pytestmark = pytest.mark.gui
 
@@ -577,7 +578,7 @@ def test_times_in_words():
 
 def test_marked_layers_are_protected_once_they_are_there(viewer, journal, qtbot):
     api.protect_marked_soon()
-    marked = viewer.add_labels(np.zeros((9, 9), np.uint8), metadata={"tessera": {api.PROTECT: True}})
+    marked = viewer.add_labels(np.zeros((9, 9), np.uint8), metadata={"tessera": {"protect": True}})
     other = viewer.add_labels(np.zeros((9, 9), np.uint8))
     qtbot.waitUntil(lambda: api.is_protected(marked))
     assert not api.is_protected(other)

@@ -15,14 +15,14 @@ from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.jobs.job_panel import duration, progress_text
 from napari_tessera.napari_plugin.jobs.runner import RunState
-from napari_tessera.napari_plugin.layers import hex_color
+from napari_tessera.napari_plugin.layers.images import hex_color
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of, visible_region
 from napari_tessera.napari_plugin.prediction.predict_widget import SETTINGS as PREDICT_SETTINGS
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.training.class_table import default_classes
 from napari_tessera.napari_plugin.training.train_widget import SETTINGS as TRAIN_SETTINGS
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
-from napari_tessera.napari_plugin.view_tracker import camera_of, visible_region
 
 from .conftest import fake_job
 
@@ -311,7 +311,7 @@ def test_one_of_two_widgets_closing_spares_the_worker(train, viewer, runner, qtb
 
 
 def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
-    from napari_tessera.napari_plugin.layers import placement
+    from napari_tessera.napari_plugin.layers.images import placement
     from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 
     image = viewer.add_image(np.zeros((30, 20)), scale=(2, 2), translate=(10, 10))
@@ -334,7 +334,7 @@ def test_previews_show_in_their_place(train, viewer, qtbot, tmp_path):
 
 
 def test_a_preview_of_another_image_takes_all_of_its_placement(viewer, tmp_path):
-    from napari_tessera.napari_plugin.layers import placement
+    from napari_tessera.napari_plugin.layers.images import placement
     from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 
     images = [

@@ -13,9 +13,9 @@ from napari_tessera.napari_plugin.filtering.filter_widget import DISPLAY_NAME, F
 from napari_tessera.napari_plugin.forms.help_button import HelpButton
 from napari_tessera.napari_plugin.forms.panel_shell import PanelShell, dock_name
 from napari_tessera.napari_plugin.jobs import leaving
-from napari_tessera.napari_plugin.journal.sessions_widget import SessionsWidget
 from napari_tessera.napari_plugin.operation_commands import open_operation
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
+from napari_tessera.napari_plugin.sessions.sessions_widget import SessionsWidget
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 
 from .conftest import fake_job

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_tessera.napari_plugin.clicking import history
-from napari_tessera.napari_plugin.clicking.locking import set_locked
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, changed_box
+from napari_tessera.napari_plugin.layers.locking import set_locked
+from napari_tessera.napari_plugin.painting import history
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
 from napari_tessera.operations.registry import build_operation, find_operation
 from napari_tessera.pipeline.api import apply

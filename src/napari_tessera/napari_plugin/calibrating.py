@@ -8,7 +8,7 @@ from napari.utils.notifications import show_info, show_warning
 
 from napari_tessera.core.errors import InvalidInputError, TesseraError
 from napari_tessera.io.opening import notes_about, open_image
-from napari_tessera.napari_plugin.layers import full_resolution, known_unit
+from napari_tessera.napari_plugin.layers.images import full_resolution, known_unit
 
 
 def take_calibration() -> None:

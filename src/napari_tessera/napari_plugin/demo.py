@@ -18,11 +18,11 @@ from qtpy.QtWidgets import QAbstractButton
 
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.io.opening import open_image
+from napari_tessera.napari_plugin.home import HOME_VARIABLE
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.samples import sample_layers
-from napari_tessera.napari_plugin.session import HOME_VARIABLE
 from napari_tessera.napari_plugin.training.train_widget import TrainWidget
 from napari_tessera.pipeline.demo import SESSION_FOLDER, SETTINGS, TRAINING_SECONDS, check_demo_folder
 from napari_tessera.pipeline.judging.evaluation import evaluate

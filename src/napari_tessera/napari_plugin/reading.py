@@ -15,8 +15,9 @@ from napari_tessera.io.channel_colors import COLORS, read_channel_colors
 from napari_tessera.io.kept import read_kept
 from napari_tessera.io.opening import notes_about, open_levels
 from napari_tessera.io.zarr_folders import is_zarr
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, color_map, known_unit
-from napari_tessera.napari_plugin.lazy import lazy
+from napari_tessera.napari_plugin.layers.images import class_colormap, color_map, known_unit
+from napari_tessera.napari_plugin.layers.lazy import lazy
+from napari_tessera.napari_plugin.layers.notes import noted
 from napari_tessera.operations.registry import all_operations
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -100,7 +101,7 @@ def _layer(levels: Sequence[ImageSource], place: Path) -> LayerTuple:
             known["role"] = "prediction"
     rgb = not classes and spec.axes.endswith("c") and spec.channels in (3, 4) and spec.dtype.name in _COLOR_TYPES
     shown = _shown(spec, rgb=rgb)
-    fields = {"name": spec.name, "metadata": {METADATA_KEY: known}, **_placed(spec, shown)}
+    fields = {"name": spec.name, "metadata": noted(known), **_placed(spec, shown)}
     if colors:
         fields["colormap"] = class_colormap({number: entry["color"] for number, entry in colors.items()})
     if classes:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from napari_tessera.napari_plugin.journal.api import PROTECT, protect_marked_soon
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap
+from napari_tessera.napari_plugin.journal.api import protect_marked_soon
+from napari_tessera.napari_plugin.layers.images import class_colormap
+from napari_tessera.napari_plugin.layers.notes import class_entries, noted
 from napari_tessera.pipeline.samples.samples import Sample, load_sample
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -37,7 +38,7 @@ def sample_layers(sample: Sample) -> list[LayerTuple]:
         "axis_labels": list(spec.axes),
     }
     colors = sample.class_colors
-    classes = {number: {"name": name, "color": colors[number]} for number, name in sample.class_names.items()}
+    classes = class_entries({number: (name, colors[number]) for number, name in sample.class_names.items()})
     return [
         (sample.image, {"name": sample.name, "rgb": sample.spec.axes.endswith("c"), **placed}, "image"),
         (
@@ -45,7 +46,7 @@ def sample_layers(sample: Sample) -> list[LayerTuple]:
             {
                 "name": f"{sample.name} · annotation",
                 "colormap": class_colormap(colors),
-                "metadata": {METADATA_KEY: {"classes": classes, PROTECT: True}},
+                "metadata": noted({"classes": classes, "protect": True}),
                 **placed,
             },
             "labels",

@@ -17,7 +17,8 @@ from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.channel_colors import COLORS
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.places import LABELS, check_apart
-from napari_tessera.napari_plugin.layers import METADATA_KEY, color_of_map, layer_classes, layer_image
+from napari_tessera.napari_plugin.layers.images import color_of_map, layer_image
+from napari_tessera.napari_plugin.layers.notes import layer_classes, notes_of
 from napari_tessera.napari_plugin.reading import WHITE
 from napari_tessera.pipeline.running.sinks import finishing
 
@@ -122,8 +123,8 @@ def _colors(layer: Layer, channels: int) -> dict[str, Any]:
     """Return the colours of channels: that which one is shown in, or those that the file of several gave them."""
     if not isinstance(layer, Image) or layer.rgb:
         return {}
-    colors = [color_of_map(layer.colormap)] if channels == 1 else layer.metadata.get(METADATA_KEY, {}).get(COLORS, [])
-    plain = isinstance(colors, list) and len(colors) == channels and all(map(_is_color, colors))
+    colors = [color_of_map(layer.colormap)] if channels == 1 else notes_of(layer).channel_colors
+    plain = len(colors) == channels and all(map(_is_color, colors))
     return {COLORS: colors} if plain and set(colors) != {WHITE} else {}
 
 

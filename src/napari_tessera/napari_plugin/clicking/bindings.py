@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_tessera.napari_plugin.clicking.target import Mouse
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 
 LEFT, RIGHT = 1, 2
 

@@ -3,8 +3,6 @@
 Qt does not paint it again when OpenGL has drawn the canvas anew: whoever paints in it follows what moves the layer.
 """
 
-# ruff: noqa: SLF001  how a texture is thinned is private in napari
-
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +14,8 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QPainter, QPaintEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
+from napari_tessera.napari_plugin.painting.napari_private import texture_scale
 
 
 class Sheet(QWidget):
@@ -85,6 +84,6 @@ def flat_matrix(canvas: Any, layer: Labels, displayed: list[int]) -> NDArray[np.
     mapped = np.asarray(transform.map(np.array([[0, 0, 0, 1], [far, 0, 0, 1], [0, far, 0, 1]], float)), float)
     points = mapped[:, :2] / mapped[:, 3:]  # vispy's transform is affine in 2D
     matrix = np.column_stack([(points[1] - points[0]) / far, (points[2] - points[0]) / far, points[0]])
-    thinned = np.asarray(layer._transforms["tile2data"].scale, float)  # of huge labels the texture is thinned
+    thinned = texture_scale(layer)  # of huge labels the texture is thinned
     y, x = displayed
     return np.asarray(matrix @ np.diag([1 / thinned[x], 1 / thinned[y], 1.0]))

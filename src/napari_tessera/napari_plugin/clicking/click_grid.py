@@ -7,7 +7,7 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
 
 FITS = "press New labels for a layer that fits"
 _MOST_SHIFT = 0.05

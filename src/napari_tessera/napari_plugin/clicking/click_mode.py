@@ -12,14 +12,14 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.clicking.bindings import KeyBinding, MouseBinding, hold_still
 from napari_tessera.napari_plugin.clicking.correct_tools import TOOLS, CorrectTool
 from napari_tessera.napari_plugin.clicking.grow_tool import GrowTool
-from napari_tessera.napari_plugin.clicking.highest_label import look_ahead
 from napari_tessera.napari_plugin.clicking.intent import KEYS
-from napari_tessera.napari_plugin.clicking.label_writing import check_writable
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
-from napari_tessera.napari_plugin.clicking.stepping import take_step
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, pixel_in
 from napari_tessera.napari_plugin.clicking.tool_buttons import GROW, TOOL_KEYS
 from napari_tessera.napari_plugin.jobs.ahead import Ahead
+from napari_tessera.napari_plugin.painting.highest_label import look_ahead
+from napari_tessera.napari_plugin.painting.label_writing import check_writable
+from napari_tessera.napari_plugin.painting.stepping import take_step
 
 _KEYS_EVERY_MS = 100
 """How often is looked which keys are held: no event tells of it while the mouse rests."""

@@ -12,7 +12,7 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.click_grid import Grid, match_grids
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
 
 Extent = Literal["plane", "volume"]
 SPATIAL = "zyx"

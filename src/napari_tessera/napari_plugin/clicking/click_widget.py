@@ -8,7 +8,6 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.core.errors import InvalidInputError, TesseraError
-from napari_tessera.napari_plugin.belonging import image_of
 from napari_tessera.napari_plugin.clicking.channel_button import ChannelButton
 from napari_tessera.napari_plugin.clicking.click_mode import GROW, ClickMode
 from napari_tessera.napari_plugin.clicking.click_source import Extent, channel_count, pixel_kind
@@ -36,7 +35,9 @@ from napari_tessera.napari_plugin.jobs.ahead import Ahead, GettingReady, shared_
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
-from napari_tessera.napari_plugin.layers import holds_classes, real_viewer, taken_unasked
+from napari_tessera.napari_plugin.layers.belonging import image_of
+from napari_tessera.napari_plugin.layers.images import real_viewer
+from napari_tessera.napari_plugin.layers.notes import holds_classes, taken_unasked
 
 DISPLAY_NAME = "Click to segment"
 SHORTCUT = "G"

@@ -12,9 +12,9 @@ from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.click_source import LabelsFrame
 from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
 from napari_tessera.napari_plugin.clicking.intent import Intent
-from napari_tessera.napari_plugin.clicking.label_writing import next_label, widen_labels, write_mask
-from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.forms.plain_text import show_info
+from napari_tessera.napari_plugin.layers.locking import locked_labels
+from napari_tessera.napari_plugin.painting.label_writing import next_label, widen_labels, write_mask
 
 
 def write_region(

@@ -15,8 +15,8 @@ from napari_tessera.napari_plugin.clicking.committing import new_label
 from napari_tessera.napari_plugin.clicking.drawn_line import DrawnLine
 from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner, Found
 from napari_tessera.napari_plugin.clicking.intent import locked_words
-from napari_tessera.napari_plugin.clicking.locking import locked_labels, toggle_locked
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in, place_in
+from napari_tessera.napari_plugin.layers.locking import locked_labels, toggle_locked
 from napari_tessera.pipeline.failures import describe_error
 
 

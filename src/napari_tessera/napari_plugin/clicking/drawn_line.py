@@ -7,7 +7,7 @@ from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QWidget
 
-from napari_tessera.napari_plugin.canvas import canvas_of
+from napari_tessera.napari_plugin.painting.canvas import canvas_of
 
 OUTER, INNER = "#000000", "#ffe000"
 

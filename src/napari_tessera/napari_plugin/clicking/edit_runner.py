@@ -1,8 +1,8 @@
 """Changes of objects, worked out in a thread and written as one step that Ctrl+Z undoes."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from qtpy.QtCore import QObject, Signal
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.click_source import LabelsFrame
-from napari_tessera.napari_plugin.clicking.intent import CONTROL
-from napari_tessera.napari_plugin.clicking.label_writing import write_box
+from napari_tessera.napari_plugin.forms.keys import CONTROL
+from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
+from napari_tessera.napari_plugin.painting.label_writing import write_box
 from napari_tessera.pipeline.failures import describe_error
 
 UNDO = f"{CONTROL}+Z undoes it."
@@ -70,14 +71,12 @@ class EditRunner(QObject):
 
     made = Signal(str)
     refused = Signal(str)
-    _arrived = Signal(object, object)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._edit: Edit | None = None
-        self._pool: ThreadPoolExecutor | None = None
-        self._arrived.connect(self._take)
+        self._thread = WorkerThread("tessera-edit", self._take)
 
     @property
     def busy(self) -> bool:
@@ -87,9 +86,7 @@ class EditRunner(QObject):
     def run(self, edit: Edit) -> None:
         """Work out `edit` in place of what is under way: an object may be as large as the image."""
         self._edit = edit
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-edit")
-        self._pool.submit(_work_out, edit).add_done_callback(lambda future: self._tell(edit, future))
+        self._thread.submit(edit, partial(_work_out, edit))
 
     def cancel(self) -> bool:
         """Let nothing come of what is under way; return whether there was anything."""
@@ -99,17 +96,7 @@ class EditRunner(QObject):
     def close(self) -> None:
         """Wait for nothing any more."""
         self._edit = None
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
-
-    def _tell(self, edit: Edit, future: "Future[Found | None]") -> None:
-        if future.cancelled():
-            return
-        try:
-            self._arrived.emit(edit, future.exception() or future.result())
-        except RuntimeError:  # Qt has deleted the object meanwhile: nobody waits for it
-            return
+        self._thread.close()
 
     def _take(self, edit: Edit, found: Found | BaseException | None) -> None:
         if edit is not self._edit:

@@ -15,13 +15,13 @@ from napari_tessera.napari_plugin.clicking.edit_runner import Edit, EditRunner
 from napari_tessera.napari_plugin.clicking.growing_ahead import REST_MS, GrowingAhead
 from napari_tessera.napari_plugin.clicking.intent import Intent, intent_of
 from napari_tessera.napari_plugin.clicking.live_growth import Grown, LiveGrowth
-from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.outline import Outline
 from napari_tessera.napari_plugin.clicking.pending_region import Click, Pending, blocked_reader
 from napari_tessera.napari_plugin.clicking.readiness import Readiness
 from napari_tessera.napari_plugin.clicking.target import Mouse, Target, label_at, pixel_in
 from napari_tessera.napari_plugin.forms.plain_text import show_info
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
+from napari_tessera.napari_plugin.layers.locking import locked_labels
 
 _ENDS = {
     "size": " It stopped at the size limit.",

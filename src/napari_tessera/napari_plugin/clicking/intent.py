@@ -1,15 +1,13 @@
 """What a click is going to do, from the keys that are held and what lies under the mouse; and how that is said."""
 
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_tessera.napari_plugin.forms.keys import ALT, CONTROL
+
 Action = Literal["new", "extend", "add", "replace", "subtract", "remove"]
 
-MAC = sys.platform == "darwin"
-CONTROL = "Cmd" if MAC else "Ctrl"
-ALT = "Option" if MAC else "Alt"
 
 KEYS = (
     f"Shift: add to the selected object · {CONTROL}: replace it · {CONTROL}+Shift: take away from it · "

@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_tessera.core.errors import TesseraError
+from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
 from napari_tessera.pipeline.failures import describe_error
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ class LiveGrowth(QObject):
 
     grown = Signal(object)
     failed = Signal(str)
-    _arrived = Signal(int, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -96,10 +96,9 @@ class LiveGrowth(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._tick)
-        self._pool: ThreadPoolExecutor | None = None
+        self._thread = WorkerThread("tessera-click", self._take)
         self._in_thread = 0
         self._last: _Wish | None = None
-        self._arrived.connect(self._take)
 
     @property
     def busy(self) -> bool:
@@ -145,9 +144,7 @@ class LiveGrowth(QObject):
     def close(self) -> None:
         """Stop and let the thread end; touches no Qt object but the timer."""
         self.stop()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._thread.close()
 
     def _want(self, wish: _Wish) -> None:
         self._last = wish
@@ -202,10 +199,8 @@ class LiveGrowth(QObject):
         return None
 
     def _submit(self, wish: _Wish) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-click")
         self._in_thread += 1
-        self._pool.submit(self._work, wish).add_done_callback(lambda future: self._tell(wish, future))
+        self._thread.submit(wish.number, partial(self._work, wish))
 
     def _work(self, wish: _Wish) -> None:
         """Grow in the thread until the end or until a newer wish waits."""
@@ -214,16 +209,12 @@ class LiveGrowth(QObject):
             if wish.number != self._number:
                 return
             if state is not None:
-                _emit(self._arrived, wish.number, state)
+                self._thread.tell(wish.number, state)
             if not self._counts(wish) and time.perf_counter() - since > PATIENCE_SECONDS:
                 return
 
     def _counts(self, wish: _Wish) -> bool:
         return wish is self._last
-
-    def _tell(self, wish: _Wish, future: "Future[None]") -> None:
-        error = None if future.cancelled() else future.exception()
-        _emit(self._arrived, wish.number, error)
 
     def _take(self, number: int, what: Grown | BaseException | None) -> None:
         """Take what the thread has sent: something that has grown, or how it ended."""
@@ -257,10 +248,3 @@ def _growing(wish: _Wish) -> Iterator[Grown | None]:
         else:
             yield None
     yield Grown(tolerance, frame.region, done=True, smoothing=frame.smoothing)
-
-
-def _emit(signal: Any, *values: Any) -> None:
-    try:
-        signal.emit(*values)
-    except RuntimeError:  # Qt has deleted the object meanwhile: nobody waits for it
-        return

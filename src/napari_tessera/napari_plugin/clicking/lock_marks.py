@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from napari_tessera.napari_plugin.canvas import canvas_of
 from napari_tessera.napari_plugin.clicking.canvas_sheet import (
     Sheet,
     displayed_dims,
@@ -17,9 +16,10 @@ from napari_tessera.napari_plugin.clicking.canvas_sheet import (
     moving_events,
     slice_shown,
 )
-from napari_tessera.napari_plugin.clicking.locking import locked_places
 from napari_tessera.napari_plugin.clicking.outline_image import INNER, OUTER
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.locking import locked_places
+from napari_tessera.napari_plugin.layers.notes import notes_of
+from napari_tessera.napari_plugin.painting.canvas import canvas_of
 
 MOST_DRAWN = 500
 """More padlocks than that would hide the image."""
@@ -91,11 +91,11 @@ class LockMarks:
 
     def _locked(self, layer: Labels) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
         """Return the labels and their places; taken anew from the layer once that notes others."""
-        noted = layer.metadata.get(METADATA_KEY)
-        if self._known is None or self._known[0] is not noted:
+        fields = notes_of(layer).fields
+        if self._known is None or self._known[0] is not fields:
             places = locked_places(layer)
             labels = np.array(list(places), object)  # of unsigned 64 bits, too
-            self._known = noted, labels, np.array(list(places.values()), np.int64).reshape(-1, layer.ndim)
+            self._known = fields, labels, np.array(list(places.values()), np.int64).reshape(-1, layer.ndim)
         return self._known[1:]
 
     def _events(self) -> list[Any]:

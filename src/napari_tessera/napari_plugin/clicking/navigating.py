@@ -7,8 +7,8 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.canvas import canvas_size
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
+from napari_tessera.napari_plugin.painting.canvas import canvas_size
 
 MARGIN = 1.6
 """How many times the object fits into the view."""

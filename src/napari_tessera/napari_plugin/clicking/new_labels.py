@@ -6,22 +6,19 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
-from napari_tessera.napari_plugin.belonging import PART
 from napari_tessera.napari_plugin.clicking.click_grid import labels_shape
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, is_made, placement
+from napari_tessera.napari_plugin.layers.belonging import PART
+from napari_tessera.napari_plugin.layers.images import full_resolution, placement
+from napari_tessera.napari_plugin.layers.notes import is_made, noted, notes_of
 
 DTYPE = np.uint32
-_BEGUN = "clicked"
-"""Marks labels, in their metadata, that were begun for objects to be clicked."""
 _NAMED = re.compile(rf"{PART}objects( \[\d+\])?$")
-"""How they are called, those too that were begun before they were marked."""
+"""How they are called, those too that were begun before that was noted."""
 
 
 def begun_by_clicking(layer: Layer) -> bool:
     """Return whether `layer` was begun by `new_labels`."""
-    known = layer.metadata.get(METADATA_KEY)
-    marked = isinstance(known, dict) and bool(known.get(_BEGUN))
-    return marked or (not is_made(layer) and _NAMED.search(layer.name) is not None)
+    return notes_of(layer).begun_by_clicking or (not is_made(layer) and _NAMED.search(layer.name) is not None)
 
 
 def new_labels(viewer: ViewerModel, image: Layer, axes: str) -> Labels:
@@ -41,7 +38,7 @@ def new_labels(viewer: ViewerModel, image: Layer, axes: str) -> Labels:
             placed["scale"][at] *= count
     else:
         placed = placement(image, axes)
-    metadata = {METADATA_KEY: {_BEGUN: True}}
+    metadata = noted({"clicked": True})
     layer = Labels(np.zeros(shape, DTYPE), name=f"{image.name}{PART}objects", metadata=metadata, **placed)
     viewer.add_layer(layer)
     return layer

@@ -1,7 +1,7 @@
 """Buttons that go from object to object, and what is locked: both are marked on the canvas."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.napari_plugin.clicking.lock_marks import LockMarks
-from napari_tessera.napari_plugin.clicking.locking import locked_labels, set_locked
 from napari_tessera.napari_plugin.clicking.navigating import show_box
 from napari_tessera.napari_plugin.clicking.object_outline import ObjectOutline
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
+from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
+from napari_tessera.napari_plugin.layers.locking import locked_labels, set_locked
 from napari_tessera.pipeline.failures import describe_error
 
 _MOST_NAMED = 12
@@ -39,12 +40,11 @@ class ObjectBar(QWidget):
 
     said = Signal(str)
     changed = Signal()
-    _found = Signal(object, int, object)
 
     def __init__(self, viewer: ViewerModel, layer: Callable[[], Layer | None]) -> None:
         super().__init__()
         self._viewer, self._layer = viewer, layer
-        self._pool: ThreadPoolExecutor | None = None
+        self._thread = WorkerThread("tessera-find", self._show)
         self._looking = False
         self.outline = ObjectOutline(viewer)
         self.marks = LockMarks(viewer)
@@ -62,7 +62,6 @@ class ObjectBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(in_a_row(self.previous_button, self.next_button))
         layout.addWidget(self._lock_row)
-        self._found.connect(self._show)
         self.refresh()
 
     def refresh(self) -> None:
@@ -88,30 +87,19 @@ class ObjectBar(QWidget):
         layer = self._layer()
         if not isinstance(layer, Labels) or self._looking:
             return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-find")
         self._looking = True
         self.refresh()
-        future = self._pool.submit(_find, layer.data, int(layer.selected_label), step)
-        future.add_done_callback(lambda done: self._tell(layer, step, done))
+        find = partial(_find, layer.data, int(layer.selected_label), step)
+        self._thread.submit((layer, step), find)
 
     def close_bar(self) -> None:
         """Wait for nothing any more, and take away what is on the canvas."""
         self.outline.hide()
         self.marks.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._thread.close()
 
-    def _tell(self, layer: Labels, step: int, future: "Future[Any]") -> None:
-        if future.cancelled():
-            return
-        try:
-            self._found.emit(layer, step, future.exception() or future.result())
-        except RuntimeError:  # Qt has deleted the widget meanwhile: nobody waits for it
-            return
-
-    def _show(self, layer: Labels, step: int, found: Any) -> None:
+    def _show(self, sought: tuple[Labels, int], found: Any) -> None:
+        layer, step = sought
         self._looking = False
         self.refresh()
         if isinstance(found, BaseException):

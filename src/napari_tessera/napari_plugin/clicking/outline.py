@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF
 from qtpy.QtGui import QColor, QImage, QPainter, QPen
 
-from napari_tessera.napari_plugin.canvas import canvas_of
 from napari_tessera.napari_plugin.clicking.canvas_sheet import (
     Sheet,
     displayed_dims,
@@ -26,7 +25,9 @@ from napari_tessera.napari_plugin.clicking.canvas_sheet import (
     slice_shown,
 )
 from napari_tessera.napari_plugin.clicking.outline_image import INNER, OUTER, Picture, outline_picture
-from napari_tessera.napari_plugin.layers import METADATA_KEY, displaced
+from napari_tessera.napari_plugin.layers.images import displaced
+from napari_tessera.napari_plugin.layers.notes import noted
+from napari_tessera.napari_plugin.painting.canvas import canvas_of
 
 NAME = "outline"
 
@@ -196,7 +197,7 @@ class _AsLayer:
             opacity=1,
             affine=self._layer.affine,
             units=self._layer.units,
-            metadata={METADATA_KEY: {"role": "outline"}},
+            metadata=noted({"role": "outline"}),
             **place,
         )
         self._shown.contour = 1

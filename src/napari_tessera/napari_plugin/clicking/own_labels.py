@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from napari.layers import Labels, Layer
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.belonging import image_of, made_of
 from napari_tessera.napari_plugin.clicking.click_grid import labels_shape, match_grids
 from napari_tessera.napari_plugin.clicking.new_labels import begun_by_clicking
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
-from napari_tessera.napari_plugin.layers import holds_classes, is_made, possible_axes
+from napari_tessera.napari_plugin.layers.belonging import image_of, made_of
+from napari_tessera.napari_plugin.layers.images import possible_axes
+from napari_tessera.napari_plugin.layers.notes import holds_classes, is_made
 
 
 def is_for_objects(labels: Layer, picker: LayerPicker | None, active: Layer | None) -> bool:

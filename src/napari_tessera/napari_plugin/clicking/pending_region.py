@@ -13,8 +13,8 @@ from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame
 from napari_tessera.napari_plugin.clicking.intent import Intent
 from napari_tessera.napari_plugin.clicking.live_growth import Grown
-from napari_tessera.napari_plugin.clicking.locking import locked_labels
 from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.layers.locking import locked_labels
 
 if TYPE_CHECKING:
     from napari_tessera.operations.growing.clicking import ClickFrame, ClickRegion, ClickRule

@@ -18,13 +18,13 @@ from napari_tessera.napari_plugin.clicking.click_grid import to_world
 from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame
 from napari_tessera.napari_plugin.clicking.committing import new_label
 from napari_tessera.napari_plugin.clicking.edit_runner import UNDO
-from napari_tessera.napari_plugin.clicking.label_writing import write_box
 from napari_tessera.napari_plugin.clicking.pending_region import (
     MOST_TO_ALL_SIDES,
     blocked_reader,
     looks_like_background,
 )
 from napari_tessera.napari_plugin.clicking.target import Target
+from napari_tessera.napari_plugin.painting.label_writing import write_box
 
 if TYPE_CHECKING:
     from napari_tessera.operations.growing.clicking import ClickFrame, ClickRule

@@ -10,10 +10,10 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Progress
 from napari_tessera.napari_plugin.clicking.points_growing import PointsGrowth
 from napari_tessera.napari_plugin.clicking.target import Target
-from napari_tessera.napari_plugin.filtering.applying import ThreadJob
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
+from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
 
 
 class PointsSection(QWidget):

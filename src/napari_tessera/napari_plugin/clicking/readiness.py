@@ -1,15 +1,15 @@
 """Compiles what a click needs ahead of the first one: in the process that does so for all widgets, or in a thread."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.ahead import Ahead
-from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.jobs.qt_objects import disconnect
+from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
 from napari_tessera.pipeline.requests import CompileRequest
 
 if TYPE_CHECKING:
@@ -36,15 +36,13 @@ class Readiness(QObject):
     """
 
     changed = Signal(bool)
-    _done = Signal()
 
     def __init__(self, parent: QObject | None = None, ahead: Ahead | None = None) -> None:
         super().__init__(parent)
         self._ahead = ahead
-        self._pool: ThreadPoolExecutor | None = None
+        self._thread = WorkerThread("tessera-warm", self._finish)
         self._under_way: set[_Key] = set()
         self._waiting: dict[_Key, tuple[CompileRequest, Any]] = {}
-        self._done.connect(self._tell)
         if ahead is not None:
             ahead.changed.connect(self._load_waiting)
 
@@ -84,12 +82,9 @@ class Readiness(QObject):
         """Wait for nothing any more."""
         self._waiting.clear()
         if self._ahead is not None:
-            with suppress(RuntimeError, TypeError):  # Qt has deleted this, and the connection with it
-                self._ahead.changed.disconnect(self._load_waiting)
+            disconnect(self._ahead.changed, self._load_waiting)
             self._ahead = None
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._thread.close()
 
     def _load_waiting(self) -> None:
         """Load in a thread what the process has compiled, and compile there what it is not asked for or cannot do."""
@@ -97,18 +92,10 @@ class Readiness(QObject):
             if self._ahead is not None and self._ahead.pending(request):
                 continue
             del self._waiting[key]
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix="tessera-warm")
-            self._pool.submit(_compile, key, *click).add_done_callback(partial(self._finish, key))
+            self._thread.submit(key, partial(_compile, key, *click))
 
     def _finish(self, key: _Key, _: object) -> None:
         self._under_way.discard(key)
-        try:
-            self._done.emit()
-        except RuntimeError:  # Qt has deleted the object meanwhile: nobody waits for it
-            return
-
-    def _tell(self) -> None:
         if not self.busy:
             self.changed.emit(False)
 

@@ -12,9 +12,9 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.clicking.click_grid import match_grids
 from napari_tessera.napari_plugin.clicking.click_source import ClickSource, LabelsFrame, click_source, labels_frame
-from napari_tessera.napari_plugin.clicking.label_writing import check_writable
 from napari_tessera.napari_plugin.clicking.options import ClickOptions
-from napari_tessera.napari_plugin.layers import possible_axes
+from napari_tessera.napari_plugin.layers.images import possible_axes
+from napari_tessera.napari_plugin.painting.label_writing import check_writable
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """From what is chosen in the Filter widget to a layer: in a thread for what lies in memory, in the worker otherwise."""
 
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,19 +9,19 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Layer
-from qtpy.QtCore import QObject, Signal
 
 from napari_tessera.config.recipe import Recipe
-from napari_tessera.core.errors import InvalidInputError, JobCancelledError
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
-from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.filtering.writing_into import changed_box, write_result
+from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
-from napari_tessera.napari_plugin.layers import LayerImage, layer_image
+from napari_tessera.napari_plugin.layers.images import LayerImage, layer_image
+from napari_tessera.napari_plugin.layers.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.recipes.recording_layers import (
     Recorder,
     Remembered,
@@ -30,12 +29,10 @@ from napari_tessera.napari_plugin.recipes.recording_layers import (
     remembered,
     result_metadata,
 )
-from napari_tessera.napari_plugin.session import Session
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.applying.applying import apply_into
 from napari_tessera.pipeline.applying.frames import make_frames
 from napari_tessera.pipeline.applying.inputs import OperationInput, gather_inputs
-from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
 
@@ -223,56 +220,3 @@ class Application:
     def _inputs(self) -> dict[str, OperationInput]:
         image = ArraySource(self._image.array, self._image.spec)
         return {self.operation.inputs[0].name: image, **self._given.sources, **self._given.arrays}
-
-
-class _Signals(QObject):
-    """What a thread emits. Qt may delete a widget, and all in it, in the midst of an `emit`: this has no parent."""
-
-    event_received = Signal(object)
-    ended = Signal(str, str)
-
-
-class ThreadJob(QObject):
-    """Runs a job in a thread of this process.
-
-    Signals
-    -------
-    event_received(JobEvent)
-        The job has reported something.
-    ended(str, str)
-        ``"done"``, ``"failed"`` or ``"cancelled"``, and a sentence.
-    """
-
-    event_received = Signal(object)
-    ended = Signal(str, str)
-
-    def __init__(self, job: Callable[[CancelToken], Job], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.cancel_token = CancelToken()
-        self._signals = signals = _Signals()
-        signals.event_received.connect(self.event_received)
-        signals.ended.connect(self.ended)
-        self._thread = threading.Thread(
-            target=_run, args=(job, self.cancel_token, signals), daemon=True, name="tessera-apply"
-        )
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """Ask the job to stop."""
-        self.cancel_token.cancel()
-
-
-def _run(job: Callable[[CancelToken], Job], cancel: CancelToken, signals: _Signals) -> None:
-    state, message = "done", ""
-    try:
-        for event in job(cancel):
-            signals.event_received.emit(event)
-    except JobCancelledError:
-        state, message = "cancelled", "Cancelled."
-    except Exception as error:  # noqa: BLE001  the outermost boundary of a thread: whatever it is, the person is told
-        state, message = "failed", describe_error(error, report="what you did")
-    signals.ended.emit(state, message)
-    signals.deleteLater()  # in the thread that made it, whichever lets go of it last

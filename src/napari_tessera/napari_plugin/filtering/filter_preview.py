@@ -14,9 +14,9 @@ from napari_tessera.napari_plugin.filtering.live_preview import LivePreview, Tas
 from napari_tessera.napari_plugin.filtering.operation_inputs import data_key, gather
 from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult, PreviewTask
 from napari_tessera.napari_plugin.filtering.shown_preview import ShownPreview
-from napari_tessera.napari_plugin.jobs.timers import stop_timers
-from napari_tessera.napari_plugin.looking import Look, look_at
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers
+from napari_tessera.napari_plugin.layers.looking import Look, look_at
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 from napari_tessera.operations.base import Operation
 
 NO_POINTS_PREVIEW = "The points that are found come with Apply; there is no preview of them."

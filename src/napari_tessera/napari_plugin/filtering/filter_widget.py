@@ -20,21 +20,21 @@ from napari_tessera.napari_plugin.filtering.operation_panel import OperationPane
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker
 from napari_tessera.napari_plugin.filtering.operations_ahead import OperationsAhead
 from napari_tessera.napari_plugin.filtering.refusing import Refusals
-from napari_tessera.napari_plugin.filtering.result_layers import bring_into_view
-from napari_tessera.napari_plugin.filtering.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.filtering.writing_into import can_take, what_can_be_done
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.ahead import Ahead, shared_ahead
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
+from napari_tessera.napari_plugin.jobs.work_widget import Work, WorkWidget
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import real_viewer
+from napari_tessera.napari_plugin.layers.images import real_viewer
+from napari_tessera.napari_plugin.layers.result_layers import bring_into_view
 from napari_tessera.napari_plugin.recipes.recipe_bar import RecipeBar, replay_layer
 from napari_tessera.napari_plugin.recipes.replaying import replay_on
-from napari_tessera.napari_plugin.session import current_session
 from napari_tessera.operations.base import Operation
 
 DISPLAY_NAME = "Filter & threshold"

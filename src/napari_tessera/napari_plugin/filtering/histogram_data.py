@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.looking import Look
+from napari_tessera.napari_plugin.layers.looking import Look
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.whole import prepared
 

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -15,7 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_tessera.core.errors import JobCancelledError, TesseraError
 from napari_tessera.napari_plugin.filtering.histogram_data import HistogramTask, compute_histogram
 from napari_tessera.napari_plugin.filtering.preview_computing import Fits, PreviewResult, PreviewTask, compute_preview
-from napari_tessera.napari_plugin.jobs.timers import stop_timers
+from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers, unless_deleted
 from napari_tessera.operations.compiling import noticing_compilation
 from napari_tessera.pipeline.failures import describe_error
 
@@ -235,7 +236,7 @@ class _Worker:
                 self._begun = time.monotonic()
             result = self._compute(task)
             if result is not None:
-                self._send(self.signals.done, result)
+                self._send(partial(self._tell, result))
 
     def _compute(self, task: Task) -> Any:
         begun = time.monotonic()
@@ -246,7 +247,7 @@ class _Worker:
                 raise JobCancelledError("Nobody waits for this preview any more.")
 
         try:
-            with noticing_compilation(lambda: self._send(self.signals.compiling)):
+            with noticing_compilation(lambda: self._send(self._tell_compiling)):
                 if isinstance(task, PreviewTask):
                     return compute_preview(task, self._fits, check)
                 return compute_histogram(task, check)
@@ -258,8 +259,12 @@ class _Worker:
             sentence = describe_error(error, report="what you did")
             return PreviewResult(task, error=sentence) if isinstance(task, PreviewTask) else None
 
-    def _send(self, signal: Any, *values: Any) -> None:
-        try:
-            signal.emit(*values)
-        except RuntimeError:  # Qt has deleted the receiver while napari was being closed
+    def _tell(self, result: Any) -> None:
+        self.signals.done.emit(result)
+
+    def _tell_compiling(self) -> None:
+        self.signals.compiling.emit()
+
+    def _send(self, emit: Callable[[], None]) -> None:
+        if not unless_deleted(emit):  # napari is being closed
             self._closed = True

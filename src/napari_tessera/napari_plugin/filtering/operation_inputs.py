@@ -17,8 +17,8 @@ from napari_tessera.core.image import ImageSource
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.napari_plugin.forms.controls import words
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
-from napari_tessera.napari_plugin.layers import full_resolution, layer_image, possible_axes
-from napari_tessera.napari_plugin.looking import Look, thinned_source
+from napari_tessera.napari_plugin.layers.images import axes_like, full_resolution, layer_image
+from napari_tessera.napari_plugin.layers.looking import Look, thinned_source
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
 from napari_tessera.operations.base import Input, Operation
 from napari_tessera.operations.registry import all_operations
@@ -266,18 +266,6 @@ def _source(layer: Layer, image: Layer, axes: str, look: Look | None) -> ImageSo
         return ArraySource(found.array, found.spec)
     factor = look.spec.by_axis(look.factors)
     return thinned_source(layer, own, tuple(factor.get(axis, 1.0) for axis in own[: layer.ndim]))
-
-
-def axes_like(layer: Layer, image: Layer, axes: str) -> str:
-    """Return what the dimensions of `layer` mean beside those of `image`: the same where the number fits."""
-    possible = possible_axes(layer)
-    without = axes.replace("c", "")
-    for wanted in (axes, without, axes[-layer.ndim :]):
-        if wanted in possible:
-            return wanted
-    if layer.ndim == image.ndim and not getattr(layer, "rgb", False):
-        return axes[: layer.ndim]
-    return possible[0]
 
 
 def world_positions(layer: Layer) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from napari.layers import Layer
 
 from napari_tessera.napari_plugin.jobs.ahead import Ahead, GettingReady
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
 from napari_tessera.operations.base import Operation
 from napari_tessera.operations.registry import all_operations
 from napari_tessera.pipeline.requests import CompileRequest

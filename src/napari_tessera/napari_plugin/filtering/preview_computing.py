@@ -26,7 +26,7 @@ from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.preview_scaling import scaled_to
 from napari_tessera.napari_plugin.filtering.preview_strips import compute_strips, cut_strips
-from napari_tessera.napari_plugin.looking import CroppedSource, Look
+from napari_tessera.napari_plugin.layers.looking import CroppedSource, Look
 from napari_tessera.operations.base import Connected, Fitted, Global, Local, Operation
 from napari_tessera.operations.whole import WholeFrame, run_whole
 from napari_tessera.pipeline.applying.frames import Frames, Position, make_frames

@@ -10,7 +10,7 @@ from napari_tessera.core.errors import TesseraError
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.napari_plugin.filtering.operation_inputs import gather
 from napari_tessera.napari_plugin.filtering.operation_panel import OperationPanel
-from napari_tessera.napari_plugin.layers import layer_image
+from napari_tessera.napari_plugin.layers.images import layer_image
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.applying.frames import make_frames
 from napari_tessera.pipeline.applying.inputs import gather_inputs

@@ -8,8 +8,8 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_tessera.napari_plugin.filtering.preview_computing import PreviewResult
-from napari_tessera.napari_plugin.filtering.result_layers import contrast, image_look, labels_look, place_in
-from napari_tessera.napari_plugin.layers import METADATA_KEY, is_annotation
+from napari_tessera.napari_plugin.layers.notes import is_annotation, noted
+from napari_tessera.napari_plugin.layers.result_layers import contrast, image_look, labels_look, place_in
 from napari_tessera.operations.base import Operation
 
 OPACITY = 0.6
@@ -103,7 +103,7 @@ class ShownPreview:
 
     def _add(self, plane: Any, operation: Operation, source: Layer, keywords: Any, *, as_labels: bool) -> None:
         name = f"{source.name} · preview of {operation.title}"
-        common = {"name": name, "metadata": {METADATA_KEY: {"role": "preview"}}, **keywords}
+        common = {"name": name, "metadata": noted({"role": "preview"}), **keywords}
         layer: Layer
         if as_labels:
             look = labels_look(source, operation, plane.dtype)

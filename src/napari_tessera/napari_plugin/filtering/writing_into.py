@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.written_steps import making_of, set_making, written_steps
-from napari_tessera.napari_plugin.layers import METADATA_KEY
-from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
+from napari_tessera.napari_plugin.layers.notes import notes_in
 from napari_tessera.operations.base import Operation
 
 
@@ -51,7 +50,7 @@ def write_result(target: Labels, after: NDArray[Any], box: Region | None, metada
     InvalidInputError
         If the layer cannot be edited, or has another shape by now.
     """
-    from napari_tessera.napari_plugin.clicking.label_writing import widen_labels, write_box
+    from napari_tessera.napari_plugin.painting.label_writing import widen_labels, write_box
 
     changed, exact = False, True
     if box is not None:
@@ -60,9 +59,9 @@ def write_result(target: Labels, after: NDArray[Any], box: Region | None, metada
         new = after[box] if new is None else new
         widen_labels(target, int(new.max()))
         changed = write_box(target, box, new)
-    before, made = making_of(target), metadata.get(METADATA_KEY, {})
+    before, made = making_of(target), notes_in(metadata).making
     same = exact and target.data.dtype == after.dtype
-    set_making(target, {key: made[key] for key in (RECIPE_KEY, HASH_KEY, GRAPH_KEY) if same and key in made})
+    set_making(target, made if same else {})
     if changed:
         written_steps(target).add(before, making_of(target))
     return changed
@@ -70,7 +69,7 @@ def write_result(target: Labels, after: NDArray[Any], box: Region | None, metada
 
 def what_can_be_done(target: Labels) -> str:
     """Return a sentence on whether what was just written into `target` can be taken back."""
-    from napari_tessera.napari_plugin.clicking.history import bound_history
+    from napari_tessera.napari_plugin.painting.history import bound_history
 
     if bound_history(target).can_undo:
         return "Ctrl+Z takes it back."
@@ -79,7 +78,7 @@ def what_can_be_done(target: Labels) -> str:
 
 def _with_locked(target: Labels, box: Region, after: NDArray[Any]) -> NDArray[Any] | None:
     """Return `after` with the locked objects that the box of `target` has; None if that is no other."""
-    from napari_tessera.napari_plugin.clicking.locking import locked_labels
+    from napari_tessera.napari_plugin.layers.locking import locked_labels
 
     locked = np.array(sorted(locked_labels(target)), np.int64)
     before = target.data[box]

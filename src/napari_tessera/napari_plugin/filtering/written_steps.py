@@ -6,26 +6,17 @@ from weakref import WeakKeyDictionary, ref
 
 from napari.layers import Labels
 
-from napari_tessera.napari_plugin.layers import METADATA_KEY
-from napari_tessera.napari_plugin.recipes.recording_layers import GRAPH_KEY, HASH_KEY, RECIPE_KEY
-
-_KEYS = (RECIPE_KEY, HASH_KEY, GRAPH_KEY)
+from napari_tessera.napari_plugin.layers.notes import MAKING, change_notes, notes_of
 
 
 def making_of(layer: Labels) -> dict[str, Any]:
     """Return what `layer` remembers of how it was made."""
-    known = layer.metadata.get(METADATA_KEY, {})
-    return {key: known[key] for key in _KEYS if key in known}
+    return notes_of(layer).making
 
 
 def set_making(layer: Labels, making: Mapping[str, Any]) -> None:
     """Let `layer` remember that it was made like this; its role stays: what is annotated in stays that."""
-    known = {key: value for key, value in layer.metadata.get(METADATA_KEY, {}).items() if key not in _KEYS}
-    known.update(making)
-    if known:
-        layer.metadata[METADATA_KEY] = known
-    else:
-        layer.metadata.pop(METADATA_KEY, None)
+    change_notes(layer, {**dict.fromkeys(MAKING), **making})
 
 
 class WrittenSteps:
@@ -38,7 +29,7 @@ class WrittenSteps:
 
     def add(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Note that the newest step has made the layer what `after` says out of what `before` says."""
-        from napari_tessera.napari_plugin.clicking.history import bound_history
+        from napari_tessera.napari_plugin.painting.history import bound_history
 
         layer = self._layer()
         assert layer is not None
@@ -47,7 +38,7 @@ class WrittenSteps:
             self._steps.append((part, before, after))
 
     def _follow(self, _event: object = None) -> None:
-        from napari_tessera.napari_plugin.clicking.history import bound_history
+        from napari_tessera.napari_plugin.painting.history import bound_history
 
         layer = self._layer()
         if layer is None or not self._steps:

@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainte
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.forms.hand_selection import HandSelection
-from napari_tessera.napari_plugin.forms.plain_text import as_plain, shown_name
-from napari_tessera.napari_plugin.layers import is_preview, possible_axes, real_viewer, taken_unasked
+from napari_tessera.napari_plugin.layers.images import possible_axes, real_viewer
+from napari_tessera.napari_plugin.layers.notes import is_preview, taken_unasked
+from napari_tessera.napari_plugin.shown_text import as_plain, shown_name
 
 _AXIS_WORDS = {"t": "time", "c": "channel", "z": "plane", "y": "y", "x": "x"}
 

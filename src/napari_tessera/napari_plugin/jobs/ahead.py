@@ -9,7 +9,6 @@ import os
 import queue
 import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
-from napari_tessera.napari_plugin.jobs.timers import stop_timers
+from napari_tessera.napari_plugin.jobs.qt_objects import disconnect, stop_timers
 from napari_tessera.napari_plugin.jobs.worker_process import COMMAND, Ended, Reply, WorkerProcess
 from napari_tessera.pipeline.compiling import not_compiled
 from napari_tessera.pipeline.requests import CompileRequest
@@ -200,8 +199,7 @@ class GettingReady(PlainLabel):
         """Look no more, and need it no more."""
         ahead, self.ahead = self.ahead, None
         if ahead is not None:
-            with suppress(RuntimeError, TypeError):  # Qt has deleted this, and the connection with it
-                ahead.changed.disconnect(self._show)
+            disconnect(ahead.changed, self._show)
             ahead.detach(self._user)
 
 
@@ -214,7 +212,7 @@ def shared_ahead() -> Ahead | None:
     if os.environ.get(VARIABLE) == "0":
         return None
     if _shared is None:
-        from napari_tessera.napari_plugin.session import worker_log
+        from napari_tessera.napari_plugin.home import worker_log
 
         _shared = Ahead(log=worker_log())
         application = QApplication.instance()

@@ -16,7 +16,7 @@ from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.opening import open_image
-from napari_tessera.napari_plugin.layers import LayerImage
+from napari_tessera.napari_plugin.layers.images import LayerImage
 from napari_tessera.pipeline.requests import InputFile
 
 MOST_IN_MEMORY = 2**26

@@ -1,6 +1,7 @@
 """What a person sees of a running job: progress, time left, one figure, and one sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
@@ -12,24 +13,47 @@ from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
 ERROR_COLOR = "#e0533d"
 MOST_TEXT = 120
 """Height of what is said at most, in pixels; longer texts scroll."""
-_SHOWN = ("Dice", "error")
+
+
+def no_figures(_figures: Mapping[str, float]) -> str:
+    """Show none."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a kind of job shows of its metrics.
+
+    Attributes
+    ----------
+    text
+        Returns a line on the newest value of each metric, by name; empty if none of them is to be shown.
+    help
+        What the figures mean.
+    """
+
+    text: Callable[[Mapping[str, float]], str] = no_figures
+    help: str = ""
 
 
 class JobPanel(QWidget):
-    """A progress bar, a line for figures with what they are worth, and a line for a sentence."""
+    """A progress bar, a line for figures with what they are worth, and a line for a sentence.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    figures
+        What is shown of the job's metrics; nothing by default.
+    """
+
+    def __init__(self, figures: Figures | None = None) -> None:
         super().__init__()
         self.bar = QProgressBar()
         self.bar.setToolTip("How far the work has come, and how long it will take.")
         self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.figure = PlainLabel()
         self.figure.setWordWrap(True)
-        self.figure.setToolTip(
-            "Dice: how well prediction and annotation overlap; 1 is perfect. Weakest: the same for the class that it "
-            "is lowest for. Error: share of the pixels with a wrong class. Measured on annotation that the training "
-            "did not see, where there is enough of it."
-        )
+        self._shown = figures or Figures()
+        self.figure.setToolTip(self._shown.help)
         self._figures: dict[str, float] = {}
         self.status = PlainLabel()
         self.status.setWordWrap(True)
@@ -73,11 +97,11 @@ class JobPanel(QWidget):
         self.say(progress.message)
 
     def show_metric(self, metric: Metric) -> None:
-        """Show Dice, that of the weakest class and the error, and why they may say little; not the loss."""
-        if not metric.name.endswith(_SHOWN):
+        """Show what the job shows of its figures, and why they may say little."""
+        if not self._shown.text({metric.name: metric.value}):
             return
         self._figures[metric.name] = metric.value
-        text = figures_text(self._figures)
+        text = self._shown.text(self._figures)
         self.figure.setText(f"{text}\n{metric.note}" if metric.note else text)
         self.figure.show()
 
@@ -111,16 +135,6 @@ class JobPanel(QWidget):
         self._hint = False
         self.status.setText(text)
         self.status.setVisible(bool(text))
-
-
-def figures_text(figures: Mapping[str, float]) -> str:
-    """Return ``Validation: Dice 0.912, weakest class 0.850, error 2.1 %``: no figure alone, each by its name."""
-    told: dict[str, list[str]] = {}
-    for name, value in figures.items():
-        judged, _, what = name.partition(" ")
-        number = f"{value:.1%}".replace("%", " %") if what == "error" else f"{value:.3f}"
-        told.setdefault(judged, []).append(f"{what.replace('weakest Dice', 'weakest class')} {number}")
-    return "; ".join(f"{judged.capitalize()}: {', '.join(parts)}" for judged, parts in told.items())
 
 
 def progress_text(progress: Progress) -> str:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
 from napari_tessera.napari_plugin.forms.panel_shell import PanelShell, in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import show_error, show_warning
-from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
+from napari_tessera.napari_plugin.jobs.job_panel import Figures, JobPanel
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
 
 _log = logging.getLogger(__name__)
@@ -27,9 +27,13 @@ class JobWidget(PanelShell):
         Runs the jobs; None takes the one that all widgets share.
     tab
         A shorter title for its tab.
+    figures
+        What is shown of the metrics of its jobs; nothing by default.
     """
 
-    def __init__(self, title: str, runner: JobRunner | None = None, tab: str = "") -> None:
+    def __init__(
+        self, title: str, runner: JobRunner | None = None, tab: str = "", figures: Figures | None = None
+    ) -> None:
         super().__init__(title, tab)
         self.runner = runner or shared_runner()
         self._user = uuid.uuid4().hex
@@ -41,7 +45,7 @@ class JobWidget(PanelShell):
         self.runner.event_received.connect(self._on_event)
         # A lambda, because Qt drops connections to methods of what it deletes.
         self.destroyed.connect(lambda: self._let_go())  # noqa: PLW0108
-        self.panel = JobPanel()
+        self.panel = JobPanel(figures)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop; what was learnt or computed so far is kept.")
         self.cancel_button.clicked.connect(self.cancel)

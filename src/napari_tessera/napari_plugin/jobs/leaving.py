@@ -1,11 +1,12 @@
 """Asks once before a dock or the window is closed while a job runs that a person would be sorry for."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QPushButton, QWidget
+
+from napari_tessera.napari_plugin.jobs.qt_objects import unless_deleted
 
 _CLOSE_BUTTON = "QTitleBarCloseButton"
 """What napari calls the button in the title of a dock."""
@@ -45,8 +46,7 @@ class LeaveGuard(QObject):
     def release(self) -> None:
         """Watch no more, and keep nothing of the window alive."""
         for watched in self._watched:
-            with suppress(RuntimeError):  # Qt has deleted it already
-                watched.removeEventFilter(self)
+            unless_deleted(watched.removeEventFilter, self)
         self._watched = []
         self._agreed = ""
 

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QApplication
 from napari_tessera.config.base import Config
 from napari_tessera.core.errors import JobCancelledError, WorkerDiedError
 from napari_tessera.core.jobs import CancelToken, Preview, event_from_dict
-from napari_tessera.napari_plugin.jobs.timers import stop_timers
+from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers
 from napari_tessera.napari_plugin.jobs.worker_process import COMMAND, Ended, Reply, WorkerProcess
 from napari_tessera.pipeline.failures import describe_error
 
@@ -371,7 +371,7 @@ def shared_runner() -> JobRunner:
     """Return the one runner of this application; made when first asked for, closed when the application quits."""
     global _shared  # noqa: PLW0603  one per process, as there is one QApplication
     if _shared is None:
-        from napari_tessera.napari_plugin.session import worker_log
+        from napari_tessera.napari_plugin.home import worker_log
 
         _shared = JobRunner(log=worker_log())
         application = QApplication.instance()

@@ -7,12 +7,9 @@ from qtpy.QtCore import QCoreApplication, QTimer
 
 from napari_tessera.napari_plugin.journal.protecting import shared_journal
 from napari_tessera.napari_plugin.journal.watching import why_not_protected
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.notes import notes_of
 
-__all__ = ["PROTECT", "is_protected", "offer_found", "protect_layer", "protect_marked_soon", "why_not_protected"]
-
-PROTECT = "protect"
-"""Set in the plugin's part of a layer's metadata, it asks for protection of a layer that napari will add."""
+__all__ = ["is_protected", "offer_found", "protect_layer", "protect_marked_soon", "why_not_protected"]
 
 
 def protect_layer(layer: Labels, image: Layer | None = None, *, empty: bool = False) -> str:
@@ -35,7 +32,7 @@ def protect_layer(layer: Labels, image: Layer | None = None, *, empty: bool = Fa
 
 
 def protect_marked_soon() -> None:
-    """Protect layers that bear the mark `PROTECT`, once napari has added them; for samples, which have no viewer."""
+    """Protect layers that ask for it in their notes, once napari has added them; for samples, which have no viewer."""
     if QCoreApplication.instance() is not None:
         QTimer.singleShot(0, _protect_marked)
 
@@ -43,8 +40,7 @@ def protect_marked_soon() -> None:
 def _protect_marked() -> None:
     viewer = napari.current_viewer()
     for layer in viewer.layers if viewer is not None else ():
-        known = layer.metadata.get(METADATA_KEY)
-        if isinstance(layer, Labels) and isinstance(known, dict) and known.get(PROTECT):
+        if isinstance(layer, Labels) and notes_of(layer).wants_protection:
             shared_journal().protect(layer)
 
 

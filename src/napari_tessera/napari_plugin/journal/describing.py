@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import LabelClass, LayerHeader
 from napari_tessera.core.axes import CANONICAL
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.notes import METADATA_KEY, noted, notes_in, notes_of
 
 MOST_FEATURE_CELLS = 200_000
 """Tables of features with more cells are not kept: they would be written again with every change."""
@@ -88,7 +88,7 @@ def facts_of(layer: Labels, image_name: str = "", image_path: str | None = None)
     plain["rotate"] = np.asarray(layer.rotate, float).tolist()
     plain["shear"] = np.asarray(layer.shear, float).tolist()
     plain["affine"] = np.asarray(layer.affine.affine_matrix, float).tolist()
-    classes, odd = _classes_of(layer)
+    notes = notes_of(layer)
     return LayerFacts(
         name=str(layer.name),
         shape=tuple(int(length) for length in layer.data.shape),
@@ -99,28 +99,13 @@ def facts_of(layer: Labels, image_name: str = "", image_path: str | None = None)
         scale=tuple(float(step) for step in layer.scale),
         translate=tuple(float(shift) for shift in layer.translate),
         units=tuple(str(unit) for unit in layer.units),
-        classes=classes,
+        classes=notes.classes,
         colormap=dict(colormap.color_dict) if isinstance(colormap, DirectLabelColormap) else colormap,
         features=layer.features,
         metadata=dict(layer.metadata),
         plain=plain,
-        odd_classes=odd,
+        odd_classes=notes.has_odd_classes,
     )
-
-
-def _classes_of(layer: Labels) -> tuple[dict[int, tuple[str, str]], bool]:
-    """Return name and colour of each class, and whether there are entries that make no sense."""
-    own = layer.metadata.get(METADATA_KEY, {})
-    entries = own.get("classes", {}) if isinstance(own, Mapping) else {}
-    if not isinstance(entries, Mapping):
-        return {}, True
-    classes = {}
-    for number, entry in entries.items():
-        try:
-            classes[int(number)] = (str(entry["name"]), str(entry["color"]))
-        except (TypeError, ValueError, KeyError, IndexError):
-            continue
-    return classes, len(classes) < len(entries)
 
 
 def layer_from(header: LayerHeader, array: NDArray[Any]) -> Labels:
@@ -214,20 +199,20 @@ def _plain_features(table: Any) -> dict[str, list[Any]]:
 
 def _plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of `metadata` can be written as plain data; class names stand elsewhere."""
-    own = metadata.get(METADATA_KEY)
+    own = notes_in(metadata).fields
     kept = {str(key): value for key, value in metadata.items() if key != METADATA_KEY and _is_plain(value)}
-    if isinstance(own, Mapping):
-        kept[METADATA_KEY] = {str(key): value for key, value in own.items() if key != "classes" and _is_plain(value)}
+    if METADATA_KEY in metadata:
+        kept |= noted({str(key): value for key, value in own.items() if key != "classes" and _is_plain(value)})
     return kept
 
 
 def _metadata_from(header: LayerHeader, kept: Mapping[str, Any]) -> dict[str, Any]:
-    own = dict(kept.get(METADATA_KEY, {}))
+    own = dict(notes_in(kept).fields)
     classes = {entry.id: {"name": entry.name, "color": entry.color or "#808080"} for entry in header.classes}
     if classes:
         own["classes"] = classes
     rest = {key: value for key, value in kept.items() if key != METADATA_KEY}
-    return rest | ({METADATA_KEY: own} if own else {})
+    return rest | (noted(own) if own else {})
 
 
 def _is_plain(value: Any) -> bool:

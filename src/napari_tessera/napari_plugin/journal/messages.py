@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_tessera.napari_plugin.journal.describing import LayerFacts
-from napari_tessera.napari_plugin.journal.history_reading import Edits
+from napari_tessera.napari_plugin.painting.history_reading import Edits
 
 Key = int
 """Number of a watched layer in this process; keys are never used twice."""

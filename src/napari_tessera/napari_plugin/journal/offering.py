@@ -20,14 +20,15 @@ from napari_tessera.io.journal.sessions import (
     remove_session,
     summarize,
 )
-from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, as_plain, clean, show_warning, shown_name
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, show_warning
+from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
-from napari_tessera.napari_plugin.journal.background import in_thread
 from napari_tessera.napari_plugin.journal.picturing import shared_picture
 from napari_tessera.napari_plugin.journal.protecting import shared_journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session, show_session
-from napari_tessera.napari_plugin.journal.telling import listed, moment, replaced_words, session_title
-from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.journal.telling import listed, replaced_words, session_title
+from napari_tessera.napari_plugin.shown_text import as_plain, clean, moment, shown_name
 
 TITLE = "Annotation found"
 PICTURE_EDGE = 56

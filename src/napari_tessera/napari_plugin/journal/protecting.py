@@ -5,7 +5,6 @@ import itertools
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,15 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_tessera.io.journal.session_folder import SessionFolder
-from napari_tessera.napari_plugin.clicking.history import bound_history
 from napari_tessera.napari_plugin.forms.plain_text import show_warning
+from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers, unless_deleted
 from napari_tessera.napari_plugin.journal.describing import annotated_image
 from napari_tessera.napari_plugin.journal.messages import Barrier, Command, Key, Pictured
 from napari_tessera.napari_plugin.journal.picturing import picture_of
 from napari_tessera.napari_plugin.journal.watching import LayerWatch, real, why_not_protected
 from napari_tessera.napari_plugin.journal.writing import CLOSE_SECONDS, LayerState, SessionWriter
-from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.painting.history import bound_history
 
 TICK_MS = 200
 """How often a stroke that goes on is passed to the writer, and the state is looked at."""
@@ -177,10 +177,7 @@ class Journal(QObject):
 
     def _new_writer(self, session: SessionFolder | None) -> SessionWriter:
         def want_barrier(number: int) -> None:
-            try:
-                self.barrier_wanted.emit(writer, number)
-            except RuntimeError:
-                return  # Qt is shutting down
+            unless_deleted(lambda: self.barrier_wanted.emit(writer, number))
 
         writer = SessionWriter(current_session().folder, want_barrier, session)
         return writer
@@ -197,8 +194,7 @@ class Journal(QObject):
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what is left and end all sessions, as when napari closes; doing so twice does no harm."""
-        with suppress(RuntimeError):  # Qt has deleted it already
-            self._timer.stop()
+        stop_timers(self._timer)
         self.flush()
         end = time.monotonic() + seconds
         writers = self.writers()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
 from napari_tessera.io.journal.records import BoxRecord, PointsRecord
-from napari_tessera.napari_plugin.journal.history_reading import Edits
+from napari_tessera.napari_plugin.painting.history_reading import Edits
 
 Part = BoxRecord | PointsRecord
 

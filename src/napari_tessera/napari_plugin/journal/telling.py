@@ -6,6 +6,7 @@ from datetime import datetime
 from napari_tessera.io.journal.recovery import Recovered
 from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.journal.writing import LayerState
+from napari_tessera.napari_plugin.shown_text import moment
 
 _LONGEST_LIST = 3
 
@@ -19,20 +20,6 @@ def ago(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.0f} min ago"
     return f"{seconds / 3600:.0f} h ago"
-
-
-def moment(when: float, now: float | None = None) -> str:
-    """Return a time as a person says it: ``today 14:05``, ``yesterday 9:30``, ``3 March 2026 14:05``."""
-    try:
-        then = datetime.fromtimestamp(when).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return "at an unknown time"
-    today = datetime.fromtimestamp(time.time() if now is None else now).astimezone()
-    days = (today.date() - then.date()).days
-    clock = then.strftime("%H:%M")
-    if days in (0, 1):
-        return f"{('today', 'yesterday')[days]} {clock}"
-    return f"{then.day} {then.strftime('%B %Y')} {clock}"
 
 
 def state_words(state: LayerState, now: float | None = None) -> str:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.session import REMOVED
 from napari_tessera.napari_plugin.journal.describing import PLACE, LayerFacts, facts_of
-from napari_tessera.napari_plugin.journal.history_reading import Edits, HistoryReader
 from napari_tessera.napari_plugin.journal.messages import (
     Changed,
     Described,
@@ -34,15 +33,16 @@ from napari_tessera.napari_plugin.journal.messages import (
     Suspected,
 )
 from napari_tessera.napari_plugin.journal.recording import bytes_of
-from napari_tessera.napari_plugin.layers import METADATA_KEY
+from napari_tessera.napari_plugin.layers.notes import notes_of
+from napari_tessera.napari_plugin.painting.history_reading import Edits, HistoryReader
 
 _DESCRIBING = (
     "name", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "colormap", "features",
-    "opacity", "blending", "visible", "contour",
+    "opacity", "blending", "visible", "contour", "metadata",
 )  # fmt: skip
 
 LOOK_SECONDS = 1.0
-"""How often what has no event is looked at."""
+"""How often notes are looked at that a script has changed in place, of which no event tells."""
 COPY_BYTES = 2**23
 """An array of up to this size is copied in the GUI thread, within two milliseconds; it need not wait for a barrier."""
 HINT_SECONDS = 0.5
@@ -247,9 +247,9 @@ def _copied(array: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _class_entries(layer: Labels) -> Any:
-    """Return what the plugin notes in a layer without an event: names and colours of classes, locked objects."""
-    known = layer.metadata.get(METADATA_KEY, {})
-    entries, locked = (known.get("classes", {}), known.get("locked", ())) if isinstance(known, dict) else ({}, ())
+    """Return what may be changed in place: names and colours of classes, locked objects."""
+    known = notes_of(layer).fields
+    entries, locked = known.get("classes", {}), known.get("locked", ())
     if isinstance(entries, dict):
         entries = {number: dict(entry) if isinstance(entry, dict) else entry for number, entry in entries.items()}
     return entries, tuple(locked) if isinstance(locked, list | tuple | set) else locked

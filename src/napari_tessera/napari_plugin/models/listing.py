@@ -7,6 +7,7 @@ from typing import Any
 from napari_tessera.config.model import CHECKPOINT_FILE, HEADER_FILE, ModelSpec, load_model_spec
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.io.folder_lock import find_holder
+from napari_tessera.napari_plugin.home import changed
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,3 @@ def fixed_settings(folder: Path) -> dict[str, Any]:
     training = entry.spec.training
     fixed = {"network": training.network, "data.intensity": training.data.intensity}
     return {name: settings.model_dump(mode="json") for name, settings in fixed.items()}
-
-
-def changed(path: Path) -> float:
-    """Return when a file was changed; 0 if there is none."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -1,9 +1,7 @@
 """What can be done with a model's folder: naming it anew, copying it, removing it."""
 
-import re
 import shutil
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 from napari_tessera.config.model import HEADER_FILE, load_model_spec
@@ -12,21 +10,10 @@ from napari_tessera.io.folder_lock import LOCK_FILE
 from napari_tessera.io.journal.naming import file_name
 from napari_tessera.io.model_lock import check_not_trained
 from napari_tessera.io.writing import writing
+from napari_tessera.napari_plugin.home import next_name
 
-_NUMBERED = re.compile(r"(.*\S) (\d{1,3})")
 _REMOVED, _COPYING = ".removed", ".copying"
 _PREVIEWS = "previews"
-
-
-def next_name(name: str, taken: Callable[[str], bool]) -> str:
-    """Return `name`, or the first free one of ``name 2``, ``name 3``, …; after ``name 3`` comes ``name 4``."""
-    if not taken(name):
-        return name
-    numbered = _NUMBERED.fullmatch(name)
-    stem, number = (numbered[1], int(numbered[2]) + 1) if numbered else (name, 2)
-    while taken(f"{stem} {number}"):
-        number += 1
-    return f"{stem} {number}"
 
 
 def rename_model(folder: Path, name: str) -> Path:

@@ -18,12 +18,12 @@ from qtpy.QtWidgets import (
 
 from napari_tessera.io.journal.naming import naming_remark
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
+from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
-from napari_tessera.napari_plugin.journal.background import in_thread
-from napari_tessera.napari_plugin.journal.telling import moment
 from napari_tessera.napari_plugin.models.listing import ModelEntry, list_models
 from napari_tessera.napari_plugin.models.managing import duplicate_model, remove_model, rename_model
+from napari_tessera.napari_plugin.shown_text import moment
 
 LIST_HEIGHT = 110
 _MOST_CLASSES = 3

@@ -7,9 +7,9 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWi
 
 from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.napari_plugin.forms.plain_text import shown_name
+from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.models.model_panel import model_changes
-from napari_tessera.napari_plugin.session import Session
+from napari_tessera.napari_plugin.shown_text import shown_name
 
 
 class ModelPicker(QWidget):

@@ -9,18 +9,19 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushBut
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Result
+from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
-from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, shown_name
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import layer_image, real_viewer
+from napari_tessera.napari_plugin.layers.images import layer_image, real_viewer
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
 from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
-from napari_tessera.napari_plugin.session import current_session
-from napari_tessera.napari_plugin.training.correcting import CorrectionBox
+from napari_tessera.napari_plugin.shown_text import shown_name
 
 SETTINGS = (
     ("device", "Device"),

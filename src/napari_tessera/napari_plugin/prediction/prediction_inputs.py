@@ -16,20 +16,18 @@ from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.partial import partial_of
-from napari_tessera.napari_plugin.forms.plain_text import shown_name
+from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.jobs.inputs import write_input
-from napari_tessera.napari_plugin.layers import (
+from napari_tessera.napari_plugin.layers.images import (
     LayerImage,
     labels_layer,
     layer_image,
     placement,
     probability_layers,
 )
-from napari_tessera.napari_plugin.session import Session
+from napari_tessera.napari_plugin.layers.lazy import LARGE
+from napari_tessera.napari_plugin.shown_text import shown_name
 from napari_tessera.pipeline.requests import PredictRequest
-
-LARGE = 2**26
-"""Results of more bytes than this are read piece by piece; others at once, in a moment, and can be painted in."""
 
 Output = Literal["labels", "probabilities"]
 

@@ -12,11 +12,12 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Result
-from napari_tessera.napari_plugin.filtering.applying import ThreadJob
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
-from napari_tessera.napari_plugin.layers import full_resolution, taken_unasked
+from napari_tessera.napari_plugin.home import Session, file_name
+from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
+from napari_tessera.napari_plugin.layers.images import full_resolution
+from napari_tessera.napari_plugin.layers.notes import taken_unasked
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered, was_edited
-from napari_tessera.napari_plugin.session import Session, file_name
 from napari_tessera.pipeline.recipes.recipe_files import save_recipe
 from napari_tessera.pipeline.recipes.recording import merge
 

@@ -15,14 +15,11 @@ from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
+from napari_tessera.napari_plugin.layers.notes import noted, notes_of
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.recipes.identity import identify_array, identify_image, npy_bytes, read_identified
 from napari_tessera.pipeline.recipes.recording import Source, record
-
-RECIPE_KEY = "recipe"
-HASH_KEY = "sha256"
-GRAPH_KEY = "graph"
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ _parsed: WeakKeyDictionary[Layer, tuple[object, Recipe | None]] = WeakKeyDiction
 
 def remembered(layer: Layer) -> Remembered:
     """Return what `layer` remembers; nothing if it was not made by an operation, or by a newer version."""
-    known = layer.metadata.get(METADATA_KEY, {})
-    fields = known.get(RECIPE_KEY)
+    making = notes_of(layer).making
+    fields = making.get("recipe")
     if not isinstance(fields, Mapping):
         return Remembered()
     parsed = _parsed.get(layer)
@@ -59,9 +56,9 @@ def remembered(layer: Layer) -> Remembered:
         parsed = _parsed[layer] = (fields, _parse(fields))
     if parsed[1] is None:
         return Remembered()
-    graph = known.get(GRAPH_KEY)
+    graph = making.get("graph")
     unchanged = graph is not None and graph == _graph_name(full_resolution(layer))
-    return Remembered(parsed[1], known.get(HASH_KEY), unchanged)
+    return Remembered(parsed[1], making.get("sha256"), unchanged)
 
 
 def _parse(fields: Mapping[str, Any]) -> Recipe | None:
@@ -75,7 +72,7 @@ def result_metadata(recipe: Recipe, sha256: str | None, data: Any = None) -> dic
     """Return what a layer of `data` (or of levels of it) made by an operation remembers."""
     fields = {"kind": recipe.kind, **recipe.model_dump(mode="json")}
     graph = _graph_name(data[0] if isinstance(data, list) else data)
-    return {METADATA_KEY: {"role": "result", RECIPE_KEY: fields, HASH_KEY: sha256, GRAPH_KEY: graph}}
+    return noted({"role": "result", "recipe": fields, "sha256": sha256, "graph": graph})
 
 
 def _graph_name(array: Any) -> str | None:

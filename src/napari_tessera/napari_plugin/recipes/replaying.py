@@ -18,13 +18,13 @@ from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.creating import create_image
-from napari_tessera.napari_plugin.filtering.operation_inputs import axes_like
-from napari_tessera.napari_plugin.filtering.results import Finished, arranged, opened, own_copy, to_layer
+from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
-from napari_tessera.napari_plugin.layers import LayerImage, is_preview, layer_image, possible_axes
-from napari_tessera.napari_plugin.prediction.prediction_inputs import LARGE
+from napari_tessera.napari_plugin.layers.images import LayerImage, axes_like, layer_image, possible_axes
+from napari_tessera.napari_plugin.layers.lazy import LARGE
+from napari_tessera.napari_plugin.layers.notes import is_preview
+from napari_tessera.napari_plugin.layers.results import Finished, arranged, opened, own_copy, to_layer
 from napari_tessera.napari_plugin.recipes.recording_layers import Recorder, hash_positions, result_metadata
-from napari_tessera.napari_plugin.session import Session
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.recipes.identity import identify_image, read_identified
 from napari_tessera.pipeline.recipes.recipe_files import arrays_folder

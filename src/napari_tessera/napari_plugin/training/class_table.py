@@ -8,7 +8,8 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_tessera.config.training import Annotation
-from napari_tessera.napari_plugin.forms.plain_text import LONGEST_NAME, PlainLabel, set_tooltip, shown_name
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
+from napari_tessera.napari_plugin.shown_text import LONGEST_NAME, shown_name
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR, CLASS_COLORS
 
 MOST_CLASSES = 8

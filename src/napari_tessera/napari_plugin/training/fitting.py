@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.jobs.inputs import blocks
-from napari_tessera.napari_plugin.layers import full_resolution, layer_image, placement
+from napari_tessera.napari_plugin.layers.images import full_resolution, layer_image, placement
 
 _SLACK = 0.05
 """Differences of less than this part of a pixel, over the whole image, are rounding of files and of calibrations."""

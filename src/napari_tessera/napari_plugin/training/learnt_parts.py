@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from napari_tessera.napari_plugin.layers import displaced, placement
+from napari_tessera.napari_plugin.layers.images import displaced, placement
+from napari_tessera.napari_plugin.layers.view_tracker import Spans, visible_region
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
-from napari_tessera.napari_plugin.view_tracker import Spans, visible_region
 
 Learnt = tuple[tuple[int, ...], tuple[int, ...]]
 """Where the part of an image that is learnt from begins, and its shape."""

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from napari.layers import Labels, Layer
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.belonging import image_of, made_of
-from napari_tessera.napari_plugin.layers import is_annotation, possible_axes
+from napari_tessera.napari_plugin.layers.belonging import image_of, made_of
+from napari_tessera.napari_plugin.layers.images import possible_axes
+from napari_tessera.napari_plugin.layers.notes import is_annotation
 from napari_tessera.napari_plugin.training.fitting import can_lie_on, fit
 
 

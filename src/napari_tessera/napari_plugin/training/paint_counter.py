@@ -1,8 +1,8 @@
 """How many pixels of each number are painted, counted in a thread while the person paints on."""
 
 import math
-import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.napari_plugin.jobs.inputs import count_numbers
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
+from napari_tessera.napari_plugin.layers.images import full_resolution
 
 DEBOUNCE_MS = 250
 """So long after the last stroke they are counted anew."""
@@ -62,20 +62,19 @@ class PaintCounter(QObject):
     """
 
     counted = Signal()
-    _done = Signal(object, object)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._layers: list[Labels] = []
         self._cancel = CancelToken()
+        self._thread = WorkerThread("tessera-paint-counter", self._take)
         self._place: Any = None
         self.counts: dict[int, int] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self.count)
-        self._done.connect(self._take)
 
     def watch(self, layers: Sequence[Labels]) -> None:
         """Count what is painted in `layers` from now on; each once."""
@@ -90,6 +89,7 @@ class PaintCounter(QObject):
     def stop(self) -> None:
         """Let go of all layers; may be called when Qt has deleted the timer already."""
         self._cancel.cancel()
+        self._thread.close()
         self._connect(connected=False)
         self._layers = []
 
@@ -101,22 +101,11 @@ class PaintCounter(QObject):
         arrays = [full_resolution(layer) for layer in self._layers]
         if any(not isinstance(array, np.ndarray) and math.prod(array.shape) > MOST_LAZY for array in arrays):
             return  # it would be read from the disk for minutes, beside the work that the person waits for
-        threading.Thread(target=self._run, args=(arrays, cancel), daemon=True, name="tessera-paint-counter").start()
+        self._thread.submit(cancel, partial(_count, arrays, cancel))
 
-    def _run(self, arrays: list[Any], cancel: CancelToken) -> None:
-        total: dict[int, int] = {}
-        try:
-            for array in arrays:
-                for number, count in count_numbers(array, cancel).items():
-                    total[number] = total.get(number, 0) + count
-            self._done.emit(cancel, total)
-        except (JobCancelledError, RuntimeError):  # another count has begun, or Qt has deleted this one
-            return
-        except (OSError, ValueError):  # of a file that has gone or is damaged; a training says so in words
-            return
-
-    def _take(self, cancel: CancelToken, counts: dict[int, int]) -> None:
-        if cancel is self._cancel:
+    def _take(self, cancel: CancelToken, counts: dict[int, int] | BaseException) -> None:
+        """Take new counts; of a file that has gone or is damaged there are none, and a training says so in words."""
+        if cancel is self._cancel and not isinstance(counts, BaseException):
             self.counts = counts
             self.counted.emit()
 
@@ -137,3 +126,11 @@ class PaintCounter(QObject):
     def _shown_place(self) -> Any:
         dims = self._viewer.dims
         return tuple(dims.point), tuple(dims.order), dims.ndisplay
+
+
+def _count(arrays: Sequence[Any], cancel: CancelToken) -> dict[int, int]:
+    total: dict[int, int] = {}
+    for array in arrays:
+        for number, count in count_numbers(array, cancel).items():
+            total[number] = total.get(number, 0) + count
+    return total

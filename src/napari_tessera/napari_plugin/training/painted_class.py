@@ -3,7 +3,7 @@
 from napari.components import ViewerModel
 from napari.layers import Labels
 
-from napari_tessera.napari_plugin.training.annotating import choose_class
+from napari_tessera.napari_plugin.annotation.annotating import choose_class
 from napari_tessera.napari_plugin.training.class_table import ClassTable
 
 

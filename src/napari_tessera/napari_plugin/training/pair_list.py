@@ -5,9 +5,9 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
-from napari_tessera.napari_plugin.belonging import image_of
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
-from napari_tessera.napari_plugin.layers import METADATA_KEY, is_annotation
+from napari_tessera.napari_plugin.layers.belonging import image_of
+from napari_tessera.napari_plugin.layers.notes import is_annotation, is_made
 from napari_tessera.napari_plugin.training.fitting import can_lie_on, lay_on
 from napari_tessera.napari_plugin.training.own_annotation import own_annotation
 from napari_tessera.napari_plugin.training.training_inputs import Pair
@@ -254,4 +254,4 @@ class PairList(QWidget):
 
 def _is_annotation(layer: Layer) -> bool:
     """Return whether a person may have made `layer`: previews and predictions are offered for correcting instead."""
-    return "role" not in layer.metadata.get(METADATA_KEY, {})
+    return not is_made(layer)

@@ -10,8 +10,9 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_tessera.core.jobs import Preview
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, displaced
-from napari_tessera.napari_plugin.view_tracker import Spans
+from napari_tessera.napari_plugin.layers.images import class_colormap, displaced
+from napari_tessera.napari_plugin.layers.notes import noted
+from napari_tessera.napari_plugin.layers.view_tracker import Spans
 
 
 class PreviewLayer:
@@ -140,7 +141,7 @@ class PreviewLayer:
     def _add(self, labels: np.ndarray[Any, Any], placed: dict[str, Any]) -> None:
         selected = set(self._viewer.layers.selection)
         active = self._viewer.layers.selection.active
-        metadata = {METADATA_KEY: {"role": "preview"}}
+        metadata = noted({"role": "preview"})
         name = f"{self._images[self._image].name} · preview of training"
         self.layer = Labels(labels, name=name, colormap=self._colormap, opacity=0.45, metadata=metadata, **placed)
         self._viewer.layers.insert(self._place(), self.layer)

@@ -13,28 +13,29 @@ from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation, Tra
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent, Preview, Result
 from napari_tessera.io.journal.naming import naming_remark
+from napari_tessera.napari_plugin.annotation.annotating import new_annotation, show_classes
+from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox, predicted_image
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+from napari_tessera.napari_plugin.home import current_session, file_name
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
-from napari_tessera.napari_plugin.layers import is_annotation, layer_classes
+from napari_tessera.napari_plugin.layers.notes import is_annotation, layer_classes
+from napari_tessera.napari_plugin.layers.view_tracker import Spans, ViewTracker
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
-from napari_tessera.napari_plugin.session import current_session, file_name
-from napari_tessera.napari_plugin.training.annotating import new_annotation, show_classes
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
-from napari_tessera.napari_plugin.training.correcting import CorrectionBox, predicted_image
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
+from napari_tessera.napari_plugin.training.judging_figures import JUDGING_FIGURES
 from napari_tessera.napari_plugin.training.learnt_parts import Learnt, part_of, preview_of
 from napari_tessera.napari_plugin.training.paint_counter import PaintCounter, why_unpainted
 from napari_tessera.napari_plugin.training.painted_class import PaintedClass
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
-from napari_tessera.napari_plugin.view_tracker import Spans, ViewTracker
 from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (
@@ -73,7 +74,7 @@ class TrainWidget(JobWidget):
     """Trains a network on annotated layers and shows what it has learnt while it learns."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__("Train", runner)
+        super().__init__("Train", runner, figures=JUDGING_FIGURES)
         self.viewer = viewer
         self.session = current_session()
         self._inputs: TrainingInputs | None = None

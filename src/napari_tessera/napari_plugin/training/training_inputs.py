@@ -14,9 +14,10 @@ from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.regions import Region
+from napari_tessera.napari_plugin.home import Session
 from napari_tessera.napari_plugin.jobs.inputs import count_numbers, write_input
-from napari_tessera.napari_plugin.layers import LayerImage, is_annotation, layer_image
-from napari_tessera.napari_plugin.session import Session
+from napari_tessera.napari_plugin.layers.images import LayerImage, layer_image
+from napari_tessera.napari_plugin.layers.notes import is_annotation
 from napari_tessera.napari_plugin.training.fitting import Fit, fit, take_over
 from napari_tessera.napari_plugin.training.rasterize import Mark, draw_marks, read_marks
 from napari_tessera.pipeline.learning.annotation import class_numbers

@@ -15,7 +15,8 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_tessera.napari_plugin.clicking.history import bound_history
+from napari_tessera.napari_plugin.painting.history import bound_history
+from napari_tessera.napari_plugin.painting.napari_private import redo_steps, shown_place, undo_steps
 
 SMALL = 2**22
 """Arrays up to so many pixels are simply looked through, in a few milliseconds."""
@@ -72,7 +73,7 @@ class _Highest:
 
     def __init__(self, layer: Labels) -> None:
         self._layer = ref(layer)
-        self._place = _shown_place(layer)
+        self._place = shown_place(layer)
         self._steps = _steps(layer)
         bound_history(layer)  # forgets steps of other data: those that are left count, here and once data are replaced
         self._written = _highest_kept(layer)  # the highest label that a step has written or painted over
@@ -103,7 +104,7 @@ class _Highest:
         layer = self._layer()
         if layer is None:
             return
-        place, self._place = self._place, _shown_place(layer)
+        place, self._place = self._place, shown_place(layer)
         steps, self._steps = self._steps, _steps(layer)
         if place == self._place and steps == self._steps:
             self._look_again()
@@ -147,7 +148,7 @@ def _along_memory(array: NDArray[Any]) -> NDArray[Any]:
 
 def _highest_kept(layer: Labels) -> int:
     """Return the highest label that undo and redo may bring back, at least 0."""
-    stacks = (getattr(layer, "_undo_history", ()), getattr(layer, "_redo_history", ()))
+    stacks = (undo_steps(layer), redo_steps(layer))
     return max((_highest_in(step) for stack in stacks for step in stack), default=0)
 
 
@@ -164,11 +165,5 @@ def _highest_of(values: Any) -> int:
 
 def _steps(layer: Labels) -> Any:
     """Return what is different once something was painted, undone or redone."""
-    stacks = (getattr(layer, "_undo_history", ()), getattr(layer, "_redo_history", ()))
+    stacks = (undo_steps(layer), redo_steps(layer))
     return tuple((len(stack), id(stack[-1]) if stack else 0) for stack in stacks)
-
-
-def _shown_place(layer: Labels) -> Any:
-    """Return which slice is shown; anything that differs between two slices will do."""
-    sliced = getattr(layer, "_slice_input", None)
-    return None if sliced is None else (tuple(sliced.world_slice.point), tuple(sliced.order), sliced.ndisplay)

@@ -15,10 +15,8 @@ from napari_tessera.core.axes import CANONICAL, guess_axes
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.units import OME_SYMBOLS
-from napari_tessera.napari_plugin.forms.plain_text import shown_name
-
-METADATA_KEY = "tessera"
-"""Under this key of ``layer.metadata`` the plugin keeps what it knows of a layer."""
+from napari_tessera.napari_plugin.layers.notes import class_entries, noted, notes_of
+from napari_tessera.napari_plugin.shown_text import shown_name
 
 _OTHER_MEANINGS = {3: ("zyx", "tyx", "cyx"), 4: ("tzyx", "tcyx", "zcyx", "czyx", "ctyx"), 5: ("tczyx", "tzcyx")}
 """What the dimensions of an unnamed layer without RGB may mean, the likeliest first."""
@@ -46,42 +44,6 @@ def known_unit(unit: str | None) -> str:
     return unit if unit is not None and unit in OME_SYMBOLS else "pixel"
 
 
-def holds_classes(layer: Layer) -> bool:
-    """Whether the labels of `layer` are classes to train with, not numbers of objects."""
-    known = layer.metadata.get(METADATA_KEY)
-    return isinstance(known, dict) and bool(known.get("classes"))
-
-
-def is_made(layer: Layer) -> bool:
-    """Return whether an operation or a model has made `layer`, or it shows what is being tried."""
-    known = layer.metadata.get(METADATA_KEY)
-    return isinstance(known, dict) and "role" in known
-
-
-def is_preview(layer: Layer) -> bool:
-    """Return whether `layer` shows what is being tried, and is nothing to work on."""
-    return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == "preview")
-
-
-def is_annotation(layer: Layer) -> bool:
-    """Return whether `layer` is one to paint classes in, made here."""
-    return holds_classes(layer) and layer.metadata[METADATA_KEY].get("role") != "prediction"
-
-
-def is_probability(layer: Layer) -> bool:
-    """Return whether `layer` shows how sure a model is."""
-    known = layer.metadata.get(METADATA_KEY)
-    return isinstance(layer, Image) and isinstance(known, dict) and known.get("role") == "prediction"
-
-
-def taken_unasked(layer: Layer) -> bool:
-    """Return whether work may go on with `layer` because it is selected or the newest.
-
-    What shows how sure a model is, what is painted to train it, and previews are rarely meant: they must be chosen.
-    """
-    return not (is_preview(layer) or is_annotation(layer) or is_probability(layer))
-
-
 def real_viewer(viewer: Any) -> Any:
     """Return a viewer itself: what napari gives to widgets is a stand-in, whose layers are stand-ins, new each time."""
     return getattr(viewer, "__wrapped__", viewer)
@@ -103,6 +65,18 @@ def possible_axes(layer: Layer) -> tuple[str, ...]:
     if layer.ndim not in _OTHER_MEANINGS:
         raise InvalidInputError(f"The layer {layer.name!r} has {layer.ndim} dimensions: use one with 2 to 5.")
     return _OTHER_MEANINGS[layer.ndim]
+
+
+def axes_like(layer: Layer, image: Layer, axes: str) -> str:
+    """Return what the dimensions of `layer` mean beside those of `image`: the same where the number fits."""
+    possible = possible_axes(layer)
+    without = axes.replace("c", "")
+    for wanted in (axes, without, axes[-layer.ndim :]):
+        if wanted in possible:
+            return wanted
+    if layer.ndim == image.ndim and not getattr(layer, "rgb", False):
+        return axes[: layer.ndim]
+    return possible[0]
 
 
 def full_resolution(layer: Layer) -> Any:
@@ -147,9 +121,8 @@ def layer_image(layer: Layer, axes: str | None = None) -> LayerImage:
 
 def _channel_names(layer: Layer, channels: int) -> tuple[str, ...]:
     """Return the names that the file of `layer` gave its channels, if they are as many."""
-    names = layer.metadata.get(METADATA_KEY, {}).get("channel_names", ())
-    fits = isinstance(names, list | tuple) and len(names) == channels
-    return tuple(map(str, names)) if fits else ()
+    names = notes_of(layer).channel_names
+    return names if len(names) == channels else ()
 
 
 def placement(layer: Layer, axes: str) -> dict[str, Any]:
@@ -213,12 +186,12 @@ def labels_layer(
     array: NDArray[Any], placed: Mapping[str, Any], classes: Sequence[ClassSpec], name: str, metadata: Mapping[str, Any]
 ) -> Labels:
     """Return class labels as a layer with the colours and names of their classes."""
-    known = {"classes": {entry.id: {"name": entry.name, "color": entry.color} for entry in classes}, **metadata}
+    entries = class_entries({entry.id: (entry.name, entry.color) for entry in classes})
     return Labels(
         array,
         name=name,
         colormap=class_colormap({entry.id: entry.color for entry in classes}),
-        metadata={METADATA_KEY: known},
+        metadata=noted({"classes": entries, **metadata}),
         **placed,
     )
 
@@ -241,18 +214,12 @@ def probability_layers(
             colormap=[[0, 0, 0, 0], entry.color],
             contrast_limits=(0.0, top),
             blending="additive",
-            metadata={METADATA_KEY: dict(metadata)},
+            metadata=noted(metadata),
             **placed,
         )
         for index, entry in enumerate(classes)
         if entry.id != 0
     ]
-
-
-def layer_classes(layer: Layer) -> dict[int, tuple[str, str]]:
-    """Return name and colour (#rrggbb) per number, as far as the plugin gave `layer` any."""
-    known = layer.metadata.get(METADATA_KEY, {}).get("classes", {})
-    return {int(number): (entry["name"], entry["color"]) for number, entry in known.items()}
 
 
 def hex_color(layer: Labels, number: int) -> str:

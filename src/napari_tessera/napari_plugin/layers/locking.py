@@ -4,23 +4,19 @@ from collections.abc import Iterable, Sequence
 
 from napari.layers import Labels
 
-from napari_tessera.napari_plugin.layers import METADATA_KEY
-
-_KEY, _PLACES = "locked", "locked_at"
+from napari_tessera.napari_plugin.layers.notes import change_notes, notes_of
 
 
 def locked_labels(layer: Labels) -> frozenset[int]:
     """Return the labels that are locked in `layer`."""
-    known = layer.metadata.get(METADATA_KEY, {}).get(_KEY, ())
-    return frozenset(int(label) for label in known)
+    return notes_of(layer).locked
 
 
 def locked_places(layer: Labels) -> dict[int, tuple[int, ...]]:
     """Return the pixels at which labels were locked that still are, as indices of ``layer.data``, if they are known."""
-    locked, places = locked_labels(layer), layer.metadata.get(METADATA_KEY, {}).get(_PLACES, {})
-    places = places if isinstance(places, dict) else {}
-    known = {int(label): tuple(int(at) for at in place) for label, place in places.items()}
-    return {label: place for label, place in known.items() if label in locked and len(place) == layer.ndim}
+    notes = notes_of(layer)
+    locked, places = notes.locked, notes.locked_places
+    return {label: place for label, place in places.items() if label in locked and len(place) == layer.ndim}
 
 
 def set_locked(layer: Labels, labels: Iterable[int], places: dict[int, tuple[int, ...]] | None = None) -> None:
@@ -31,11 +27,10 @@ def set_locked(layer: Labels, labels: Iterable[int], places: dict[int, tuple[int
     places
         Where some of them are; None: where they were.
     """
-    known = dict(layer.metadata.get(METADATA_KEY, {}))
     before = locked_places(layer) if places is None else places
-    known[_KEY] = locked = sorted({int(label) for label in labels if label})
-    known[_PLACES] = {str(label): list(before[label]) for label in locked if label in before}
-    layer.metadata = {**layer.metadata, METADATA_KEY: known}
+    locked = sorted({int(label) for label in labels if label})
+    kept = {str(label): list(before[label]) for label in locked if label in before}
+    change_notes(layer, {"locked": locked, "locked_at": kept})
 
 
 def toggle_locked(layer: Labels, label: int, place: Sequence[int] | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""What the undo history of a Labels layer says has changed: the one place of the journal that reads napari's own.
+"""What the undo history of a Labels layer says has changed, as the journal needs to know it.
 
 napari notes every stroke as *atoms*: where, what was there, what came instead. The event ``paint`` hands them over, but
 comes at the end of a stroke only, and neither undo nor redo sends it: they move a step from one stack of the history to
@@ -8,6 +8,8 @@ the other and refresh the layer. So the stacks are compared with what they were.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from napari_tessera.napari_plugin.painting.napari_private import open_stroke, redo_steps, undo_steps
 
 Atom = Any
 Step = Sequence[Atom]
@@ -85,7 +87,7 @@ class HistoryReader:
         return edits
 
     def _take_open_stroke(self, layer: Any) -> list[Edits]:
-        staged = getattr(layer, "_staged_history", None)
+        staged = open_stroke(layer)
         if staged is None:
             return []
         edits = []
@@ -114,7 +116,7 @@ class HistoryReader:
 
 
 def _stacks(layer: Any) -> tuple[Sequence[Step], Sequence[Step]]:
-    return getattr(layer, "_undo_history", ()), getattr(layer, "_redo_history", ())
+    return undo_steps(layer), redo_steps(layer)
 
 
 def _top(stack: Sequence[Step]) -> Step | None:

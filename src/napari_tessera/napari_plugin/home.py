@@ -1,8 +1,10 @@
 """Where the plugin keeps its files: journals, models, predictions, the worker's log, scratch space of running jobs."""
 
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,12 +17,11 @@ from napari_tessera.core.paths import expand_home
 from napari_tessera.io.journal.naming import file_name, free_name
 from napari_tessera.io.journal.session_folder import SESSIONS
 from napari_tessera.io.partial import partial_of
-from napari_tessera.napari_plugin.models.listing import changed
-from napari_tessera.napari_plugin.models.managing import next_name
 from napari_tessera.napari_plugin.preferences import preferred
 
-__all__ = ["HOME_VARIABLE", "Session", "current_session", "file_name", "worker_log"]
+__all__ = ["HOME_VARIABLE", "Session", "changed", "current_session", "file_name", "next_name", "worker_log"]
 
+_NUMBERED = re.compile(r"(.*\S) (\d{1,3})")
 HOME_VARIABLE = "NAPARI_TESSERA_HOME"
 """Environment variable that names another folder."""
 
@@ -109,3 +110,22 @@ def _preferred_home() -> str:
 def worker_log() -> Path:
     """Return the file for the worker's log."""
     return current_session().log
+
+
+def next_name(name: str, taken: Callable[[str], bool]) -> str:
+    """Return `name`, or the first free one of ``name 2``, ``name 3``, …; after ``name 3`` comes ``name 4``."""
+    if not taken(name):
+        return name
+    numbered = _NUMBERED.fullmatch(name)
+    stem, number = (numbered[1], int(numbered[2]) + 1) if numbered else (name, 2)
+    while taken(f"{stem} {number}"):
+        number += 1
+    return f"{stem} {number}"
+
+
+def changed(path: Path) -> float:
+    """Return when a file was changed; 0 if there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -10,10 +10,11 @@ from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_tessera.io.journal.sessions import SessionSummary, find_sessions
-from napari_tessera.napari_plugin.forms.plain_text import clean, set_tooltip, shown_name
+from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.journal.offering import has_picture, picture_of_session
 from napari_tessera.napari_plugin.journal.picturing import shared_picture
 from napari_tessera.napari_plugin.journal.telling import session_title, session_words
+from napari_tessera.napari_plugin.shown_text import clean, shown_name
 
 _PICTURE_EDGE = 48
 

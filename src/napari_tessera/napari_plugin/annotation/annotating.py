@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation
 from napari_tessera.napari_plugin.journal.api import protect_layer
-from napari_tessera.napari_plugin.layers import METADATA_KEY, class_colormap, layer_classes, layer_image, placement
+from napari_tessera.napari_plugin.layers.images import class_colormap, layer_image, placement
+from napari_tessera.napari_plugin.layers.notes import change_notes, class_entries, layer_classes
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
 
 OUTLINE = 2
@@ -39,9 +40,7 @@ def new_annotation(viewer: ViewerModel, image: Layer, axes: str, annotation: Ann
 def show_classes(layer: Labels, classes: Classes) -> None:
     """Give `layer` the colours of `classes` and note their names in it."""
     layer.colormap = class_colormap({number: color for number, (_, color) in classes.items()})
-    known = dict(layer.metadata.get(METADATA_KEY, {}))
-    known["classes"] = {number: {"name": name, "color": color} for number, (name, color) in classes.items()}
-    layer.metadata[METADATA_KEY] = known
+    change_notes(layer, {"classes": class_entries(classes)})
 
 
 def start_painting(viewer: ViewerModel, layer: Labels, number: int) -> None:

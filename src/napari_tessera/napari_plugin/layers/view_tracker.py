@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_tessera.napari_plugin.layers import full_resolution
+from napari_tessera.napari_plugin.layers.images import full_resolution
 
 Spans = tuple[tuple[int, int], ...]
 """A region as it goes to the worker in JSON: start and stop per dimension."""

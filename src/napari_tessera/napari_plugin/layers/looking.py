@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.image import DerivedSource, ImageSource, ImageSpec
 from napari_tessera.core.regions import Region
-from napari_tessera.napari_plugin.layers import layer_image
+from napari_tessera.napari_plugin.layers.images import layer_image
 
 MOST_PIXELS = 2**23
 """More pixels than this are never shown in a plane at a time: beyond it every second, third, … is looked at."""

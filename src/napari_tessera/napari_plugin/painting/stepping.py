@@ -1,18 +1,22 @@
 """Undoing and redoing a step without showing the whole layer anew, which takes napari seconds for 20,000²."""
 
-# ruff: noqa: SLF001  only for layers whose private names have been looked for
-
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 
 from napari.layers import Labels
 
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
-from napari_tessera.napari_plugin.clicking.box_refresh import visuals_of
-from napari_tessera.napari_plugin.clicking.intent import CONTROL
-from napari_tessera.napari_plugin.clicking.label_writing import boxes_of_step, knows_history, show_box
+from napari_tessera.napari_plugin.forms.keys import CONTROL
+from napari_tessera.napari_plugin.painting.label_writing import boxes_of_step, show_box
+from napari_tessera.napari_plugin.painting.napari_private import (
+    can_step_quietly,
+    keeps_steps,
+    redo_steps,
+    tell_of_data,
+    undo_steps,
+    unrefreshed,
+)
 
 _TOGETHER = 32
 """So many dabs of a stroke, which lie beside each other, are shown as one box at most."""
@@ -25,10 +29,10 @@ def take_step(layer: Labels, *, back: bool) -> str:
 
     Listeners hear of it as of napari's own undo and redo.
     """
-    steps = getattr(layer, "_undo_history" if back else "_redo_history", None)
-    if steps is not None and not steps:
+    steps = undo_steps(layer) if back else redo_steps(layer)
+    if keeps_steps(layer) and not steps:
         return "There is nothing to undo." if back else "There is nothing to redo."
-    if steps is not None and knows_history(layer) and layer.visible and hasattr(layer, "_block_refresh"):
+    if steps and layer.visible and can_step_quietly(layer):
         _step_quickly(layer, boxes_of_step(steps[-1]), back=back)
     else:
         _step(layer, back=back)
@@ -43,14 +47,11 @@ def _step(layer: Labels, *, back: bool) -> None:
 
 
 def _step_quickly(layer: Labels, boxes: Sequence[Region], *, back: bool) -> None:
-    with layer._block_refresh():
+    with unrefreshed(layer):
         _step(layer, back=back)
     for box in _merged(boxes):
         show_box(layer, box)
-    with ExitStack() as stack:
-        for visual in visuals_of(layer):
-            stack.enter_context(layer.events.set_data.blocker(visual._on_data_change))
-        layer.events.set_data()
+    tell_of_data(layer)
 
 
 def _merged(boxes: Sequence[Region]) -> Iterator[Region]:

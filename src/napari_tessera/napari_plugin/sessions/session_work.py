@@ -9,12 +9,12 @@ from qtpy.QtCore import QObject, Signal
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import SessionSummary, remember_session, remove_session
-from napari_tessera.napari_plugin.journal.background import in_thread
-from napari_tessera.napari_plugin.journal.exporting import Exported, export_session
+from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session
 from napari_tessera.napari_plugin.journal.telling import session_title
-from napari_tessera.napari_plugin.session import current_session
+from napari_tessera.napari_plugin.sessions.exporting import Exported, export_session
 
 
 class SessionWork(QObject):

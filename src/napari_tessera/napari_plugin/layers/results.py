@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.opening import open_image, open_levels
-from napari_tessera.napari_plugin.filtering.result_layers import place_points, place_result, result_layer
-from napari_tessera.napari_plugin.lazy import lazy
-from napari_tessera.napari_plugin.prediction.prediction_inputs import LARGE
+from napari_tessera.napari_plugin.layers.lazy import LARGE, lazy
+from napari_tessera.napari_plugin.layers.result_layers import place_points, place_result, result_layer
 from napari_tessera.operations.base import Operation
 
 

@@ -11,18 +11,19 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QLabel, QPush
 
 from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea, PanelShell
-from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, shown_name
+from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
+from napari_tessera.napari_plugin.home import current_session, file_name
+from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR, MOST_TEXT
-from napari_tessera.napari_plugin.journal.background import in_thread
-from napari_tessera.napari_plugin.journal.exporting import FORMATS
 from napari_tessera.napari_plugin.journal.offering import offer, sure_to_remove
 from napari_tessera.napari_plugin.journal.protecting import Journal, shared_journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, show_session
-from napari_tessera.napari_plugin.journal.session_list import SessionList
-from napari_tessera.napari_plugin.journal.session_work import SessionWork
 from napari_tessera.napari_plugin.journal.telling import listed, session_title, state_words
 from napari_tessera.napari_plugin.journal.watching import LayerWatch, real, why_not_protected
-from napari_tessera.napari_plugin.session import current_session, file_name
+from napari_tessera.napari_plugin.sessions.exporting import FORMATS
+from napari_tessera.napari_plugin.sessions.session_list import SessionList
+from napari_tessera.napari_plugin.sessions.session_work import SessionWork
+from napari_tessera.napari_plugin.shown_text import shown_name
 
 LOOK_MS = 1000
 """How often the states are brought up to date while the widget is seen; the list every few times."""

@@ -11,8 +11,8 @@ from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.napari_plugin.layers import class_colormap
-from napari_tessera.napari_plugin.view_tracker import camera_of
+from napari_tessera.napari_plugin.layers.images import class_colormap
+from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 from napari_tessera.operations.base import Operation
 from napari_tessera.pipeline.learning.annotation import CLASS_COLORS
 

@@ -9,6 +9,9 @@ from napari_tessera.io.arrays import ArraySource
 
 _EDGE = 1024
 
+LARGE = 2**26
+"""Results of more bytes than this are read piece by piece; others at once, in a moment, and can be painted in."""
+
 
 class _Pixels:
     """The pixels of an image, sliced like an array; what cannot be read is told in one sentence."""

@@ -7,8 +7,8 @@ from napari_tessera.core.errors import StorageError, TesseraError
 from napari_tessera.io.journal.exporting import export_labels
 from napari_tessera.io.journal.naming import free_name
 from napari_tessera.io.journal.sessions import SessionSummary
+from napari_tessera.napari_plugin.home import file_name
 from napari_tessera.napari_plugin.journal.telling import listed, missing_words
-from napari_tessera.napari_plugin.session import file_name
 
 FORMATS = {"OME-Zarr (*.ome.zarr)": ".ome.zarr", "TIFF (*.tif)": ".tif"}
 """What labels are exported as: how a file dialogue calls it, and the suffix."""

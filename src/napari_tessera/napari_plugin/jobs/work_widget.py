@@ -7,11 +7,11 @@ from napari.layers import Layer
 
 from napari_tessera.config.base import Config
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Progress, Result, Warning
-from napari_tessera.napari_plugin.filtering.applying import ThreadJob
 from napari_tessera.napari_plugin.forms.plain_text import show_warning
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
+from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
 
 
 class Work(Protocol):

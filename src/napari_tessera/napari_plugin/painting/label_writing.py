@@ -1,11 +1,9 @@
 """Labels of a layer changed so that Ctrl+Z undoes it, one step per action, mixed with strokes of the brush.
 
-This is the one module that knows how napari keeps the history of a Labels layer. napari's public way, ``data_setitem``,
-stores an index per dimension for every pixel; the private one stores a mask and is several times faster. Where the
-private names are missing, as in another version of napari, the public way is taken.
+napari's public way, ``data_setitem``, stores an index per dimension for every pixel; the private one
+(`napari_private.py`) stores a mask and is several times faster. Where the private names are missing, as in another
+version of napari, the public way is taken.
 """
-
-# ruff: noqa: SLF001  what is private in napari is reached for here, and where it is missing there is another way
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,27 +11,14 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from napari.layers.labels import labels as napari_labels
 from numpy.typing import NDArray
 
 from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.regions import Region
-from napari_tessera.napari_plugin.clicking.box_refresh import refresh_box
-from napari_tessera.napari_plugin.clicking.highest_label import highest_label
-from napari_tessera.napari_plugin.clicking.history import bound_history
-
-_ATOM = getattr(napari_labels, "_MaskedPaintAtom", None)
-_PRIVATE = (
-    "_save_history",
-    "_block_history",
-    "_accumulate_updated_slice",
-    "_partial_labels_refresh",
-    "_get_update_slices",
-    "_align_data_to_view",
-    "_slicing_state",
-    "_slice",
-)
+from napari_tessera.napari_plugin.painting.highest_label import highest_label
+from napari_tessera.napari_plugin.painting.history import bound_history
+from napari_tessera.napari_plugin.painting.napari_private import in_stroke, knows_history, note_change, show_written
 
 
 def check_writable(layer: Labels) -> None:
@@ -173,9 +158,7 @@ def next_label(layer: Labels) -> int:
 def show_box(layer: Labels, box: Region) -> None:
     """Bring a box of a layer in which labels have changed to the screen; `knows_history` must hold."""
     region = layer.data[box]
-    _update_view(layer, box, region, np.ones(region.shape, bool), region)
-    layer._accumulate_updated_slice(box)
-    refresh_box(layer)
+    show_written(layer, box, region, np.ones(region.shape, bool), region)
 
 
 def boxes_of_step(step: Sequence[Any]) -> list[Region]:
@@ -232,36 +215,28 @@ def _write(layer: Labels, box: Region, changed: NDArray[np.bool_], after: NDArra
     return True
 
 
-def knows_history(layer: Labels) -> bool:
-    """Return whether `layer` has all the private names that the quick way needs."""
-    return _ATOM is not None and all(hasattr(layer, name) for name in _PRIVATE)
-
-
 def _one_step(layer: Labels) -> AbstractContextManager[Any]:
     """Return a context that makes one step of what is done in it, and tells listeners once it is done.
 
     Within a stroke of the brush it belongs to that: napari would end the stroke at the end of an inner context.
     """
-    return nullcontext() if getattr(layer, "_block_history", False) else layer.block_history()
+    return nullcontext() if in_stroke(layer) else layer.block_history()
 
 
 def _write_quickly(layer: Labels, box: Region, changed: NDArray[np.bool_], values: NDArray[Any] | int) -> None:
     """Do what napari's brush does: note a mask and what was under it, write, and show the box anew."""
-    assert _ATOM is not None
     region = layer.data[box]
     mask = None if changed.all() else changed
     before = _folded(region[changed])
     if mask is None:
         before = before.reshape(region.shape) if before.strides != (0,) else np.broadcast_to(before[0], region.shape)
         values = values.reshape(region.shape) if isinstance(values, np.ndarray) else values
-    layer._save_history(_ATOM(box, mask, before, values))
+    note_change(layer, box, mask, before, values)
     if mask is None:
         region[...] = values
     else:
         region[changed] = values
-    _update_view(layer, box, region, changed, values)
-    layer._accumulate_updated_slice(box)
-    refresh_box(layer)
+    show_written(layer, box, region, changed, values)
 
 
 def _folded(values: NDArray[Any]) -> NDArray[Any]:
@@ -269,27 +244,3 @@ def _folded(values: NDArray[Any]) -> NDArray[Any]:
     if (values == values[0]).all():
         return np.broadcast_to(values[0].copy(), values.shape)
     return values
-
-
-def _update_view(
-    layer: Labels, box: Region, region: NDArray[Any], changed: NDArray[np.bool_], values: NDArray[Any] | int
-) -> None:
-    """Bring the pixels that napari keeps for showing up to date; where they are the layer's own, they are already."""
-    if not layer.visible:  # sliced anew once it is shown; until then what is kept may be an array that it has no more
-        return
-    image = layer._slice.image
-    if not layer._slicing_state.loaded or layer._slice.empty or np.shares_memory(layer.data, image.view):
-        return
-    parts = layer._get_update_slices(box)
-    if parts is None:  # on another slice than that shown
-        return
-    visible, seen = layer._align_data_to_view(region[tuple(parts[0])], changed[tuple(parts[0])])
-    place = tuple(parts[1])
-    if not np.shares_memory(layer.data, image.raw):
-        image.raw[place] = visible
-    if layer.contour > 0:  # napari computes the lines when it refreshes
-        return
-    if isinstance(values, np.ndarray):
-        image.view[place] = layer.colormap._data_to_texture(visible)
-    else:
-        image.view[place][seen] = layer.colormap._data_to_texture(np.array([values], region.dtype))[0]

@@ -14,6 +14,8 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_tessera.napari_plugin.painting.napari_private import forget_steps, keeps_steps, redo_steps, undo_steps
+
 MOST_BYTES = 256 * 2**20
 """What all steps of a layer, to be undone and to be redone, may take up by default."""
 _PER_LAYER = 3
@@ -60,7 +62,7 @@ class LabelHistory:
         self._array = layer.data
         self._sizes: dict[int, tuple[Any, int]] = {}
         if any(not _fits(step, layer.data.shape) for step in (*self._undo, *self._redo)):
-            _forget(layer)
+            forget_steps(layer)
         layer.events.data.connect(self._data_replaced)
         layer.events.paint.connect(self._step_made)
 
@@ -72,7 +74,7 @@ class LabelHistory:
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to undo; without napari's private names it is taken for granted."""
-        return not hasattr(self._layer(), "_undo_history") or bool(self._undo)
+        return not keeps_steps(self._layer()) or bool(self._undo)
 
     @property
     def newest(self) -> Any:
@@ -112,11 +114,11 @@ class LabelHistory:
 
     @property
     def _undo(self) -> Any:
-        return getattr(self._layer(), "_undo_history", ())
+        return undo_steps(self._layer())
 
     @property
     def _redo(self) -> Any:
-        return getattr(self._layer(), "_redo_history", ())
+        return redo_steps(self._layer())
 
     def _bound(self, layer: Labels, steps: int) -> int:
         """Return what so many steps may take up."""
@@ -127,7 +129,7 @@ class LabelHistory:
         if layer is None or layer.data is self._array:
             return
         self._array = layer.data
-        _forget(layer)
+        forget_steps(layer)
         self._sizes = {}
 
     def _step_made(self) -> None:
@@ -137,7 +139,7 @@ class LabelHistory:
         if layer.data is not self._array:  # replaced while its events were blocked: the new step alone belongs to it
             self._array = layer.data
             newest = list(self._undo)[-1:]
-            _forget(layer)
+            forget_steps(layer)
             self._undo.extend(newest)
         self.trim()
 
@@ -149,13 +151,6 @@ class LabelHistory:
 
 
 _WATCHED: WeakKeyDictionary[Labels, LabelHistory] = WeakKeyDictionary()
-
-
-def _forget(layer: Labels) -> None:
-    """Empty both directions; napari does the same when a layer becomes not editable."""
-    reset = getattr(layer, "_reset_history", None)
-    if reset is not None:
-        reset()
 
 
 def _bytes_of(part: Any) -> int:

@@ -6,7 +6,8 @@ from typing import TypeVar
 from qtpy.QtCore import QObject
 
 from napari_tessera.core.jobs import CancelToken, Job, Result
-from napari_tessera.napari_plugin.filtering.applying import ThreadJob
+from napari_tessera.napari_plugin.jobs.qt_objects import unless_deleted
+from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
 
 T = TypeVar("T")
 
@@ -37,9 +38,7 @@ def in_thread(
     def end(state: str, message: str) -> None:
         _under_way.discard(thread)
         thread.deleteLater()
-        try:
-            asked.deleteLater()
-        except RuntimeError:  # Qt has deleted it with its parent
+        if not unless_deleted(asked.deleteLater):
             for result in results:
                 dropped(result)
             return

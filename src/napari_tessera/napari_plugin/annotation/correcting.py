@@ -8,10 +8,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QPushButton, QWidget
 from superqt.utils import create_worker
 
+from napari_tessera.napari_plugin.annotation.annotating import Scribbles, add_scribbles, scribbles_from
 from napari_tessera.napari_plugin.forms.layer_picker import LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import show_error
-from napari_tessera.napari_plugin.layers import METADATA_KEY, full_resolution, layer_classes
-from napari_tessera.napari_plugin.training.annotating import Scribbles, add_scribbles, scribbles_from
+from napari_tessera.napari_plugin.layers.images import full_resolution
+from napari_tessera.napari_plugin.layers.notes import layer_classes, notes_of
 
 
 class CorrectionBox(QWidget):
@@ -95,10 +96,10 @@ class CorrectionBox(QWidget):
 
 def is_prediction(layer: Layer) -> bool:
     """Return whether `layer` may be a prediction, of ours or of another program: all but annotation made here."""
-    known = layer.metadata.get(METADATA_KEY, {})
-    return not known or known.get("role") == "prediction"
+    notes = notes_of(layer)
+    return not notes.fields or notes.role == "prediction"
 
 
 def predicted_image(prediction: Layer) -> str:
     """Return the name of the image layer that `prediction` was made of; empty if that is not known."""
-    return str(prediction.metadata.get(METADATA_KEY, {}).get("image", ""))
+    return notes_of(prediction).image

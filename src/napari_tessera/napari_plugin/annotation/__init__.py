@@ -1,0 +1,1 @@
+"""Labels made to be painted in."""

@@ -1,0 +1,66 @@
+"""One thread for short work beside the window, begun when there is any."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import MethodType
+from typing import Any, cast
+from weakref import WeakMethod
+
+from qtpy.compat import isalive
+from qtpy.QtCore import QObject, Signal
+
+
+class _Post(QObject):
+    """What a thread emits. Qt may delete a widget, and all in it, in the midst of an `emit`: this has no parent."""
+
+    arrived = Signal(object, object)
+
+    def __init__(self, told: Callable[[Any, Any], None]) -> None:
+        super().__init__()
+        self._told = WeakMethod(cast("MethodType", told))
+        self.arrived.connect(self._hand_on)
+
+    def _hand_on(self, about: object, what: object) -> None:
+        told = self._told()
+        if told is not None and isalive(told.__self__):
+            told(about, what)
+
+
+class WorkerThread:
+    """Does one piece of work after the other.
+
+    Parameters
+    ----------
+    name
+        What the thread is called, for whoever looks at a hanging program.
+    told
+        A method of a Qt object. It is called in the thread of the window with what the work was about and with what it
+        has returned or raised; not when Qt has deleted the object, nor for work that `close` has dropped.
+    """
+
+    def __init__(self, name: str, told: Callable[[Any, Any], None]) -> None:
+        self._name = name
+        self._post = _Post(told)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def submit(self, about: object, work: Callable[[], Any]) -> None:
+        """Call `work` in the thread when its turn comes."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix=self._name)
+
+        def tell(future: "Future[Any]") -> None:
+            if not future.cancelled():
+                error = future.exception()
+                self.tell(about, future.result() if error is None else error)
+
+        self._pool.submit(work).add_done_callback(tell)
+
+    def tell(self, about: object, what: object) -> None:
+        """Tell something while the work goes on; for the work, in the thread."""
+        self._post.arrived.emit(about, what)
+
+    def close(self) -> None:
+        """Drop what waits, and let the thread end after what it is doing; touches no object of the window."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
