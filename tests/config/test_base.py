@@ -111,7 +111,7 @@ def test_what_is_no_number_is_not_told_a_limit():
 def test_a_wrong_value_is_shown_as_a_file_has_it(value: object, text: str) -> None:
     with pytest.raises(InvalidInputError) as error:
         TrainingConfig.parse({"annotation": "scribbles", "max_steps": [value]})
-    assert str(error.value) == f"Setting max_steps = [{text}]: a whole number is needed."
+    assert str(error.value) == f"Setting stop.max_steps = [{text}]: a whole number is needed."
 
 
 def test_what_several_fields_do_wrong_together_ends_like_a_sentence() -> None:
