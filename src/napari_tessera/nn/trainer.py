@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,9 @@ from torch import Tensor
 from napari_tessera.config.training import TrainingConfig
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.jobs import CancelToken, JobEvent, Metric, Preview, Progress
-from napari_tessera.nn.augmentation import augment_intensity
 from napari_tessera.nn.averaging import AveragedNetwork
 from napari_tessera.nn.devices import choose_device, has_fast_bfloat16
+from napari_tessera.nn.drawing import BatchDrawer
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.objectives.objective import Batch, Objective
 from napari_tessera.nn.optimizer import descend, make_optimizer
@@ -178,18 +178,19 @@ def train_network(
         score = _judge(state, data, sampler, cancel.raise_if_cancelled)
         if not state.run_step and score is not None:  # what was finished stays until something is as good
             state.to_beat = score.quality
-    try:
-        yield from _train(state, data, sampler, config, cancel, save, preview)
-    except JobCancelledError:
-        state.cancelled = True
-        save(state)
-        raise
+    with closing(BatchDrawer(sampler, config)) as drawer:
+        try:
+            yield from _train(state, data, drawer, config, cancel, save, preview)
+        except JobCancelledError:
+            state.cancelled = True
+            save(state)
+            raise
 
 
 def _train(
     state: TrainingState,
     data: TrainingData,
-    sampler: PatchSampler,
+    drawer: BatchDrawer,
     config: TrainingConfig,
     cancel: CancelToken,
     save: Callable[[TrainingState], None],
@@ -202,7 +203,7 @@ def _train(
     while not state.finished:
         check()
         with _counted(state):
-            loss = _step(state, sampler, objective, config, autocast)
+            loss = _step(state, drawer, objective, config, autocast)
         pace = pace_of(state, config)
         over = pace.fraction >= 1
         judged = bool(data.everything) and not state.learnt_all
@@ -210,14 +211,14 @@ def _train(
         due = state.run_step - state.validated >= pace.validation_interval(config.validation.every)
         if due or over or all_now:
             with _counted(state):
-                metrics = _validate(state, data, sampler, check)
+                metrics = _validate(state, data, drawer.sampler, check)
                 stale = data.telling and out_of_patience(state, config)
                 state.finished = over or (stale and not judged)
                 if judged and stale and not all_now:
                     state.ends = math.ceil(state.run_step / (1 - config.validation.final_run))
                 if judged and (all_now or stale) and not state.finished:
                     state.learnt_all = True
-                    sampler = _sampler(state, data, config)
+                    drawer.draw_from(_sampler(state, data, config))
                 save(state)
             yield Metric(state.step, "training loss", loss.item())
             yield from metrics
@@ -301,15 +302,14 @@ def _autocast(config: TrainingConfig) -> Callable[[], AbstractContextManager[obj
 
 def _step(
     state: TrainingState,
-    sampler: PatchSampler,
+    drawer: BatchDrawer,
     objective: Objective,
     config: TrainingConfig,
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
-    """Draw a batch, take one step of the optimiser and return the loss."""
+    """Take a batch and one step of the optimiser, and return the loss."""
     device = state.network.device
-    images, targets = sampler.draw(config.data.batch_size, state.rng)
-    images = augment_intensity(images, config.augmentation, state.rng)
+    images, targets = drawer.take(state.rng)
     images = images.to(device, memory_format=state.network.layout)
     state.network.train()
     with autocast():
