@@ -8,6 +8,8 @@ from qtpy.QtCore import QCoreApplication, QEvent, QObject
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.napari_plugin.jobs.background import in_thread
 
+pytestmark = pytest.mark.gui
+
 
 def asked_by(parent, work):
     """Return what became of `work`: results, sentences and what was dropped, as they come."""
