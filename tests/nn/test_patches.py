@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_tessera.config.training import AugmentationConfig
+from napari_tessera.core import regions
+from napari_tessera.nn import patches
 from napari_tessera.nn.augmentation import augment_intensity
-from napari_tessera.nn.patches import PatchSampler, cut_patch, random_turn
+from napari_tessera.nn.patches import PatchSampler, cut_patch, random_turn, window_of
 from napari_tessera.nn.samples import IGNORED, Sample
 
 PLAIN = AugmentationConfig(flips=False, rotations=False, scale=1, contrast=1, brightness=0, gamma=1, noise=0, blur=0)
@@ -175,3 +177,37 @@ def test_blur_of_a_volume_is_a_gaussian_along_every_axis() -> None:
     assert softest[7, 7, 7] < 0.5
     for moved in (softest.transpose(0, 1), softest.transpose(0, 2), softest.flip(0), softest.flip(1)):
         assert torch.allclose(softest, moved, atol=1e-6)
+
+
+@settings(max_examples=150)
+@given(data=st.data(), dimensions=st.sampled_from([2, 3]), size=st.integers(4, 24), seed=st.integers(0, 10_000))
+def test_a_patch_from_its_window_is_the_patch_from_the_image(data, dimensions: int, size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = tuple(data.draw(st.integers(1, 70), label="length") for _ in range(dimensions))
+    image = torch.from_numpy(rng.random((2, *shape), dtype=np.float32))
+    target = torch.from_numpy(rng.integers(0, 3, shape).astype(np.uint8))
+    turn = random_turn(rng, AugmentationConfig(scale=3), dimensions)
+    centre = rng.uniform(-0.8 * size, np.array(shape) + 0.8 * size)
+    window = window_of(centre, turn, size, shape)
+    whole, labels = cut_patch(image, target, centre, turn, size)
+    part = image[:, *window], target[window]
+    cut, cut_labels = cut_patch(*part, centre - regions.start(window), turn, size)
+    assert torch.equal(cut_labels, labels)
+    assert torch.allclose(cut, whole, atol=1e-3)
+
+
+def test_a_window_is_hardly_larger_than_its_patch() -> None:
+    window = window_of(np.array([500.0, 900.0]), np.eye(2) * 1.5, 64, (2000, 2000))
+    assert max(regions.size(window)) <= 64 * 1.5 + 4
+
+
+def test_of_many_annotated_pixels_some_are_remembered_from_all_over_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "MOST_POSITIONS", 200)
+    target = np.zeros((100, 100), np.uint8)
+    target[:, 50:] = 1
+    rows = np.repeat(np.arange(100, dtype=np.float32)[:, None], 100, axis=1)[None]
+    sampler = PatchSampler([Sample(rows, target)], 2, 16, AugmentationConfig(scale=1, flips=False, rotations=False))
+    images, targets = sampler.draw(300, np.random.default_rng(0))
+    assert {int(number) for number in targets.unique()} == {0, 1, IGNORED}
+    assert images.mean((1, 2, 3)).min() < 15
+    assert images.mean((1, 2, 3)).max() > 85

@@ -220,7 +220,7 @@ def test_going_on_after_the_end_counts_anew(finished: Finished) -> None:
 def test_continued_on_other_annotation_the_old_model_gives_way(finished: Finished) -> None:
     old = weights(finished.state)
     swapped = [
-        replace(sample, target=np.where(sample.target == IGNORED, IGNORED, 1 - sample.target).astype(np.uint8))
+        replace(sample, target=np.where(sample.targets() == IGNORED, IGNORED, 1 - sample.targets()).astype(np.uint8))
         for sample in (*SPLIT.training, *SPLIT.validation)
     ]
     data = TrainingData(CLASSES, Split(tuple(swapped[:2]), tuple(swapped[2:])))

@@ -33,6 +33,17 @@ def test_dense_counts_every_pixel(pixels: np.ndarray) -> None:
     assert np.array_equal(np.array([0, 5, 100_000])[target], pixels)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "u1", "u2", "u4", "i1", "i2", "i8"])
+def test_large_pieces_become_what_small_ones_do(dtype: str) -> None:
+    """Of small types a table is looked up where that is worth it."""
+    most = 1 if dtype == "bool" else 120
+    pixels = np.random.default_rng(0).integers(0, most + 1, (300, 300)).astype(dtype)
+    for numbers, annotation in (((0, 1, 7, 119), Annotation.DENSE), ((0, 1), Annotation.OBJECTS)):
+        rows = [make_target(row, numbers, annotation) for row in pixels]
+        assert np.array_equal(make_target(pixels, numbers, annotation), np.stack(rows))
+    assert find_painted([open_image(pixels)]) == tuple(range(most + 1))
+
+
 def test_objects_become_one_class() -> None:
     pixels = np.array([[0, 7, 70_000]], dtype=np.uint32)
     numbers = class_numbers((0, 7, 70_000), Annotation.OBJECTS)

@@ -350,9 +350,9 @@ def test_large_images_are_cut_into_squares_where_there_is_annotation(monkeypatch
     assert [sample.target.shape for sample in dataset.samples] == [(32, 32), (32, 32), (32, 16)]
 
 
-def test_memory_is_bounded_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_looked_through_is_bounded_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     image, labels = squares((8, 64, 80))
-    monkeypatch.setattr(dataset_module, "MAX_PIXELS", 3 * 64 * 80)
+    monkeypatch.setattr(dataset_module, "MOST_LEARNT", 3 * 64 * 80)
     dataset = load_dataset([pair(image, labels)], CONFIG)
     assert len(dataset.samples) == 3
     assert "3 of 8 squares" in dataset.warnings[0]

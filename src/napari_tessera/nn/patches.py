@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,12 +11,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_tessera.config.training import AugmentationConfig
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 from napari_tessera.nn.samples import IGNORED, Sample
 
 _PLAIN = AugmentationConfig(flips=False, rotations=False, scale=1)
 
 PLAIN_PATCHES = 16
 """About so many patches show whether a network knows the classes; at least one of each class."""
+
+
+MOST_POSITIONS = 2**26
+"""Most annotated pixels that are remembered, of all samples and classes together (four bytes each); of more, pixels
+spread evenly over each sample."""
 
 
 class PatchSampler:
@@ -26,9 +34,9 @@ class PatchSampler:
     """
 
     def __init__(self, samples: Sequence[Sample], classes: int, size: int, augmentation: AugmentationConfig) -> None:
-        self._images = [torch.from_numpy(np.ascontiguousarray(sample.image)) for sample in samples]
-        self._targets = [torch.from_numpy(np.ascontiguousarray(sample.target)) for sample in samples]
-        self._annotated = [_pixels_by_class(sample.target, classes) for sample in samples]
+        self._samples = tuple(_contiguous(sample) if sample.in_memory else sample for sample in samples)
+        most = max(1, MOST_POSITIONS // (classes * max(1, len(samples))))
+        self._annotated = [_pixels_by_class(sample.targets(), classes, most) for sample in samples]
         self._size = size
         self._augmentation = augmentation
 
@@ -36,7 +44,7 @@ class PatchSampler:
         """Return `count` patches: images float32 (n, c, …) and targets int64 (n, …), … being (y, x) or (z, y, x)."""
         patches = []
         for _ in range(count):
-            index = int(rng.integers(len(self._images)))
+            index = int(rng.integers(len(self._samples)))
             classes = list(self._annotated[index])
             patches.append(self._cut(index, classes[int(rng.integers(len(classes)))], rng, self._augmentation))
         return _stacked(patches)
@@ -55,24 +63,60 @@ class PatchSampler:
     def _cut(
         self, index: int, of_class: int, rng: np.random.Generator, augmentation: AugmentationConfig
     ) -> tuple[Tensor, Tensor]:
-        pixels = self._annotated[index][of_class]
-        shape = self._targets[index].shape
+        pixels, sample = self._annotated[index][of_class], self._samples[index]
+        shape = sample.shape
         focus = np.array(np.unravel_index(int(pixels[int(rng.integers(len(pixels)))]), shape), np.float64)
         turn = random_turn(rng, augmentation, len(shape))
         # the annotated pixel lands exactly on a pixel in the inner half of the patch, so that shrinking cannot skip it
         at = rng.integers(self._size // 4, self._size - self._size // 4, size=len(shape))
         centre = focus - turn @ (at - (self._size - 1) / 2)
-        return cut_patch(self._images[index], self._targets[index], centre, turn, self._size)
+        window = regions.whole(shape) if sample.in_memory else window_of(centre, turn, self._size, shape)
+        image, target = torch.from_numpy(sample.intensities(window)), torch.from_numpy(sample.targets(window))
+        return cut_patch(image, target, centre - regions.start(window), turn, self._size)
 
 
 def _stacked(patches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return torch.stack([image for image, _ in patches]), torch.stack([target for _, target in patches])
 
 
-def _pixels_by_class(target: NDArray[np.uint8], classes: int) -> dict[int, NDArray[np.uint32]]:
-    """Return the positions, row by row, of the annotated pixels of each class that is there."""
+def _contiguous(sample: Sample) -> Sample:
+    """Return a sample in memory whose pixels lie one after the other, as they are read quickest."""
+    image, target = np.ascontiguousarray(sample.intensities()), np.ascontiguousarray(sample.targets())
+    return replace(sample, image=image, target=target)
+
+
+def _pixels_by_class(target: NDArray[np.uint8], classes: int, most: int) -> dict[int, NDArray[np.uint32]]:
+    """Return the positions, row by row, of the annotated pixels of each class that is there: `most`, spread evenly."""
     found = ((index, np.flatnonzero(target == index).astype(np.uint32)) for index in range(classes))
-    return {index: positions for index, positions in found if len(positions)}
+    return {index: _thinned(positions, most) for index, positions in found if len(positions)}
+
+
+def _thinned(positions: NDArray[np.uint32], most: int) -> NDArray[np.uint32]:
+    if len(positions) <= most:
+        return positions
+    return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
+
+
+def window_of(centre: NDArray[np.float64], turn: NDArray[np.float64], size: int, shape: Sequence[int]) -> Region:
+    """Return the part of an image that a patch is made of, with what is mirrored at the borders of the image.
+
+    Parameters
+    ----------
+    centre, turn, size
+        As `cut_patch` has them.
+    shape
+        Lengths of the image, (y, x) or (z, y, x).
+
+    Returns
+    -------
+    Region
+        It ends at a border of the image or beyond the patch, so that the patch is the same from it as from the image.
+    """
+    reach = np.abs(turn).sum(axis=1) * (size - 1) / 2
+    first, last = np.floor(centre - reach).astype(int) - 1, np.ceil(centre + reach).astype(int) + 2
+    before, beyond = np.maximum(0, -first), np.maximum(0, last - np.array(shape))
+    first, last = np.minimum(first, np.array(shape) - beyond), np.maximum(last, before)
+    return regions.clipped(tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True)), shape)
 
 
 def random_turn(rng: np.random.Generator, augmentation: AugmentationConfig, dimensions: int = 2) -> NDArray[np.float64]:

@@ -104,7 +104,8 @@ def find_offsets(
     pieces = []
     for sample in survey:
         check()
-        pieces.append((class_scores(network, torch.from_numpy(sample.image)[None])[0], *edge_sides(sample.image)))
+        image = sample.intensities()
+        pieces.append((class_scores(network, torch.from_numpy(image)[None])[0], *edge_sides(image)))
     everywhere = torch.cat([found[:, ::SKIPPED, ::SKIPPED].flatten(1).T for found, _, _ in pieces])
     return bounded(estimate_offsets(everywhere), (scores, truth), pieces)
 

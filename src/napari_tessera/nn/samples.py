@@ -1,10 +1,15 @@
 """What a training sees: pieces of images with targets, and how some are held out for validation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_tessera.core import regions
+from napari_tessera.core.regions import Region
 
 IGNORED = 255
 """Target of pixels that take part in no loss and no metric."""
@@ -15,9 +20,23 @@ LEAST_KEPT = 0.5
 """Share of each class's annotation that must stay for training when some is held out."""
 
 
+class Stored(Protocol):
+    """Pixels that lie in a file, and are read part by part; safe to read from several threads."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As that of an array in memory would be."""
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return the pixels of `region`, (y, x) or (z, y, x); all channels if there are any."""
+
+    def cropped(self, region: Region) -> "Stored":
+        """Return the part in `region`, of which nothing is read."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """A piece of an image with its targets.
+    """A piece of an image with its targets, both in memory or both in files.
 
     Attributes
     ----------
@@ -31,27 +50,59 @@ class Sample:
         Position (y, x) or (z, y, x) of its first pixel in the image; planes on top of each other have the same.
     """
 
-    image: NDArray[np.float32]
-    target: NDArray[np.uint8]
+    image: NDArray[np.float32] | Stored
+    target: NDArray[np.uint8] | Stored
     source: int = 0
     place: tuple[int, ...] = (0, 0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths (y, x) or (z, y, x)."""
+        return self.target.shape
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading costs nothing."""
+        return isinstance(self.image, np.ndarray)
+
+    def intensities(self, region: Region | None = None) -> NDArray[np.float32]:
+        """Return the intensities in `region` of the sample, (y, x) or (z, y, x), or all of them."""
+        region = regions.whole(self.shape) if region is None else region
+        return self.image[:, *region] if isinstance(self.image, np.ndarray) else self.image.read(region)
+
+    def targets(self, region: Region | None = None) -> NDArray[np.uint8]:
+        """Return the targets in `region` of the sample, (y, x) or (z, y, x), or all of them."""
+        region = regions.whole(self.shape) if region is None else region
+        return self.target[region] if isinstance(self.target, np.ndarray) else self.target.read(region)
+
+    def held(self) -> "Sample":
+        """Return the same in memory."""
+        return replace(self, image=self.intensities(), target=self.targets())
 
     def within(self, axis: int, span: range) -> "Sample":
         """Return the part, maybe empty, that lies in `span` of the image along the spatial axis `axis`."""
         first = self.place[axis]
-        part = [slice(None)] * self.target.ndim
+        part = list(regions.whole(self.shape))
         part[axis] = slice(max(span.start - first, 0), max(span.stop - first, 0))
+        kept = regions.clipped(tuple(part), self.shape)
         place = (*self.place[:axis], max(first, span.start), *self.place[axis + 1 :])
-        return replace(self, image=self.image[:, *part], target=self.target[tuple(part)], place=place)
+        image = self.intensities(kept) if isinstance(self.image, np.ndarray) else self.image.cropped(kept)
+        target = self.targets(kept) if isinstance(self.target, np.ndarray) else self.target.cropped(kept)
+        return replace(self, image=image, target=target, place=place)
 
     @property
     def annotated(self) -> bool:
         """Whether any pixel has a target."""
-        return bool((self.target != IGNORED).any())
+        return bool((self.targets() != IGNORED).any())
 
     def class_counts(self, classes: int) -> NDArray[np.int64]:
         """Return the number of annotated pixels per class."""
-        return np.bincount(self.target.ravel(), minlength=IGNORED + 1)[:classes]
+        return np.bincount(self.targets().ravel(), minlength=IGNORED + 1)[:classes]
 
 
 @dataclass(frozen=True)
@@ -111,8 +162,7 @@ def _best_cut(group: Sequence[Sample], fraction: float, classes: int, gap: int) 
     one for training.
     """
     best, best_error = None, 0.75 * fraction
-    for axis in range(group[0].target.ndim):
-        share = _share_before(group, axis, classes)
+    for axis, share in enumerate(_shares_before(group, classes)):
         length = share.shape[1] - 1
         positions = np.arange(gap + 1, length - gap)
         if not len(positions):
@@ -129,19 +179,31 @@ def _best_cut(group: Sequence[Sample], fraction: float, classes: int, gap: int) 
     return best
 
 
-def _share_before(group: Sequence[Sample], axis: int, classes: int) -> NDArray[np.float64]:
-    """Return which share of each class's annotation lies before each position of the image, (classes, length + 1)."""
-    length = max(sample.place[axis] + sample.target.shape[axis] for sample in group)
-    profile = np.zeros((classes, length))
+def _shares_before(group: Sequence[Sample], classes: int) -> list[NDArray[np.float64]]:
+    """Return which share of each class's annotation lies before each position of the image along each axis.
+
+    Returns
+    -------
+    list of ndarray
+        One per axis, (classes that occur, length + 1).
+    """
+    axes = range(len(group[0].shape))
+    lengths = [max(sample.place[axis] + sample.shape[axis] for sample in group) for axis in axes]
+    profiles = [np.zeros((classes, length)) for length in lengths]
     for sample in group:
-        first = sample.place[axis]
+        target = sample.targets()
         for index in range(classes):
-            others = tuple(other for other in range(sample.target.ndim) if other != axis)
-            along = (sample.target == index).sum(axis=others)
-            profile[index, first : first + len(along)] += along
-    profile = profile[profile.sum(axis=1) > 0]
-    share = (profile / profile.sum(axis=1, keepdims=True)).cumsum(axis=1)
-    return np.pad(share, ((0, 0), (1, 0)))
+            found = target == index
+            for axis, profile in enumerate(profiles):
+                along = np.count_nonzero(found, axis=tuple(other for other in axes if other != axis))
+                first = sample.place[axis]
+                profile[index, first : first + len(along)] += along
+    shares = []
+    for profile in profiles:
+        known = profile[profile.sum(axis=1) > 0]
+        share = (known / known.sum(axis=1, keepdims=True)).cumsum(axis=1)
+        shares.append(np.pad(share, ((0, 0), (1, 0))))
+    return shares
 
 
 def _total(samples: Sequence[Sample], classes: int) -> NDArray[np.int64]:

@@ -115,13 +115,13 @@ def summarise(confusion: NDArray[np.int64], loss: float, *, background: bool) ->
 def _score_annotated(network: Network, sample: Sample, check: Callable[[], None]) -> tuple[Tensor, Tensor]:
     """Return scores (pixels, classes) and targets (pixels,) of the annotated pixels, found tile by tile."""
     found: list[tuple[Tensor, Tensor]] = []
-    for tile in TileGrid(sample.target.shape, (TILE,) * network.dimensions, network.halo, network.stride):
-        target = torch.from_numpy(sample.target[tile.inner].astype(np.int64))
+    for tile in TileGrid(sample.shape, (TILE,) * network.dimensions, network.halo, network.stride):
+        target = torch.from_numpy(sample.targets(tile.inner).astype(np.int64))
         annotated = target != IGNORED
         if not annotated.any():
             continue
         check()
-        image = torch.from_numpy(sample.image[:, *tile.outer])[None].to(network.device)
+        image = torch.from_numpy(sample.intensities(tile.outer))[None].to(network.device)
         scores = network(image.contiguous(memory_format=network.layout))[0].float().cpu()
         found.append((scores[:, *tile.crop][:, annotated].T, target[annotated]))
     return torch.cat([scores for scores, _ in found]), torch.cat([target for _, target in found])
@@ -129,6 +129,6 @@ def _score_annotated(network: Network, sample: Sample, check: Callable[[], None]
 
 def choose_judges(samples: Sequence[Sample], most_pixels: int = MOST_PIXELS) -> tuple[Sample, ...]:
     """Return samples, spread evenly over all, of about `most_pixels` together and at least one."""
-    total = sum(sample.target.size for sample in samples)
+    total = sum(sample.size for sample in samples)
     count = max(1, int(len(samples) * min(1, most_pixels / max(total, 1))))
     return tuple(samples[index] for index in np.linspace(0, len(samples) - 1, count).round().astype(int))

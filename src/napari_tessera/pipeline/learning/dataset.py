@@ -3,13 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_tessera.config.training import Annotation, TrainingConfig
-from napari_tessera.core.axes import move_axes
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.core.regions import Region
@@ -17,11 +15,17 @@ from napari_tessera.nn.samples import Sample, Split, split_by_blocks, split_by_s
 from napari_tessera.nn.tasks.base import Task
 from napari_tessera.nn.tasks.classes import ClassesTask
 from napari_tessera.pipeline.learning.annotation import class_numbers, find_painted, fit_labels, scan_grid
+from napari_tessera.pipeline.learning.stored import StoredPart
 from napari_tessera.pipeline.predicting.intensity import IntensityRange, fit_intensity
+from napari_tessera.pipeline.running.chunk_cache import cached
 from napari_tessera.pipeline.running.spreading import spread_blocks
 
-MAX_PIXELS = 2**27
-"""Most intensities that a training keeps in memory; of more, squares spread evenly over the images are taken."""
+MOST_HELD = 2**27
+"""Most intensities that a training keeps in memory (four bytes each); of more, it reads what each patch needs."""
+
+MOST_LEARNT = 2**33
+"""Most intensities that a training looks at, since it looks for annotation in all of them before it begins; of more,
+squares spread evenly over the images are taken."""
 
 SURVEYED = 32
 """Pieces of the size of a patch, spread over all images, that show how common each class is: with the usual patches
@@ -84,7 +88,7 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
     painted = find_painted([labels for _, labels in pairs])
     task = ClassesTask(class_numbers(painted, config.annotation), config.annotation)
     places = [(index, region) for index, (_, labels) in enumerate(pairs) for region in _annotated(labels, config)]
-    taken, warnings = _within_budget(places, max(channels))
+    taken, warnings = _in_budget(places, max(channels))
     ranges = tuple(fit_intensity(image, config.data.intensity) for image, _ in pairs)
     empty = tuple(
         f"Channel {channel} of the image {image.name!r} has the same intensity everywhere: nothing is learnt from it."
@@ -92,7 +96,10 @@ def load_dataset(pairs: Sequence[Pair], config: TrainingConfig) -> Dataset:
         for channel in intensity.empty
     )
     sources = _sources(pairs)
-    samples = tuple(_read_sample(pairs[index], ranges[index], region, sources[index], task) for index, region in taken)
+    stored = [(cached(image), cached(labels)) for image, labels in pairs]
+    samples = tuple(_sample(stored[index], ranges[index], region, sources[index], task) for index, region in taken)
+    if _intensities(taken, max(channels)) <= MOST_HELD:
+        samples = tuple(sample.held() for sample in samples)
     survey = _read_survey(pairs, ranges, sources, task, config.data.patch_size) if _needs_survey(config) else ()
     return Dataset(samples, task, channels.pop(), ranges, warnings + empty, survey)
 
@@ -126,27 +133,6 @@ def split_dataset(dataset: Dataset, config: TrainingConfig) -> tuple[Split, tupl
     return split, ()
 
 
-def read_plane(image: ImageSource, region: Region) -> NDArray[Any]:
-    """Read one plane or a part of it.
-
-    Parameters
-    ----------
-    image
-        Any image.
-    region
-        One slice per axis of the image but ``c``, of length one along ``t`` and ``z``.
-
-    Returns
-    -------
-    ndarray
-        All channels, (c, y, x), of the image's dtype.
-    """
-    by_axis = dict(zip(image.axes.replace("c", ""), region, strict=True))
-    by_axis["c"] = slice(0, image.spec.channels)
-    pixels = image.read(tuple(by_axis[axis] for axis in image.axes))
-    return move_axes(pixels, image.axes, "cyx")
-
-
 def _annotated(labels: ImageSource, config: TrainingConfig) -> list[Region]:
     """Return the squares in which something is annotated; all of them if every pixel counts."""
     if config.annotation != "scribbles":
@@ -178,7 +164,7 @@ def _read_survey(
                 _whole_piece(side, labels.spec.sizes[axis], edge) if axis in "yx" else side
                 for axis, side in block.items()
             )
-            pieces.append(_read_sample(pairs[index], ranges[index], region, sources[index], task))
+            pieces.append(_sample(pairs[index], ranges[index], region, sources[index], task).held())
     return tuple(pieces)
 
 
@@ -194,20 +180,29 @@ def _sources(pairs: Sequence[Pair]) -> list[int]:
     return [images.index(identity) for identity in images]
 
 
-def _within_budget(places: list[tuple[int, Region]], channels: int) -> tuple[list[tuple[int, Region]], tuple[str, ...]]:
-    sizes = np.array([channels * math.prod(side.stop - side.start for side in region) for _, region in places])
-    if sizes.sum() <= MAX_PIXELS:
+def _in_budget(places: list[tuple[int, Region]], channels: int) -> tuple[list[tuple[int, Region]], tuple[str, ...]]:
+    """Return the places that a training looks at, with what is to be said if they are not all."""
+    total = _intensities(places, channels)
+    if total <= MOST_LEARNT:
         return places, ()
-    count = max(1, int(len(places) * MAX_PIXELS / sizes.sum()))
+    count = max(1, int(len(places) * MOST_LEARNT / total))
     chosen = np.linspace(0, len(places) - 1, count).round().astype(int)
-    text = f"The images are larger than training keeps in memory: {count} of {len(places)} squares of them are used."
+    text = f"The images are larger than a training looks through: {count} of {len(places)} squares of them are used."
     return [places[index] for index in chosen], (text,)
 
 
-def _read_sample(pair: Pair, intensity: IntensityRange, region: Region, source: int, task: Task) -> Sample:
+def _intensities(places: Sequence[tuple[int, Region]], channels: int) -> int:
+    return channels * sum(math.prod(regions.size(region)) for _, region in places)
+
+
+def _sample(pair: Pair, intensity: IntensityRange, region: Region, source: int, task: Task) -> Sample:
+    """Return what is annotated in `region` of the labels; nothing is read yet."""
     image, labels = pair
-    target = move_axes(labels.read(region), labels.axes, "yx")
-    place = (region[labels.axes.index("y")].start, region[labels.axes.index("x")].start)
-    reordered = tuple(region[labels.axes.index(axis)] for axis in image.axes.replace("c", ""))
-    pixels = intensity.apply(read_plane(image, reordered))
-    return Sample(pixels, task.target(target), source, place)
+    by_axis = dict(zip(labels.axes, region, strict=True))
+    reordered = tuple(by_axis[axis] for axis in image.axes.replace("c", ""))
+    return Sample(
+        StoredPart(image, reordered, "cyx", intensity.apply),
+        StoredPart(labels, region, "yx", task.target),
+        source,
+        (by_axis["y"].start, by_axis["x"].start),
+    )

@@ -11,7 +11,8 @@ from napari_tessera.core.jobs import Preview
 from napari_tessera.core.tiles import round_up
 from napari_tessera.nn.networks.base import Network
 from napari_tessera.nn.priors import Offsets
-from napari_tessera.pipeline.learning.dataset import Dataset, Pair, read_plane
+from napari_tessera.pipeline.learning.dataset import Dataset, Pair
+from napari_tessera.pipeline.learning.stored import read_plane
 from napari_tessera.pipeline.learning.viewport import View, Viewport
 from napari_tessera.pipeline.predicting.pixel_predictors import PixelPredictor
 

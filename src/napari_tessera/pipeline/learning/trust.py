@@ -64,8 +64,8 @@ def digest_of(samples: Sequence[Sample]) -> str:
         return ""
     digest = sha256()
     for sample in samples:
-        digest.update(repr((sample.source, sample.place, sample.target.shape)).encode())
-        digest.update(sample.target.tobytes())
+        digest.update(repr((sample.source, sample.place, sample.shape)).encode())
+        digest.update(sample.targets().tobytes())
     return digest.hexdigest()
 
 
@@ -81,7 +81,7 @@ def with_score(held_out: HeldOut, score: Score | None) -> HeldOut:
 
 
 def _pieces(sample: Sample, index: int) -> int:
-    return int(ndimage.label(sample.target == index, _EIGHT)[1])
+    return int(ndimage.label(sample.targets() == index, _EIGHT)[1])
 
 
 def _listed(names: Sequence[str]) -> str:
