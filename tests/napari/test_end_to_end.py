@@ -67,9 +67,19 @@ def dock(viewer, runner, steps=150):
     return train, predict
 
 
-def press(qtbot, widget, button):
-    assert button.isEnabled(), button.toolTip()
+def paint(layer, scribbles):
+    """Paint all planes of a layer, and say so, as napari does after a stroke."""
+    layer.data[:] = scribbles
+    layer.refresh()
+
+
+def click(qtbot, button):
+    qtbot.waitUntil(button.isEnabled, timeout=PATIENCE)  # what is painted is counted in a thread
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def press(qtbot, widget, button):
+    click(qtbot, button)
     qtbot.waitUntil(lambda: not widget.runner.state.busy, timeout=PATIENCE)
     assert widget.runner.state is RunState.DONE, widget.runner.message
 
@@ -103,7 +113,7 @@ def test_train_and_predict(viewer, runner, qtbot, case):
         predict.axes.axes = axes
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
     painted = viewer.layers.selection.active
-    painted.data[:] = scribbles  # of all planes
+    paint(painted, scribbles)
     press(qtbot, train, train.train_button)
     assert "Trained" in train.panel.status.text()
     press(qtbot, predict, predict.predict_button)
@@ -127,7 +137,7 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
     viewer.add_image(image, name="cells")
     train, predict = dock(viewer, runner)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(viewer.layers.selection.active, scribbles)
     train.name.setText("squares")
     previews = []
     runner.event_received.connect(lambda event: previews.append(event) if isinstance(event, Preview) else None)
@@ -170,7 +180,7 @@ def test_large_results_are_read_piece_by_piece(viewer, runner, qtbot, monkeypatc
     viewer.add_image(image, name="cells", scale=(2, 2))
     train, predict = dock(viewer, runner, steps=5)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(viewer.layers.selection.active, scribbles)
     press(qtbot, train, train.train_button)
     press(qtbot, predict, predict.predict_button)
     result = viewer.layers["cells · model"]
@@ -184,7 +194,7 @@ def test_what_cannot_be_predicted_is_refused_with_a_reason(viewer, runner, qtbot
     viewer.add_image(image, name="grey")
     train, predict = dock(viewer, runner, steps=3)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(viewer.layers.selection.active, scribbles)
     press(qtbot, train, train.train_button)
     colour = viewer.add_image(np.stack([image] * 3, axis=-1), rgb=True, name="colour")
     predict.image.layer = colour
@@ -212,8 +222,8 @@ def test_images_that_cannot_be_used_are_refused(viewer, runner, qtbot, bad, word
     viewer.add_image(image)
     train, _ = dock(viewer, runner)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
-    qtbot.mouseClick(train.train_button, Qt.MouseButton.LeftButton)
+    paint(viewer.layers.selection.active, scribbles)
+    click(qtbot, train.train_button)
     qtbot.waitUntil(lambda: not runner.state.busy, timeout=PATIENCE)
     assert runner.state is RunState.FAILED
     assert word.lower() in train.panel.status.text().lower()
@@ -225,12 +235,12 @@ def test_a_worker_killed_mid_training_goes_on_from_its_checkpoint(viewer, runner
     viewer.add_image(image)
     train, _ = dock(viewer, runner, steps=100_000)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(viewer.layers.selection.active, scribbles)
     validated = []
     runner.event_received.connect(
         lambda event: validated.append(event.step) if getattr(event, "name", "").endswith("Dice") else None
     )
-    qtbot.mouseClick(train.train_button, Qt.MouseButton.LeftButton)
+    click(qtbot, train.train_button)
     header = session_folder / "models" / "model" / "model.yaml"
     qtbot.waitUntil(lambda: len(set(validated)) > 1, timeout=PATIENCE)
     assert header.exists()
@@ -279,10 +289,10 @@ def test_the_window_stays_alive_while_training(viewer, runner, qtbot):
     train, _ = dock(viewer, runner, steps=100_000)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
     layer = viewer.layers.selection.active
-    layer.data[:] = scribbles
+    paint(layer, scribbles)
     Beats(qtbot, layer, 1)  # the first strokes compile shaders
     idle = Beats(qtbot, layer, 4)
-    qtbot.mouseClick(train.train_button, Qt.MouseButton.LeftButton)
+    click(qtbot, train.train_button)
     qtbot.waitUntil(lambda: "of 100000" in train.panel.bar.text(), timeout=PATIENCE)
     busy = Beats(qtbot, layer, 6)
     assert runner.state is RunState.RUNNING

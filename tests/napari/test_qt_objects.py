@@ -82,6 +82,16 @@ def test_results_and_errors_are_told_in_order_in_the_thread_of_the_window(qtbot,
     assert listener.threads == {threading.main_thread()}
 
 
+@pytest.mark.parametrize("repetition", range(20))
+def test_nothing_is_told_before_the_window_looks(qtbot, thread, listener, repetition) -> None:
+    """Also where the work is done before `submit` returns: whoever has begun it is not called in the midst of that."""
+    done = threading.Event()
+    thread.submit("quick", done.set)
+    assert done.wait(60)
+    assert listener.told == []
+    qtbot.waitUntil(lambda: listener.told == [("quick", None)], timeout=60_000)
+
+
 def test_what_goes_on_may_tell_of_itself(qtbot, thread, listener) -> None:
     thread.submit("all", lambda: thread.tell("part", 1))
     qtbot.waitUntil(lambda: listener.told == [("part", 1), ("all", None)], timeout=60_000)

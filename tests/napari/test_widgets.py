@@ -82,7 +82,9 @@ def test_a_new_annotation_layer_fits_and_is_ready_to_paint(train, viewer, qtbot,
     assert layer.selected_label == 1  # background
     assert train.pairs.rows[0].annotation.layer is layer
     assert layer.metadata["tessera"]["classes"][1]["name"] == "background"
-    assert train.train_button.isEnabled()
+    qtbot.waitUntil(lambda: not train.train_button.isEnabled(), timeout=120_000)  # nothing is painted yet
+    layer.data_setitem((np.array([5, 6]), np.array([7, 8])), 1)
+    qtbot.waitUntil(train.train_button.isEnabled, timeout=120_000)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """One thread for short work beside the window, begun when there is any."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from types import MethodType
 from typing import Any, cast
 from weakref import WeakMethod
@@ -47,13 +47,7 @@ class WorkerThread:
         """Call `work` in the thread when its turn comes."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix=self._name)
-
-        def tell(future: "Future[Any]") -> None:
-            if not future.cancelled():
-                error = future.exception()
-                self.tell(about, future.result() if error is None else error)
-
-        self._pool.submit(work).add_done_callback(tell)
+        self._pool.submit(self._run, about, work)
 
     def tell(self, about: object, what: object) -> None:
         """Tell something while the work goes on; for the work, in the thread."""
@@ -64,3 +58,11 @@ class WorkerThread:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+    def _run(self, about: object, work: Callable[[], Any]) -> None:
+        """Tell from the thread always: what the window's own thread tells arrives before `submit` has returned."""
+        try:
+            found = work()
+        except BaseException as error:  # noqa: BLE001  whoever is told says what went wrong
+            found = error
+        self.tell(about, found)
