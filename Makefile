@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: help demo test test-fast test-gui test-long mutants lint format install system coverage bench docs figures screenshots sample-data manifest constraints changelog clean
+.PHONY: help demo test test-fast test-gui test-long mutants lint format install system coverage bench docs figures layers screenshots sample-data manifest constraints changelog clean
 
 help:
 	@echo "make demo | test | test-fast | test-gui | test-long | mutants | coverage | lint | format | install | bench | docs | figures | screenshots | manifest | clean"
@@ -64,6 +64,10 @@ docs: install
 # Pictures of classical tools on degraded real images.
 figures: install
 	$(BIN)/python docs/make_figures.py
+
+# Run after adding a package or an arrow between layers: the picture of them, drawn from the imports.
+layers: install
+	$(BIN)/python docs/make_layers_picture.py
 
 screenshots: install
 	.ci/with-display $(BIN)/python docs/make_screenshots.py

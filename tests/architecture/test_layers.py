@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,15 @@ def test_no_behaviour_hangs_on_a_heading_of_the_menu() -> None:
     asking = re.compile(r"\.group\s*(==|!=|\bin\b|\bnot in\b)")
     found = [path.name for path in (ROOT / "src").rglob("*.py") if asking.search(path.read_text(encoding="utf-8"))]
     assert found == ["operation_picker.py"]  # which draws the menu
+
+
+def test_the_picture_of_the_layers_shows_the_imports(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    from make_layers_picture import PICTURE, Layers, draw, read_layers  # type: ignore[import-not-found]
+
+    layers = read_layers()
+    assert escape(layers.words()) in PICTURE.read_text(encoding="utf-8"), "run `make layers`"
+    assert ("pipeline", "nn") in layers.arrows
+    assert ("cli", "core") not in layers.arrows  # reached by way of others
+    assert "catalogue" in draw(layers)
+    assert draw(Layers({"top": ["inner"], "ground": []}, [("top", "ground")])).count("<line") == 1

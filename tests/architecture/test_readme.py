@@ -51,7 +51,7 @@ def test_readme_shows_the_command_line():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_local_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:", target) and target != GENERATED:
             assert (page.parent / target).exists(), target
 

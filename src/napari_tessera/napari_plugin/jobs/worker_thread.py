@@ -1,7 +1,7 @@
 """One thread for short work beside the window, begun when there is any."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import MethodType
 from typing import Any, cast
 from weakref import WeakMethod
@@ -35,7 +35,7 @@ class WorkerThread:
         What the thread is called, for whoever looks at a hanging program.
     told
         A method of a Qt object. It is called in the thread of the window with what the work was about and with what it
-        has returned or raised; not when Qt has deleted the object, nor for work that `close` has dropped.
+        has returned or raised; not when Qt has deleted the object, nor for work that has not ended before `close`.
     """
 
     def __init__(self, name: str, told: Callable[[Any, Any], None]) -> None:
@@ -47,22 +47,20 @@ class WorkerThread:
         """Call `work` in the thread when its turn comes."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix=self._name)
-        self._pool.submit(self._run, about, work)
+        done = self._pool.submit(work)
+        self._pool.submit(self._tell_of, about, done)
 
     def tell(self, about: object, what: object) -> None:
         """Tell something while the work goes on; for the work, in the thread."""
         self._post.arrived.emit(about, what)
 
     def close(self) -> None:
-        """Drop what waits, and let the thread end after what it is doing; touches no object of the window."""
+        """Drop what waits and let the thread end, telling nothing of its work; touches no object of the window."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _run(self, about: object, work: Callable[[], Any]) -> None:
-        """Tell from the thread always: what the window's own thread tells arrives before `submit` has returned."""
-        try:
-            found = work()
-        except BaseException as error:  # noqa: BLE001  whoever is told says what went wrong
-            found = error
-        self.tell(about, found)
+    def _tell_of(self, about: object, done: "Future[Any]") -> None:
+        """Tell what has come of work, from the thread: from the window's own it arrived before `submit` returns."""
+        error = done.exception()
+        self.tell(about, done.result() if error is None else error)
