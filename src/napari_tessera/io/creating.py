@@ -13,14 +13,17 @@ from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_folders import is_zarr
 
 if TYPE_CHECKING:
+    from napari_tessera.io.ledger import Fingerprint
     from napari_tessera.io.zarr_sink import NgffVersion
 
 _SUFFIXES_OF_FILES = (".tif", ".tiff", ".npy", ".png")
 _SUFFIXES = (*_SUFFIXES_OF_FILES, ".zarr")
 
 
-def check_output(path: str | Path, overwrite: bool = False) -> None:
+def check_output(path: str | Path, overwrite: bool = False, *, resumable: bool = False) -> None:
     """Refuse an output of a type that cannot be written, or one that exists, before any work is done for it.
+
+    What an earlier run has left unfinished is let pass if this one is `resumable`; `create_image` looks closer.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def check_output(path: str | Path, overwrite: bool = False) -> None:
     """
     path = expand_home(path)
     inside_zarr = any(is_zarr(folder) for folder in path.absolute().parents)
-    check_free(path, overwrite)
+    check_free(path, overwrite, resumable=resumable)
     if path.suffix.lower() not in _SUFFIXES and not inside_zarr:
         raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")
 
@@ -59,6 +62,7 @@ def create_image(
     metadata: Mapping[str, Any] | None = None,
     ngff_version: "NgffVersion" = "0.5",
     levels: bool = True,
+    fingerprint: "Fingerprint | None" = None,
 ) -> ImageSink:
     """Create an output that appears under its final name only when it is finished.
 
@@ -79,6 +83,9 @@ def create_image(
         Version of OME-Zarr; inside an existing store that store's version is used.
     levels
         Whether a zarr of more than 4096 pixels along y or x gets smaller copies, each of half the size.
+    fingerprint
+        What decides the pixels. An output that is left unfinished is then gone on with by whoever creates it again with
+        the same fingerprint: `ImageSink.holds` says what is there.
 
     Returns
     -------
@@ -88,7 +95,8 @@ def create_image(
     Raises
     ------
     OutputExistsError
-        If `path` or ``<name>.partial`` exists and `overwrite` is false, or another run writes it.
+        If `path` or ``<name>.partial`` exists and `overwrite` is false, unless it is gone on with; or if another run
+        writes it.
     InvalidInputError
         If the suffix is unknown, or the format cannot hold such an image.
     StorageError
@@ -96,14 +104,21 @@ def create_image(
     """
     path = expand_home(path)
     suffix = path.suffix.lower()
-    check_output(path, overwrite)
+    check_output(path, overwrite, resumable=fingerprint is not None)
     check_fits(path, spec, levels=levels)
     if suffix in _SUFFIXES_OF_FILES:
         return _open_file(path, spec, overwrite, metadata)
     from napari_tessera.io.zarr_sink import ZarrSink
 
     return ZarrSink(
-        path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
+        path,
+        spec,
+        overwrite=overwrite,
+        chunks=chunks,
+        metadata=metadata,
+        version=ngff_version,
+        levels=levels,
+        fingerprint=fingerprint,
     )
 
 
