@@ -25,7 +25,6 @@ from napari_tessera.pipeline.applying.folder_runs import (
     forget_finished,
     note,
     read_noted,
-    state_of,
     work_of,
 )
 from napari_tessera.pipeline.failures import describe_error
@@ -34,6 +33,7 @@ from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipes.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
+from napari_tessera.pipeline.running.resuming import state_of
 
 READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8", ".png", ".npy")
 """What images of a folder are called; the longer ones first, so that all of it is taken off a name."""
