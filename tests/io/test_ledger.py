@@ -182,6 +182,38 @@ def test_units_are_stored_once_and_recorded_when_they_are_whole(
     assert not stored.array[~written].any()
 
 
+@given(shape=lengths, edges=lengths, tiles=st.tuples(lengths, lengths), gather=st.booleans(), upto=st.floats(0, 1))
+@settings(max_examples=150, deadline=None)
+def test_a_run_with_other_tiles_goes_on(
+    tmp_path_factory: pytest.TempPathFactory,
+    shape: tuple[int, int],
+    edges: tuple[int, int],
+    tiles: tuple[tuple[int, int], tuple[int, int]],
+    gather: bool,
+    upto: float,
+) -> None:
+    """What is not complete is lost, as by a kill; tiles that reach into complete units leave those as they are."""
+    wanted = np.arange(1, shape[0] * shape[1] + 1, dtype=np.int32).reshape(shape)
+    folder = tmp_path_factory.mktemp("ledger")
+    stored = Stored(shape)
+    for tile, share in zip(tiles, (upto, 1), strict=True):
+        ledger = Ledger(folder, ONE, 1000)
+        before = stored.times.copy()
+        units = WriteUnits(
+            shape, edges, wanted.dtype, store=stored.store, load=stored.load if gather else None, ledger=ledger
+        )
+        grid = list(TileGrid(shape, tile))
+        for one in grid[: round(share * len(grid))]:
+            if not units.holds(one.inner):
+                units.write(one.inner, wanted[one.inner])
+        ledger.close()
+    units.flush()
+    np.testing.assert_array_equal(stored.array, wanted)
+    assert len(Ledger(folder, ONE, 1000).complete) == len(TileGrid(shape, edges))
+    if gather:
+        assert (stored.times - before).max() <= 1
+
+
 def test_what_does_not_fit_into_memory_is_stored_early_and_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

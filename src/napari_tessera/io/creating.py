@@ -84,8 +84,7 @@ def create_image(
     levels
         Whether a zarr of more than 4096 pixels along y or x gets smaller copies, each of half the size.
     fingerprint
-        What decides the pixels. An output that is left unfinished is then gone on with by whoever creates it again with
-        the same fingerprint: `ImageSink.holds` says what is there.
+        What decides the pixels; whoever creates the output again with the same one goes on with what is unfinished.
 
     Returns
     -------
@@ -95,8 +94,7 @@ def create_image(
     Raises
     ------
     OutputExistsError
-        If `path` or ``<name>.partial`` exists and `overwrite` is false, unless it is gone on with; or if another run
-        writes it.
+        If `path` or ``<name>.partial`` exists and is neither to be replaced nor gone on with, or another run writes it.
     InvalidInputError
         If the suffix is unknown, or the format cannot hold such an image.
     StorageError
@@ -110,16 +108,8 @@ def create_image(
         return _open_file(path, spec, overwrite, metadata)
     from napari_tessera.io.zarr_sink import ZarrSink
 
-    return ZarrSink(
-        path,
-        spec,
-        overwrite=overwrite,
-        chunks=chunks,
-        metadata=metadata,
-        version=ngff_version,
-        levels=levels,
-        fingerprint=fingerprint,
-    )
+    options: dict[str, Any] = {"chunks": chunks, "metadata": metadata, "version": ngff_version, "levels": levels}
+    return ZarrSink(path, spec, overwrite=overwrite, fingerprint=fingerprint, **options)
 
 
 def _open_file(path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None) -> ImageSink:

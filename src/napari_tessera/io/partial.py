@@ -57,7 +57,7 @@ def check_partial(path: Path, overwrite: bool, *, resumable: bool = False) -> No
 
 def tidy_finished(path: Path) -> None:
     """Remove what a run has left that was killed after its output had been given its final name."""
-    left = [path / LEDGER, path / _LOCK] if has_ledger(path) else []
+    left = [each for each in (path / LEDGER, path / _LOCK) if path.is_dir() and each.exists()]
     partial = partial_of(path)
     if path.exists() and partial.is_dir() and {entry.name for entry in partial.iterdir()} <= {_LOCK, LEDGER}:
         left.append(partial)

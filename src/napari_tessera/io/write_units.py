@@ -61,6 +61,7 @@ class WriteUnits:
         self._shape, self._edges, self._dtype = tuple(shape), tuple(edges), dtype
         self._counts = count_units(shape, edges)
         self._store, self._load, self._ledger = store, load, ledger
+        self._before = frozenset() if ledger is None else frozenset(ledger.complete)
         self._gathered: dict[Index, _Gathered] = {}
         self._torn: set[Index] = set()
         self._lock = threading.Lock()
@@ -94,7 +95,7 @@ class WriteUnits:
     def _gather(self, index: Index, region: Region, pixels: NDArray[Any]) -> None:
         place = regions.cell(index, self._edges, self._shape)
         both = regions.intersection(place, region)
-        if both is None:
+        if both is None or self._number(index) in self._before:  # by a tile that reaches into what an earlier run did
             return
         with self._lock:
             unit = self._gathered.get(index) or self._begin(index, place)
@@ -113,7 +114,8 @@ class WriteUnits:
         lengths = regions.size(place)
         pixels = None
         if self._load is not None:
-            pixels = self._load(place) if index in self._torn else np.zeros(lengths, self._dtype)
+            stored = index in self._torn or (self._ledger is not None and self._number(index) in self._ledger.complete)
+            pixels = self._load(place) if stored else np.zeros(lengths, self._dtype)
         unit = self._gathered[index] = _Gathered(place, pixels, np.zeros(lengths, bool))
         each = unit.there.size * (1 + (0 if pixels is None else self._dtype.itemsize))
         while len(self._gathered) > 1 and len(self._gathered) * each > GATHERED_BYTES:
@@ -138,7 +140,7 @@ class WriteUnits:
         if self._ledger is None or not self._ledger.complete:
             return False
         cells = regions.cells(region, self._edges)
-        return all(number in self._ledger.complete for number in self._numbers(_indices(cells)))
+        return all(self._number(index) in self._ledger.complete for index in _indices(cells))
 
     def settle(self, region: Region) -> None:
         """Record that nothing more will be written into `region`: what has not come is 0."""
@@ -159,14 +161,13 @@ class WriteUnits:
             for index in found:
                 self._gathered.pop(index, None)  # replaced as a whole
             if self._ledger is not None:
-                self._ledger.record(self._numbers(found))
+                self._ledger.record(map(self._number, found))
 
-    def _numbers(self, found: "list[Index] | Iterator[Index]") -> Iterator[int]:
-        for index in found:
-            number = 0
-            for at, count in zip(index, self._counts, strict=True):
-                number = number * count + at
-            yield number
+    def _number(self, index: Index) -> int:
+        number = 0
+        for at, count in zip(index, self._counts, strict=True):
+            number = number * count + at
+        return number
 
 
 def count_units(shape: Sequence[int], edges: Sequence[int]) -> tuple[int, ...]:

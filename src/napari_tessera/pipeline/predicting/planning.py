@@ -193,16 +193,10 @@ def plan_prediction(
     budget = CPU_MEMORY if device == "cpu" else (memory // 2 if memory else GPU_MEMORY)
     longest = _longest_edge(needs, budget, CPU_OVERHEAD if device == "cpu" else GPU_OVERHEAD)
     halo, stride = (dict(zip(convolved, each, strict=True)) for each in (needs.halo, needs.stride))
-    edges = CHUNK[needs.dimensions]
-    chunk = {
-        axis: _chunk(plain.sizes[axis], round_up(edges[axis], stride[axis])) if axis in convolved else 1
-        for axis in plain.axes
-    }
-    lengths = {
-        axis: _tile_length(plain.sizes[axis], chunk[axis], config.tile, longest, stride[axis])
-        if axis in convolved
-        else 1
-        for axis in plain.axes
+    edges, plane = CHUNK[needs.dimensions], dict.fromkeys(plain.axes, 1)
+    chunk = plane | {axis: _chunk(plain.sizes[axis], round_up(edges[axis], stride[axis])) for axis in convolved}
+    lengths = plane | {
+        axis: _tile_length(plain.sizes[axis], chunk[axis], config.tile, longest, stride[axis]) for axis in convolved
     }
     grid = BlockGrid(
         plain.shape,
