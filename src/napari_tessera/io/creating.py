@@ -89,7 +89,8 @@ def create_image(
     Returns
     -------
     ImageSink
-        Unwritten regions are 0. An aborted file is removed; an aborted zarr stays as ``<name>.partial``.
+        Unwritten regions are 0. An aborted zarr stays as ``<name>.partial``, and so does a TIFF or NPY that a later run
+        can go on with; other files are removed.
 
     Raises
     ------
@@ -105,20 +106,22 @@ def create_image(
     check_output(path, overwrite, resumable=fingerprint is not None)
     check_fits(path, spec, levels=levels)
     if suffix in _SUFFIXES_OF_FILES:
-        return _open_file(path, spec, overwrite, metadata)
+        return _open_file(path, spec, overwrite, metadata, chunks=chunks, fingerprint=fingerprint)
     from napari_tessera.io.zarr_sink import ZarrSink
 
     options: dict[str, Any] = {"chunks": chunks, "metadata": metadata, "version": ngff_version, "levels": levels}
     return ZarrSink(path, spec, overwrite=overwrite, fingerprint=fingerprint, **options)
 
 
-def _open_file(path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None) -> ImageSink:
+def _open_file(
+    path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None, **resuming: Any
+) -> ImageSink:
     from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink  # slow to import, as is zarr
 
     match path.suffix.lower():
         case ".npy":
-            return FileSink(path, spec, overwrite=overwrite)
+            return FileSink(path, spec, overwrite=overwrite, **resuming)
         case ".png":
             return PngSink(path, spec, overwrite=overwrite)
         case _:
-            return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)
+            return TiffSink(path, spec, overwrite=overwrite, metadata=metadata, **resuming)

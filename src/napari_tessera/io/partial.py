@@ -135,7 +135,7 @@ class PartialFolder:
             if fingerprint is not None:
                 self.ledger = Ledger(self.path, fingerprint, units)
         except BaseException:
-            self._lock.close()
+            self.release()
             raise
 
     def _take(self) -> IO[bytes]:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tessera.core import regions
+from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.io.ledger import Ledger
 
@@ -168,6 +170,22 @@ class WriteUnits:
         for at, count in zip(index, self._counts, strict=True):
             number = number * count + at
         return number
+
+
+def checked_chunks(chunks: Sequence[int] | None, spec: ImageSpec) -> tuple[int, ...]:
+    """Return `chunks` within the image, or whole planes cut into squares.
+
+    Raises
+    ------
+    InvalidInputError
+        If they do not fit the axes.
+    """
+    if chunks is None:
+        edge = 512 if max(spec.sizes["y"], spec.sizes["x"]) <= 4096 else 1024
+        return tuple(min(n, edge) if axis in "yx" else 1 for axis, n in zip(spec.axes, spec.shape, strict=True))
+    if len(chunks) != len(spec.shape) or min(chunks) < 1:
+        raise InvalidInputError(f"Chunks {tuple(chunks)} do not fit axes {spec.axes!r}: give one length for each.")
+    return tuple(min(int(chunk), n) for chunk, n in zip(chunks, spec.shape, strict=True))
 
 
 def count_units(shape: Sequence[int], edges: Sequence[int]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from napari_tessera.core.axes import CANONICAL, move_axes
-from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
+from napari_tessera.core.errors import OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileGrid
@@ -24,7 +24,7 @@ from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, regio
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
 from napari_tessera.io.partial import PartialFolder, remove
 from napari_tessera.io.places import LABELS, labels_to_keep
-from napari_tessera.io.write_units import WriteUnits, count_units
+from napari_tessera.io.write_units import WriteUnits, checked_chunks, count_units
 from napari_tessera.io.writing import PathSink, publish_folder, writing
 from napari_tessera.io.zarr_folders import METADATA_KEY, is_zarr
 
@@ -140,9 +140,14 @@ class ZarrSink(PathSink):
         return self._folder.path
 
     @property
-    def kept(self) -> Path:
-        """The same: what was finished stays there."""
-        return self.partial
+    def kept(self) -> Path | None:
+        """The same, where what was finished stays; None as long as that is nothing."""
+        return None if self._is_empty else self.partial
+
+    @property
+    def _is_empty(self) -> bool:
+        assert self._units is not None
+        return not self._units.written and (self._ledger is None or self._ledger.is_empty)
 
     def _attributes(self, levels: Sequence[ImageSpec]) -> dict[str, Any]:
         attributes = multiscale_attributes(levels, self._version, self._metadata.get(COLORS, ()))
@@ -229,29 +234,12 @@ class ZarrSink(PathSink):
 
     def abort(self) -> None:
         """Leave ``<name>.partial`` behind, so that the regions that are finished can be looked at, or gone on with."""
-        assert self._units is not None
-        if not self._units.written and (self._ledger is None or self._ledger.is_empty):
+        if self._is_empty:
             self._folder.discard()
             return
         with suppress(StorageError):  # a full disk may be why it is given up
             self._flush()
         self._folder.release()
-
-
-def checked_chunks(chunks: Sequence[int] | None, spec: ImageSpec) -> tuple[int, ...]:
-    """Return `chunks` within the image, or whole planes cut into squares.
-
-    Raises
-    ------
-    InvalidInputError
-        If they do not fit the axes.
-    """
-    if chunks is None:
-        edge = 512 if max(spec.sizes["y"], spec.sizes["x"]) <= 4096 else 1024
-        return tuple(min(n, edge) if axis in "yx" else 1 for axis, n in zip(spec.axes, spec.shape, strict=True))
-    if len(chunks) != len(spec.shape) or min(chunks) < 1:
-        raise InvalidInputError(f"Chunks {tuple(chunks)} do not fit axes {spec.axes!r}: give one length for each.")
-    return tuple(min(int(chunk), n) for chunk, n in zip(chunks, spec.shape, strict=True))
 
 
 def _zarr_format(version: NgffVersion) -> Literal[2, 3]:
