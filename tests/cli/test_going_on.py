@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ FAMILIES = {
 }
 
 
-FILES = ["local.tif", "local.npy", "fitted.tif"]
+FILES = ["local.tif", "local.npy", "fitted.tif", "local.sharded"]
 
 
 @pytest.fixture
@@ -97,8 +97,15 @@ def applying(request, image, tmp_path):
         seeds = tmp_path / "seeds.csv"
         seeds.write_text("axis-0,axis-1\n100,100\n510,490\n")
         options += ["--input", f"seeds={seeds}"]
+    if suffix == [".", "sharded"]:  # nine chunks in four shards, each of which is written once
+        options, suffix = [*options, "--shard", "1024"], []
     command = ("apply", operation, *options, "--threads", "2", "--tile", "512", image)
     return Work(command, ("--tile", "200", "--threads", "1"), "".join(suffix) or ".ome.zarr", in_flight=4)
+
+
+@pytest.fixture
+def predicting_shards(predicting):
+    return replace(predicting, arguments=(predicting.arguments[0], "--shard", "1024", *predicting.arguments[1:]))
 
 
 @pytest.fixture
@@ -222,7 +229,12 @@ def test_series_of_plain_frames_alone_is_refused_the_second_time_too(call, tmp_p
 
 @pytest.mark.slow
 def test_a_killed_prediction_goes_on(call, predicting, tmp_path):
-    check_kills(call, predicting, tmp_path, 3)
+    check_kills(call, predicting, tmp_path, 2)
+
+
+@pytest.mark.slow
+def test_a_killed_prediction_in_shards_goes_on(call, predicting_shards, tmp_path):
+    check_kills(call, predicting_shards, tmp_path, 1)
 
 
 @pytest.mark.slow
@@ -240,6 +252,12 @@ def test_a_killed_recipe_goes_on(call, replaying, tmp_path):
 @pytest.mark.timeout(1800)
 def test_a_killed_prediction_goes_on_wherever(call, predicting, tmp_path):
     check_kills(call, predicting, tmp_path, 50)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_killed_prediction_in_shards_goes_on_wherever(call, predicting_shards, tmp_path):
+    check_kills(call, predicting_shards, tmp_path, 50)
 
 
 @pytest.mark.long

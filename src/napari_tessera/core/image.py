@@ -285,6 +285,11 @@ class ImageSink(Protocol):
         return None
 
     @property
+    def write_unit(self) -> tuple[int, ...] | None:
+        """Shape of what is written at once: a chunk, or a shard of many; None for an output that has none."""
+        return self.chunks
+
+    @property
     def kept(self) -> Path | None:
         """Folder in which the finished part of an output stays that is given up; None where nothing is kept."""
         return None

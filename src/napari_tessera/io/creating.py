@@ -63,6 +63,7 @@ def create_image(
     ngff_version: "NgffVersion" = "0.5",
     levels: bool = True,
     fingerprint: "Fingerprint | None" = None,
+    shard: int | None = None,
 ) -> ImageSink:
     """Create an output that appears under its final name only when it is finished.
 
@@ -85,32 +86,40 @@ def create_image(
         Whether a zarr of more than 4096 pixels along y or x gets smaller copies, each of half the size.
     fingerprint
         What decides the pixels; whoever creates the output again with the same one goes on with what is unfinished.
+    shard
+        Edge in pixels of shards: files of a zarr of many chunks.
 
     Returns
     -------
     ImageSink
-        Unwritten regions are 0. An aborted zarr stays as ``<name>.partial``, and so does a TIFF or NPY that a later run
-        can go on with; other files are removed.
+        Unwritten regions are 0. What a run can go on with stays as ``<name>.partial`` when aborted, as any zarr does.
 
     Raises
     ------
     OutputExistsError
-        If `path` or ``<name>.partial`` exists and is neither to be replaced nor gone on with, or another run writes it.
+        If `path` or ``<name>.partial`` exists and may neither be replaced nor gone on with.
     InvalidInputError
         If the suffix is unknown, or the format cannot hold such an image.
     StorageError
         If the folder cannot be written, or the disk has no room for the image.
     """
     path = expand_home(path)
-    suffix = path.suffix.lower()
     check_output(path, overwrite, resumable=fingerprint is not None)
     check_fits(path, spec, levels=levels)
-    if suffix in _SUFFIXES_OF_FILES:
+    if path.suffix.lower() in _SUFFIXES_OF_FILES:
+        _check_unsharded(path, shard)
         return _open_file(path, spec, overwrite, metadata, chunks=chunks, fingerprint=fingerprint)
     from napari_tessera.io.zarr_sink import ZarrSink
 
     options: dict[str, Any] = {"chunks": chunks, "metadata": metadata, "version": ngff_version, "levels": levels}
-    return ZarrSink(path, spec, overwrite=overwrite, fingerprint=fingerprint, **options)
+    return ZarrSink(path, spec, overwrite=overwrite, fingerprint=fingerprint, shard=shard, **options)
+
+
+def _check_unsharded(path: Path, shard: int | None) -> None:
+    if shard is not None:
+        raise InvalidInputError(
+            f"{path} is one file, and shards are for zarr: name it .ome.zarr, or leave out --shard."
+        )
 
 
 def _open_file(

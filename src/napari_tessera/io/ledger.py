@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import OutputExistsError
 from napari_tessera.core.image import ImageSpec
 
@@ -103,7 +102,7 @@ class Ledger:
     ------
     OutputExistsError
         If the ledger that is there has another fingerprint, naming what differs, or cannot be read.
-    StorageError
+    OSError
         If it cannot be written.
     """
 
@@ -224,7 +223,10 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, sort_keys=True)
     checksum = hashlib.sha256(text.encode()).hexdigest()
     fields = {"kind": "tessera-ledger", "schema_version": _SCHEMA, "sha256": checksum, "content": content}
-    write_atomically(path, json.dumps(fields, indent=1).encode())
+    path.parent.mkdir(exist_ok=True)
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(json.dumps(fields, indent=1).encode())  # not synced: nor are the pixels
+    beside.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

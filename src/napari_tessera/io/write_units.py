@@ -13,6 +13,7 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
+from napari_tessera.core.tiles import round_up
 from napari_tessera.io.ledger import Ledger
 
 GATHERED_BYTES = 256 * 2**20
@@ -186,6 +187,13 @@ def checked_chunks(chunks: Sequence[int] | None, spec: ImageSpec) -> tuple[int, 
     if len(chunks) != len(spec.shape) or min(chunks) < 1:
         raise InvalidInputError(f"Chunks {tuple(chunks)} do not fit axes {spec.axes!r}: give one length for each.")
     return tuple(min(int(chunk), n) for chunk, n in zip(chunks, spec.shape, strict=True))
+
+
+def shard_shape(shape: Sequence[int], chunks: Sequence[int], edge: int) -> tuple[int, ...]:
+    """Return the lengths of shards of whole chunks, at least `edge` long where chunks are longer than 1."""
+    return tuple(
+        1 if chunk == 1 else round_up(min(edge, length), chunk) for chunk, length in zip(chunks, shape, strict=True)
+    )
 
 
 def count_units(shape: Sequence[int], edges: Sequence[int]) -> tuple[int, ...]:

@@ -138,7 +138,8 @@ class PathSink(ImageSink):
     def remember(self, name: str, value: Any) -> None:
         """Keep a value for a run that goes on with this one."""
         if self._ledger is not None:
-            self._ledger.remember(name, value)
+            with writing(self.path):
+                self._ledger.remember(name, value)
 
     @abstractmethod
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:

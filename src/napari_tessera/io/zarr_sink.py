@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from napari_tessera.core.axes import CANONICAL, move_axes
-from napari_tessera.core.errors import OutputExistsError, StorageError
+from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
-from napari_tessera.core.tiles import TileGrid
+from napari_tessera.core.tiles import BlockGrid
 from napari_tessera.io.channel_colors import COLORS
 from napari_tessera.io.ledger import Fingerprint, describe_spec
 from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, region_above, shrink
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
 from napari_tessera.io.partial import PartialFolder, remove
 from napari_tessera.io.places import LABELS, labels_to_keep
-from napari_tessera.io.write_units import WriteUnits, checked_chunks, count_units
+from napari_tessera.io.write_units import WriteUnits, checked_chunks, count_units, shard_shape
 from napari_tessera.io.writing import PathSink, publish_folder, writing
 from napari_tessera.io.zarr_folders import METADATA_KEY, is_zarr
 
@@ -56,6 +56,8 @@ class ZarrSink(PathSink):
         Whether a large image gets smaller copies.
     fingerprint
         What decides the pixels: a run with the same goes on with what this one has left unfinished.
+    shard
+        Edge of shards, which hold many chunks in one file each, in pixels; None: a file for each chunk.
     """
 
     def __init__(
@@ -69,18 +71,23 @@ class ZarrSink(PathSink):
         version: NgffVersion = "0.5",
         levels: bool = True,
         fingerprint: Fingerprint | None = None,
+        shard: int | None = None,
     ) -> None:
         super().__init__(path, spec, overwrite=overwrite)
         self._chunks = checked_chunks(chunks, spec)
+        self._unit = self._chunks if shard is None else shard_shape(spec.shape, self._chunks, shard)
+        self._sharded = shard is not None
         self._axes = "".join(axis for axis in CANONICAL if axis in spec.axes)
         self._kept_labels = labels_to_keep(path, spec)
         # labels that stay are not converted, and one image has one version
         self._version: NgffVersion = _version_inside(path, itself=self._kept_labels is not None) or version
+        if self._sharded and self._version == "0.4":
+            raise InvalidInputError(f"{path} is of OME-Zarr 0.4, which knows no shards: leave out --shard.")
         self._metadata = dict(metadata or {})
         stored = spec.ordered(self._axes)
         self._levels = plan_levels(stored) if levels else (stored,)
         with writing(path):
-            units = math.prod(count_units(spec.shape, self._chunks))
+            units = math.prod(count_units(spec.shape, self._unit))
             self._folder = PartialFolder(path, overwrite, fingerprint=self._described(fingerprint), units=units)
             self._ledger = self._folder.ledger
             try:
@@ -89,7 +96,7 @@ class ZarrSink(PathSink):
                 self._folder.release()
                 raise
         self._units = WriteUnits(
-            spec.shape, self._chunks, spec.dtype, store=self._put, load=self._load, ledger=self._ledger
+            spec.shape, self._unit, spec.dtype, store=self._put, load=self._load, ledger=self._ledger
         )
         self._steps = self._write_levels()
 
@@ -102,7 +109,8 @@ class ZarrSink(PathSink):
                 "format": f"OME-Zarr {self._version}",
                 "result": describe_spec(self._spec),
                 "levels": len(self._levels),
-                "write unit": list(self._chunks),
+                "chunks": list(self._chunks),
+                "write unit": list(self._unit),
             }
         )
 
@@ -135,6 +143,11 @@ class ZarrSink(PathSink):
         return self._chunks
 
     @property
+    def write_unit(self) -> tuple[int, ...]:
+        """Shape of what is written at once: a shard, or a chunk."""
+        return self._unit
+
+    @property
     def partial(self) -> Path:
         """Where the output lies until it is finished."""
         return self._folder.path
@@ -160,12 +173,18 @@ class ZarrSink(PathSink):
 
     def _create_level(self, index: int) -> zarr.Array[Any]:
         level = self._levels[index]
-        by_axis = self._spec.by_axis(self.chunks)
+        by_axis, unit = self._spec.by_axis(self.chunks), self._spec.by_axis(self._unit)
+        chunks = tuple(min(by_axis[axis], length) for axis, length in level.sizes.items())
+        shards = tuple(
+            chunk * min(unit[axis] // by_axis[axis], -(-length // chunk))
+            for chunk, (axis, length) in zip(chunks, level.sizes.items(), strict=True)
+        )
         return self._group.create_array(
             str(index),
             shape=level.shape,
             dtype=level.dtype,
-            chunks=tuple(min(by_axis[axis], length) for axis, length in level.sizes.items()),
+            chunks=chunks,
+            shards=shards if self._sharded else None,
             fill_value=0,
             overwrite=index > 0,  # an earlier run may have begun with it
             **_format_options(self._version, level),
@@ -203,10 +222,14 @@ class ZarrSink(PathSink):
             factors = factors_of(self._levels[index - 1])
             with writing(self.path):
                 array = self._create_level(index)
-            for tile in TileGrid(level.shape, array.chunks):
+            unit, none = array.shards or array.chunks, (0,) * len(level.shape)
+            units = WriteUnits(
+                level.shape, unit, level.dtype, store=array.__setitem__, load=array.__getitem__, ledger=None
+            )
+            for tile in BlockGrid(level.shape, unit, array.chunks, none, (1,) * len(level.shape)):
                 with writing(self.path):
                     pixels = np.asarray(above[region_above(tile.inner, factors, above.shape)])
-                    array[tile.inner] = shrink(pixels, factors, averaged=averaged)
+                    units.write(tile.inner, shrink(pixels, factors, averaged=averaged))
                 yield
             above = array
         if len(self._levels) > 1:

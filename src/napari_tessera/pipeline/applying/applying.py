@@ -175,7 +175,7 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
     check_result_path(operation, out, request.overwrite, request.inputs.values())
     inputs = open_inputs(operation, request.inputs)
     options = ApplyOptions(tile=request.tile, threads=request.threads)
-    open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite)
+    open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite, shard=request.shard)
     with closing(apply_into(operation, inputs, open_sink, cancel, options)) as events:
         for event in events:
             if not isinstance(event, Result):
@@ -236,7 +236,14 @@ def open_input(
     return as_labels(source) if kind in ("labels", "seeds") else source
 
 
-def file_sink(operation: Operation, out: Path, inputs: Mapping[str, OperationInput], *, overwrite: bool) -> OpenSink:
+def file_sink(
+    operation: Operation,
+    out: Path,
+    inputs: Mapping[str, OperationInput],
+    *,
+    overwrite: bool,
+    shard: int | None = None,
+) -> OpenSink:
     """Return what creates the output file of `operation`, or goes on with it where all images lie in files.
 
     A zarr gets the chunks of the image where they suit it.
@@ -252,6 +259,8 @@ def file_sink(operation: Operation, out: Path, inputs: Mapping[str, OperationInp
         chunks = choose_chunks(operation, spec, image) if isinstance(image, ImageSource) else None
         decisive = {"the operation": f"{operation.name()} {operation.version}", **metadata["parameters"]}
         decides = fingerprint({f"the input {name}": value for name, value in inputs.items()}, decisive)
-        return create_image(out, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, fingerprint=decides)
+        return create_image(
+            out, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, fingerprint=decides, shard=shard
+        )
 
     return open_sink

@@ -1,7 +1,7 @@
 """The engine: takes an operation through the frames of its inputs, whole or tile by tile, each family in its way."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -174,7 +174,7 @@ class Engine:
                 self.results.write_tile(position, tile, result)
             counter.step()
 
-        run_all(_in_order(self.frames, positions, len(grid)), apply, threads, self.work.check)
+        run_all(_in_order(self.frames, positions, self._by_unit(grid)), apply, threads, self.work.check)
         return {"tiles": len(grid) * count}
 
     def _run_fitted(self, operation: Fitted, position: Position) -> Mapping[str, Any]:
@@ -217,7 +217,7 @@ class Engine:
         run_all(range(len(grid)), find, threads, self.work.check)
         with naming(self.frames, position):
             components.decide()
-        run_all(range(len(grid)), paint, threads, self.work.check)
+        run_all(self._by_unit(grid), paint, threads, self.work.check)
         return {"tiles": len(grid)}
 
     def _run_mapped(self, operation: Mapped) -> Mapping[str, Any]:
@@ -239,7 +239,7 @@ class Engine:
                 self.results.write(position, by_axis, result)
             counter.step()
 
-        run_all(_in_order(self.frames, self.frames, len(grid)), apply, threads, self.work.check)
+        run_all(_in_order(self.frames, self.frames, self._by_unit(grid)), apply, threads, self.work.check)
         return {"tiles": len(grid) * len(self.frames)}
 
     def _run_paged(self, operation: Paged) -> Mapping[str, Any]:
@@ -268,6 +268,19 @@ class Engine:
         output = self.frames.output
         dtypes = [self.frames.spec.dtype, *(source.dtype for source in self.frames.inputs.sources.values())]
         return pixel_bytes([*dtypes, *([output.dtype] if output is not None else [])])
+
+    def _by_unit(self, grid: TileGrid) -> Sequence[int]:
+        """Return the numbers of the tiles in the order in which few write units wait for the rest of them."""
+        unit = None if self.sink is None else self.sink.write_unit
+        if self.sink is None or unit is None or unit == self.sink.chunks:
+            return range(len(grid))
+        lengths = self.sink.spec.by_axis(unit)
+
+        def unit_of(index: int) -> tuple[int, ...]:
+            parts = cut_out(self.frames, grid[index].inner).items()
+            return tuple(part.start // lengths[axis] for axis, part in parts)
+
+        return sorted(range(len(grid)), key=unit_of)
 
     def _halo(self, operation: Local) -> tuple[int, ...]:
         """Return the halo along every axis of the frame."""
@@ -300,7 +313,7 @@ class Engine:
         return tuple(by_axis[axis] for axis in cut_axes(self.frames))
 
 
-def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
+def _in_order(frames: Frames, positions: Iterable[Position], tiles: Sequence[int]) -> Iterator[tuple[Position, int]]:
     """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
     chunks = frames.inputs.image.chunks or (1,) * len(frames.inputs.image.axes)
     lengths = dict(zip(frames.inputs.image.axes, chunks, strict=True))
@@ -310,7 +323,7 @@ def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iter
 
     for _, together in groupby(positions, chunk_of):
         shared = tuple(together)
-        for index in range(tiles):
+        for index in tiles:
             for position in shared:
                 yield position, index
 

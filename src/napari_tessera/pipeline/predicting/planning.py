@@ -14,6 +14,7 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.tiles import BlockGrid, Tile, TileNeeds, round_up
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.places import check_apart, check_outside_model
+from napari_tessera.io.write_units import shard_shape
 from napari_tessera.nn.extents import grow, least_extents
 from napari_tessera.pipeline.predicting.pixel_predictors import foresee_needs
 from napari_tessera.pipeline.requests import PredictRequest
@@ -198,9 +199,11 @@ def plan_prediction(
     lengths = plane | {
         axis: _tile_length(plain.sizes[axis], chunk[axis], config.tile, longest, stride[axis]) for axis in convolved
     }
+    unit = [chunk[axis] for axis in plain.axes]
+    block = unit if config.shard is None else shard_shape(plain.shape, unit, config.shard)
     grid = BlockGrid(
         plain.shape,
-        tuple(max(lengths[axis], chunk[axis]) for axis in plain.axes),
+        tuple(max(lengths[axis], edge) for axis, edge in zip(plain.axes, block, strict=True)),
         tuple(lengths[axis] for axis in plain.axes),
         tuple(halo.get(axis, 0) for axis in plain.axes),
         tuple(stride.get(axis, 1) for axis in plain.axes),

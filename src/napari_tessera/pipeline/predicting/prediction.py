@@ -86,6 +86,7 @@ def file_sink(spec: ModelSpec, image: ImageSource, out: Path, config: Prediction
             chunks=plan.chunks,
             metadata=metadata,
             fingerprint=fingerprint({"the image": image}, decisive, _kind(plan.device)),
+            shard=config.shard,
         )
 
     return open_sink
