@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -202,8 +203,7 @@ class ZarrSink(PathSink):
         self._array[self._stored(region)] = move_axes(pixels, self._spec.axes, self._axes)
 
     def _load(self, region: Region) -> NDArray[Any]:
-        stored = np.asarray(self._array[self._stored(region)])
-        return np.array(move_axes(stored, self._axes, self._spec.axes))
+        return move_axes(_read(self._array, self._stored(region)), self._axes, self._spec.axes)
 
     def write_levels(self) -> Iterator[None]:
         """Write the smaller copies of a large image, a chunk per step; `finish` takes the steps that are left.
@@ -224,7 +224,7 @@ class ZarrSink(PathSink):
                 array = self._create_level(index)
             unit, none = array.shards or array.chunks, (0,) * len(level.shape)
             units = WriteUnits(
-                level.shape, unit, level.dtype, store=array.__setitem__, load=array.__getitem__, ledger=None
+                level.shape, unit, level.dtype, store=array.__setitem__, load=partial(_read, array), ledger=None
             )
             for tile in BlockGrid(level.shape, unit, array.chunks, none, (1,) * len(level.shape)):
                 with writing(self.path):
@@ -263,6 +263,10 @@ class ZarrSink(PathSink):
         with suppress(StorageError):  # a full disk may be why it is given up
             self._flush()
         self._folder.release()
+
+
+def _read(array: zarr.Array[Any], region: Region) -> NDArray[Any]:
+    return np.array(array[region])
 
 
 def _zarr_format(version: NgffVersion) -> Literal[2, 3]:
