@@ -125,7 +125,9 @@ def test_planes_that_may_be_channels_are_named_by_axes(call, model, pair, tmp_pa
 
 def test_an_unfinished_output_is_kept_unless_told_otherwise(call, model, pair, tmp_path):
     out = tmp_path / "out.ome.zarr"
-    create_image(out, open_image(pair["truth"]).spec).abort()
+    other = create_image(out, open_image(pair["truth"]).spec)
+    other.write(other.spec.full_region, np.ones(other.spec.shape, np.uint8))
+    other.abort()
     refused = call("predict", model, pair["image"], out, "--device", "cpu")
     assert refused.status == 1
     assert "out.ome.zarr.partial exists" in refused.err

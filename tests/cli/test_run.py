@@ -189,7 +189,7 @@ def test_what_another_run_is_writing_is_left_to_it(call, one, folder, tmp_path, 
     assert call("run", one, folder, out).status == 1
     np.save(folder / "b.npy", pixels)
     held = PartialFolder(out / "b_labels.ome.zarr", overwrite=False)
-    assert "b_labels.ome.zarr.partial exists" in call("run", one, folder, out).err
+    assert "b_labels.ome.zarr.partial is being written by another run" in call("run", one, folder, out).err
     held.release()
     assert call("run", one, folder, out).status == 0
 

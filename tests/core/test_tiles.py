@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.tiles import Tile, TileGrid
+from napari_tessera.core.tiles import BlockGrid, Tile, TileGrid
 
 
 def test_a_tile_in_the_middle_reads_its_halo() -> None:
@@ -47,3 +51,29 @@ def test_an_image_that_no_computer_goes_through_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="1099511627776 × 1099511627776 pixels is too large for any computer"):
         TileGrid((2**40, 2**40), (2048, 2048))
     assert len(TileGrid((2**30, 2**30), (2048, 2048))) == 2**38
+
+
+edges = st.tuples(st.integers(1, 6), st.integers(1, 6))
+
+
+@given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), block=edges, tile=edges, halo=edges)
+def test_tiles_of_blocks_come_block_by_block_and_cross_no_border(
+    shape: tuple[int, int], block: tuple[int, int], tile: tuple[int, int], halo: tuple[int, int]
+) -> None:
+    alignment = (2, 2)
+    block, tile = ((2 * each[0], 2 * each[1]) for each in (block, tile))
+    grid = BlockGrid(shape, block, tile, halo, alignment)
+    written = np.zeros(shape, int)
+    seen: list[tuple[int, ...]] = []
+    for index, one in enumerate(grid):
+        assert one.index == index
+        written[one.inner] += 1
+        assert one.outer == regions.grown(one.inner, halo, shape)
+        assert all(at % 2 == 0 for at in regions.start(one.inner))
+        cells = regions.cells(one.inner, block)
+        assert regions.size(cells) == (1, 1)
+        if not seen or seen[-1] != regions.start(cells):
+            seen.append(regions.start(cells))
+    assert (written == 1).all()
+    assert len(set(seen)) == len(seen)
+    assert len(grid) == index + 1

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.io import levels
 from napari_tessera.io.creating import create_image
@@ -94,3 +95,26 @@ def test_a_mean_is_that_of_the_pixels_it_covers(shape: list[int], dtype: str, se
         mean = block.astype(float).mean()
         assert abs(float(means[at]) - mean) <= (0.5 if pixels.dtype.kind in "iu" else 0.05)
         assert picked[at] == block.flat[0]
+
+
+@pytest.mark.parametrize("shard", [8, 20, 1000])
+def test_shards_change_files_and_no_pixels(tmp_path: Path, shard: int) -> None:
+    spec = ImageSpec(axes="zyx", shape=(2, 45, 61), dtype="uint8")
+    pixels = np.random.default_rng(0).integers(0, 255, spec.shape, np.uint8)
+    for name, options in (("plain", {}), ("sharded", {"shard": shard})):
+        _write(tmp_path / f"{name}.ome.zarr", spec, pixels, chunks=(1, 7, 9), **options)
+    for index, level in enumerate(open_levels(tmp_path / "plain.ome.zarr")):
+        assert np.array_equal(_read(tmp_path / "sharded.ome.zarr", index), level.read(level.spec.full_region))
+    files = {
+        name: sum(path.is_file() for path in (tmp_path / f"{name}.ome.zarr").rglob("*"))
+        for name in ("plain", "sharded")
+    }
+    assert files["sharded"] < files["plain"]
+
+
+def test_shards_where_there_can_be_none_are_refused(tmp_path: Path) -> None:
+    spec = ImageSpec(axes="yx", shape=(45, 61), dtype="uint8")
+    for name, options in (("a.tif", {}), ("a.ome.zarr", {"ngff_version": "0.4"})):
+        with pytest.raises(InvalidInputError, match="leave out --shard"):
+            create_image(tmp_path / name, spec, shard=16, **options)
+    assert not list(tmp_path.iterdir())

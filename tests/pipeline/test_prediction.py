@@ -407,8 +407,10 @@ def test_a_blank_image_is_background(config: PredictionConfig, certain: int | No
 def test_a_blank_image_is_refused_by_a_model_without_background() -> None:
     image = as_image(np.full((60, 70), 5, np.uint16), "yx")
     known = make_model(ids=(1, 2))
+    sink = sink_for(known, np.zeros((60, 70), np.uint16))
     with pytest.raises(InvalidInputError, match="same intensity everywhere"):
-        list(predict_into(known, image, lambda _plan: pytest.fail("opened"), PredictionConfig(), CancelToken()))
+        list(predict_into(known, image, lambda _plan: sink, PredictionConfig(), CancelToken()))
+    assert (sink.regions, sink.ended) == ([], ["abort"])
 
 
 def test_nan_that_the_sample_missed_is_found_in_its_tile(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

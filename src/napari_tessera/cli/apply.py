@@ -125,6 +125,9 @@ def _common_options(told: OperationDescription) -> list[Callable[[Any], Any]]:
         click.option(
             "--threads", type=click.IntRange(min=1), help="How many tiles at once; as many as cores otherwise."
         ),
+        click.option(
+            "--shard", type=click.IntRange(min=1), help="Edge of a shard in pixels, a file of many chunks, in a zarr."
+        ),
         click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
         json_option,
     ]
@@ -161,6 +164,7 @@ def _apply(
     pixel_unit: str | None,
     tile: int | None,
     threads: int | None,
+    shard: int | None,
     overwrite: bool,
     as_json: bool,
     inputs: Sequence[str],
@@ -194,6 +198,7 @@ def _apply(
         overwrite=overwrite,
         tile=tile,
         threads=threads,
+        shard=shard,
     )
     with cancel_on_interrupt() as cancel:
         result = drain(run_request(request, cancel), event_listener(as_json=as_json))

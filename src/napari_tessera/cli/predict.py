@@ -38,6 +38,9 @@ def _choices(field: str) -> click.Choice[str]:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--tile", type=click.IntRange(min=1), help="Edge length of a tile in pixels; chosen by device otherwise.")
 @click.option(
+    "--shard", type=click.IntRange(min=1), help="Edge length in pixels of a shard, a file of many chunks, in a zarr."
+)
+@click.option(
     "--precision",
     type=_choices("precision"),
     default="float32",

@@ -19,6 +19,9 @@ class PredictionConfig(Config):
     tile: int | None = Field(
         default=None, ge=1, description="Edge length of a tile, in pixels; none: chosen by device."
     )
+    shard: int | None = Field(
+        default=None, ge=1, description="Edge length of a shard, a file of many chunks; none: a file for each chunk."
+    )
     device: DeviceName = "auto"
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="Arithmetic; float32 gives the same result on any tile size."

@@ -285,9 +285,35 @@ class ImageSink(Protocol):
         return None
 
     @property
+    def write_unit(self) -> tuple[int, ...] | None:
+        """Shape of what is written at once: a chunk, or a shard of many; None for an output that has none."""
+        return self.chunks
+
+    @property
     def kept(self) -> Path | None:
         """Folder in which the finished part of an output stays that is given up; None where nothing is kept."""
         return None
+
+    @property
+    def earlier_devices(self) -> frozenset[str]:
+        """Kinds of the devices on which earlier runs have made a part of this output."""
+        return frozenset()
+
+    def holds(self, region: Region) -> bool:  # noqa: ARG002
+        """Whether all of `region` is complete already, made by an earlier run that this one goes on with."""
+        return False
+
+    def settle(self, region: Region) -> None:  # noqa: ARG002
+        """Take note that `region` is complete: what has not been written of it is 0."""
+        return
+
+    def recall(self, name: str) -> Any | None:  # noqa: ARG002
+        """Return what an earlier run has left under `name` with `remember`; None if that is nothing."""
+        return None
+
+    def remember(self, name: str, value: Any) -> None:  # noqa: ARG002
+        """Keep a JSON-ready value for a run that goes on with this one: what the image as a whole decides."""
+        return
 
     def write(self, region: Region, pixels: NDArray[Any]) -> None:
         """Store `pixels` at `region`."""

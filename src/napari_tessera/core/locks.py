@@ -1,7 +1,9 @@
 """The lock of the system on an open file: it ends with the process that holds it, however that ends."""
 
 import errno
+import os
 import sys
+from pathlib import Path
 from typing import IO
 
 _TAKEN = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK)})
@@ -39,3 +41,11 @@ def lock_file(file: IO[bytes], *, wait: bool = False) -> None:
 def is_taken(error: OSError) -> bool:
     """Whether `error`, from `lock_file`, says that somebody holds the file."""
     return error.errno in _TAKEN
+
+
+def is_still(file: IO[bytes], path: Path) -> bool:
+    """Whether a locked file still has its name: who held it before may have removed it in between."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -120,18 +120,56 @@ class TileGrid:
         if not 0 <= index < len(self):
             raise IndexError(f"tile {index} of {len(self)}")
         rest, starts = index, []
-        for count, size in zip(reversed(self.counts), reversed(self.tile), strict=True):
+        for count in reversed(self.counts):
             rest, position = divmod(rest, count)
-            starts.append(position * size)
-        starts.reverse()
-        inner, outer, padding = [], [], []
-        for start, size, halo, length in zip(starts, self.tile, self.halo, self.shape, strict=True):
-            stop = min(start + size, length)
-            low, high = start - halo, stop + halo
-            inner.append(slice(start, stop))
-            outer.append(slice(max(low, 0), min(high, length)))
-            padding.append((max(-low, 0), max(high - length, 0)))
-        return Tile(index, tuple(inner), tuple(outer), tuple(padding))
+            starts.append(position)
+        inner = regions.cell(starts[::-1], self.tile, self.shape)
+        return _tile(index, inner, self.halo, self.shape)
+
+
+@dataclass(frozen=True)
+class BlockGrid:
+    """Tiles of which none crosses the border of a block, and which come block by block.
+
+    So a block that is written at once waits for its own tiles alone.
+
+    Attributes
+    ----------
+    shape, tile, halo, alignment
+        As of a `TileGrid`.
+    block
+        Lengths of a block, multiples of `alignment` where there are several; a tile that is larger is cut to it.
+    """
+
+    shape: tuple[int, ...]
+    block: tuple[int, ...]
+    tile: tuple[int, ...]
+    halo: tuple[int, ...]
+    alignment: tuple[int, ...]
+
+    def __len__(self) -> int:
+        count = 1
+        for length, block, tile in zip(self.shape, self.block, self.tile, strict=True):
+            whole, rest = divmod(length, block)
+            count *= whole * -(-min(block, length) // tile) + -(-rest // tile)
+        return count
+
+    def __iter__(self) -> Iterator[Tile]:
+        index = 0
+        for block in TileGrid(self.shape, self.block):
+            start = regions.start(block.inner)
+            for tile in TileGrid(regions.size(block.inner), self.tile, None, self.alignment):
+                inner = regions.moved(tile.inner, start)
+                yield _tile(index, inner, self.halo, self.shape)
+                index += 1
+
+
+def _tile(index: int, inner: Region, halo: tuple[int, ...], shape: tuple[int, ...]) -> Tile:
+    padding = tuple(
+        (max(around - part.start, 0), max(part.stop + around - length, 0))
+        for part, around, length in zip(inner, halo, shape, strict=True)
+    )
+    return Tile(index, inner, regions.grown(inner, halo, shape), padding)
 
 
 @dataclass(frozen=True)

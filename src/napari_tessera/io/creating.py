@@ -13,14 +13,17 @@ from napari_tessera.io.writing import check_free
 from napari_tessera.io.zarr_folders import is_zarr
 
 if TYPE_CHECKING:
+    from napari_tessera.io.ledger import Fingerprint
     from napari_tessera.io.zarr_sink import NgffVersion
 
 _SUFFIXES_OF_FILES = (".tif", ".tiff", ".npy", ".png")
 _SUFFIXES = (*_SUFFIXES_OF_FILES, ".zarr")
 
 
-def check_output(path: str | Path, overwrite: bool = False) -> None:
+def check_output(path: str | Path, overwrite: bool = False, *, resumable: bool = False) -> None:
     """Refuse an output of a type that cannot be written, or one that exists, before any work is done for it.
+
+    What an earlier run has left unfinished is let pass if this one is `resumable`; `create_image` looks closer.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def check_output(path: str | Path, overwrite: bool = False) -> None:
     """
     path = expand_home(path)
     inside_zarr = any(is_zarr(folder) for folder in path.absolute().parents)
-    check_free(path, overwrite)
+    check_free(path, overwrite, resumable=resumable)
     if path.suffix.lower() not in _SUFFIXES and not inside_zarr:
         raise InvalidInputError(f"{path} is not of a type that can be written: use .tif, .npy, .png or .ome.zarr.")
 
@@ -59,6 +62,8 @@ def create_image(
     metadata: Mapping[str, Any] | None = None,
     ngff_version: "NgffVersion" = "0.5",
     levels: bool = True,
+    fingerprint: "Fingerprint | None" = None,
+    shard: int | None = None,
 ) -> ImageSink:
     """Create an output that appears under its final name only when it is finished.
 
@@ -79,41 +84,53 @@ def create_image(
         Version of OME-Zarr; inside an existing store that store's version is used.
     levels
         Whether a zarr of more than 4096 pixels along y or x gets smaller copies, each of half the size.
+    fingerprint
+        What decides the pixels; whoever creates the output again with the same one goes on with what is unfinished.
+    shard
+        Edge in pixels of shards: files of a zarr of many chunks.
 
     Returns
     -------
     ImageSink
-        Unwritten regions are 0. An aborted file is removed; an aborted zarr stays as ``<name>.partial``.
+        Unwritten regions are 0. What a run can go on with stays as ``<name>.partial`` when aborted, as any zarr does.
 
     Raises
     ------
     OutputExistsError
-        If `path` or ``<name>.partial`` exists and `overwrite` is false, or another run writes it.
+        If `path` or ``<name>.partial`` exists and may neither be replaced nor gone on with.
     InvalidInputError
         If the suffix is unknown, or the format cannot hold such an image.
     StorageError
         If the folder cannot be written, or the disk has no room for the image.
     """
     path = expand_home(path)
-    suffix = path.suffix.lower()
-    check_output(path, overwrite)
+    check_output(path, overwrite, resumable=fingerprint is not None)
     check_fits(path, spec, levels=levels)
-    if suffix in _SUFFIXES_OF_FILES:
-        return _open_file(path, spec, overwrite, metadata)
+    if path.suffix.lower() in _SUFFIXES_OF_FILES:
+        _check_unsharded(path, shard)
+        return _open_file(path, spec, overwrite, metadata, chunks=chunks, fingerprint=fingerprint)
     from napari_tessera.io.zarr_sink import ZarrSink
 
-    return ZarrSink(
-        path, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, version=ngff_version, levels=levels
-    )
+    options: dict[str, Any] = {"chunks": chunks, "metadata": metadata, "version": ngff_version, "levels": levels}
+    return ZarrSink(path, spec, overwrite=overwrite, fingerprint=fingerprint, shard=shard, **options)
 
 
-def _open_file(path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None) -> ImageSink:
+def _check_unsharded(path: Path, shard: int | None) -> None:
+    if shard is not None:
+        raise InvalidInputError(
+            f"{path} is one file, and shards are for zarr: name it .ome.zarr, or leave out --shard."
+        )
+
+
+def _open_file(
+    path: Path, spec: ImageSpec, overwrite: bool, metadata: Mapping[str, Any] | None, **resuming: Any
+) -> ImageSink:
     from napari_tessera.io.file_sinks import FileSink, PngSink, TiffSink  # slow to import, as is zarr
 
     match path.suffix.lower():
         case ".npy":
-            return FileSink(path, spec, overwrite=overwrite)
+            return FileSink(path, spec, overwrite=overwrite, **resuming)
         case ".png":
             return PngSink(path, spec, overwrite=overwrite)
         case _:
-            return TiffSink(path, spec, overwrite=overwrite, metadata=metadata)
+            return TiffSink(path, spec, overwrite=overwrite, metadata=metadata, **resuming)

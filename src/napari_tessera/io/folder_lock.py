@@ -14,7 +14,7 @@ import psutil
 
 from napari_tessera.config.session import now
 from napari_tessera.core.errors import StorageError
-from napari_tessera.core.locks import is_taken, lock_file
+from napari_tessera.core.locks import is_still, is_taken, lock_file
 
 LOCK_FILE = ".lock"
 
@@ -158,7 +158,7 @@ def _take(path: Path, taken: type[FolderTakenError]) -> BinaryIO:
     for _ in range(_TRIES):
         file = path.open("a+b")
         try:
-            if _lock_or_refuse(file, path, taken) and _is_still(file, path):
+            if _lock_or_refuse(file, path, taken) and is_still(file, path):
                 _note(file)
                 return file
         except BaseException:
@@ -184,14 +184,6 @@ def _lock_or_refuse(file: BinaryIO, path: Path, taken: type[FolderTakenError]) -
             path.unlink(missing_ok=True)  # a process that the dead one had started still holds its lock
         return False
     return True
-
-
-def _is_still(file: BinaryIO, path: Path) -> bool:
-    """Whether the locked file still has its name: who held it before may have removed it in between."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _note(file: BinaryIO) -> None:

@@ -20,8 +20,10 @@ from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.leftovers import OLD, Hidden
 from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import checked_pixels
-from napari_tessera.io.partial import check_partial
+from napari_tessera.io.ledger import Ledger
+from napari_tessera.io.partial import check_partial, tidy_finished
 from napari_tessera.io.places import check_place, check_replaceable
+from napari_tessera.io.write_units import WriteUnits
 from napari_tessera.io.zarr_folders import is_zarr
 
 
@@ -46,8 +48,10 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(message) from error
 
 
-def check_free(path: Path, overwrite: bool) -> None:
+def check_free(path: Path, overwrite: bool, *, resumable: bool = False) -> None:
     """Refuse an output that exists, finished or unfinished, unless `overwrite` allows to replace it.
+
+    What an earlier run has begun is let pass where this one may go on with it (`resumable`).
 
     Raises
     ------
@@ -58,8 +62,9 @@ def check_free(path: Path, overwrite: bool) -> None:
         inside a zarr where no results go.
     """
     check_place(path)
+    tidy_finished(path)
     _check_final(path, overwrite)
-    check_partial(path, overwrite)
+    check_partial(path, overwrite, resumable=resumable)
 
 
 def _check_final(path: Path, overwrite: bool) -> None:
@@ -89,6 +94,8 @@ class PathSink(ImageSink):
         self.path = path
         self._spec = spec
         self._overwrite = overwrite
+        self._ledger: Ledger | None = None
+        self._units: WriteUnits | None = None
 
     @property
     def spec(self) -> ImageSpec:
@@ -108,6 +115,31 @@ class PathSink(ImageSink):
         pixels = checked_pixels(region, pixels, self._spec)
         with writing(self.path):
             self._store(region, pixels)
+
+    @property
+    def earlier_devices(self) -> frozenset[str]:
+        """Kinds of the devices on which earlier runs have made a part of this output."""
+        return frozenset() if self._ledger is None else self._ledger.devices
+
+    def holds(self, region: Region) -> bool:
+        """Whether all of `region` is complete already."""
+        return self._units is not None and self._units.holds(region)
+
+    def settle(self, region: Region) -> None:
+        """Take note that `region` is complete: what has not been written of it is 0."""
+        if self._units is not None:
+            with writing(self.path):
+                self._units.settle(region)
+
+    def recall(self, name: str) -> Any | None:
+        """Return what an earlier run has left under `name`."""
+        return None if self._ledger is None else self._ledger.recall(name)
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a value for a run that goes on with this one."""
+        if self._ledger is not None:
+            with writing(self.path):
+                self._ledger.remember(name, value)
 
     @abstractmethod
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:

@@ -1,9 +1,11 @@
 """OME-Zarr outputs."""
 
+import math
 import os
 import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,15 +15,17 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from napari_tessera.core.axes import CANONICAL, move_axes
-from napari_tessera.core.errors import InvalidInputError
+from napari_tessera.core.errors import InvalidInputError, OutputExistsError, StorageError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
-from napari_tessera.core.tiles import TileGrid
+from napari_tessera.core.tiles import BlockGrid
 from napari_tessera.io.channel_colors import COLORS
+from napari_tessera.io.ledger import Fingerprint, describe_spec
 from napari_tessera.io.levels import factors_of, is_averaged, plan_levels, region_above, shrink
 from napari_tessera.io.ngff import multiscale_attributes, ngff_attributes
-from napari_tessera.io.partial import PartialFolder
-from napari_tessera.io.places import labels_to_keep
+from napari_tessera.io.partial import PartialFolder, remove
+from napari_tessera.io.places import LABELS, labels_to_keep
+from napari_tessera.io.write_units import WriteUnits, checked_chunks, count_units, shard_shape
 from napari_tessera.io.writing import PathSink, publish_folder, writing
 from napari_tessera.io.zarr_folders import METADATA_KEY, is_zarr
 
@@ -51,6 +55,10 @@ class ZarrSink(PathSink):
         Version of NGFF.
     levels
         Whether a large image gets smaller copies.
+    fingerprint
+        What decides the pixels: a run with the same goes on with what this one has left unfinished.
+    shard
+        Edge of shards, which hold many chunks in one file each, in pixels; None: a file for each chunk.
     """
 
     def __init__(
@@ -63,30 +71,72 @@ class ZarrSink(PathSink):
         metadata: Mapping[str, Any] | None = None,
         version: NgffVersion = "0.5",
         levels: bool = True,
+        fingerprint: Fingerprint | None = None,
+        shard: int | None = None,
     ) -> None:
         super().__init__(path, spec, overwrite=overwrite)
-        self._chunks = _checked_chunks(chunks, spec)
+        self._chunks = checked_chunks(chunks, spec)
+        self._unit = self._chunks if shard is None else shard_shape(spec.shape, self._chunks, shard)
+        self._sharded = shard is not None
         self._axes = "".join(axis for axis in CANONICAL if axis in spec.axes)
         self._kept_labels = labels_to_keep(path, spec)
         # labels that stay are not converted, and one image has one version
         self._version: NgffVersion = _version_inside(path, itself=self._kept_labels is not None) or version
+        if self._sharded and self._version == "0.4":
+            raise InvalidInputError(f"{path} is of OME-Zarr 0.4, which knows no shards: leave out --shard.")
         self._metadata = dict(metadata or {})
         stored = spec.ordered(self._axes)
         self._levels = plan_levels(stored) if levels else (stored,)
-        self._lock = threading.Lock()
         with writing(path):
-            self._folder = PartialFolder(path, overwrite)
+            units = math.prod(count_units(spec.shape, self._unit))
+            self._folder = PartialFolder(path, overwrite, fingerprint=self._described(fingerprint), units=units)
+            self._ledger = self._folder.ledger
             try:
-                self._group = zarr.create_group(
-                    str(self.partial),
-                    zarr_format=_zarr_format(self._version),
-                    attributes=self._attributes(self._levels[:1]),
-                )
-                self._array = self._create_level(0)
+                self._group, self._array = self._open()
             except BaseException:
                 self._folder.release()
                 raise
+        self._units = WriteUnits(
+            spec.shape, self._unit, spec.dtype, store=self._put, load=self._load, ledger=self._ledger
+        )
         self._steps = self._write_levels()
+
+    def _described(self, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        """Return the fingerprint with what the file adds to it."""
+        if fingerprint is None:
+            return None
+        return fingerprint.with_fields(
+            {
+                "format": f"OME-Zarr {self._version}",
+                "result": describe_spec(self._spec),
+                "levels": len(self._levels),
+                "chunks": list(self._chunks),
+                "write unit": list(self._unit),
+            }
+        )
+
+    def _open(self) -> tuple[zarr.Group, zarr.Array[Any]]:
+        """Return what an earlier run has left, cleared of what it was just writing; or begin anew."""
+        if self._ledger is not None and self._ledger.complete:
+            try:
+                group = zarr.open_group(str(self.partial), mode="r+", zarr_format=_zarr_format(self._version))
+                array = group["0"]
+            except (OSError, ValueError, KeyError) as error:
+                raise OutputExistsError(
+                    f"{self.partial} is damaged: begin anew with --overwrite, or move it elsewhere."
+                ) from error
+            for left in self.partial.rglob("*.partial"):
+                left.unlink()
+            remove(self.partial / LABELS)
+            assert isinstance(array, zarr.Array)
+            return group, array
+        self._folder.clear()
+        self._group = zarr.create_group(
+            str(self.partial),
+            zarr_format=_zarr_format(self._version),
+            attributes=self._attributes(self._levels[:1]),
+        )
+        return self._group, self._create_level(0)
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -94,18 +144,28 @@ class ZarrSink(PathSink):
         return self._chunks
 
     @property
+    def write_unit(self) -> tuple[int, ...]:
+        """Shape of what is written at once: a shard, or a chunk."""
+        return self._unit
+
+    @property
     def partial(self) -> Path:
         """Where the output lies until it is finished."""
         return self._folder.path
 
     @property
-    def kept(self) -> Path:
-        """The same: what was finished stays there."""
-        return self.partial
+    def kept(self) -> Path | None:
+        """The same, where what was finished stays; None as long as that is nothing."""
+        return None if self._is_empty else self.partial
+
+    @property
+    def _is_empty(self) -> bool:
+        assert self._units is not None
+        return not self._units.written and (self._ledger is None or self._ledger.is_empty)
 
     def _attributes(self, levels: Sequence[ImageSpec]) -> dict[str, Any]:
         attributes = multiscale_attributes(levels, self._version, self._metadata.get(COLORS, ()))
-        if self.path.parent.name == "labels":
+        if self.path.parent.name == LABELS:
             inner = attributes.get("ome", attributes)
             inner["image-label"] = {"version": self._version, "source": {"image": "../../"}}
         if self._metadata:
@@ -114,32 +174,36 @@ class ZarrSink(PathSink):
 
     def _create_level(self, index: int) -> zarr.Array[Any]:
         level = self._levels[index]
-        by_axis = self._spec.by_axis(self.chunks)
+        by_axis, unit = self._spec.by_axis(self.chunks), self._spec.by_axis(self._unit)
+        chunks = tuple(min(by_axis[axis], length) for axis, length in level.sizes.items())
+        shards = tuple(
+            chunk * min(unit[axis] // by_axis[axis], -(-length // chunk))
+            for chunk, (axis, length) in zip(chunks, level.sizes.items(), strict=True)
+        )
         return self._group.create_array(
             str(index),
             shape=level.shape,
             dtype=level.dtype,
-            chunks=tuple(min(by_axis[axis], length) for axis, length in level.sizes.items()),
+            chunks=chunks,
+            shards=shards if self._sharded else None,
             fill_value=0,
+            overwrite=index > 0,  # an earlier run may have begun with it
             **_format_options(self._version, level),
         )
 
     def _store(self, region: Region, pixels: NDArray[Any]) -> None:
-        """Store `pixels`, fastest where `region` is whole chunks."""
-        pixels = move_axes(pixels, self._spec.axes, self._axes)
-        by_axis = self._spec.by_axis(region)
-        stored = tuple(by_axis[axis] for axis in self._axes)
-        if self._is_aligned(region):
-            self._array[stored] = pixels
-        else:  # a chunk that is shared with a neighbour is read, changed and written back
-            with self._lock:
-                self._array[stored] = pixels
+        assert self._units is not None
+        self._units.write(region, pixels)
 
-    def _is_aligned(self, region: Region) -> bool:
-        return all(
-            part.start % chunk == 0 and (part.stop % chunk == 0 or part.stop == length)
-            for part, chunk, length in zip(region, self.chunks, self._spec.shape, strict=True)
-        )
+    def _stored(self, region: Region) -> Region:
+        by_axis = self._spec.by_axis(region)
+        return tuple(by_axis[axis] for axis in self._axes)
+
+    def _put(self, region: Region, pixels: NDArray[Any]) -> None:
+        self._array[self._stored(region)] = move_axes(pixels, self._spec.axes, self._axes)
+
+    def _load(self, region: Region) -> NDArray[Any]:
+        return move_axes(_read(self._array, self._stored(region)), self._axes, self._spec.axes)
 
     def write_levels(self) -> Iterator[None]:
         """Write the smaller copies of a large image, a chunk per step; `finish` takes the steps that are left.
@@ -152,20 +216,30 @@ class ZarrSink(PathSink):
         return self._steps
 
     def _write_levels(self) -> Iterator[None]:
+        self._flush()
         above, averaged = self._array, is_averaged(self._spec)
         for index, level in enumerate(self._levels[1:], start=1):
             factors = factors_of(self._levels[index - 1])
             with writing(self.path):
                 array = self._create_level(index)
-            for tile in TileGrid(level.shape, array.chunks):
+            unit, none = array.shards or array.chunks, (0,) * len(level.shape)
+            units = WriteUnits(
+                level.shape, unit, level.dtype, store=array.__setitem__, load=partial(_read, array), ledger=None
+            )
+            for tile in BlockGrid(level.shape, unit, array.chunks, none, (1,) * len(level.shape)):
                 with writing(self.path):
                     pixels = np.asarray(above[region_above(tile.inner, factors, above.shape)])
-                    array[tile.inner] = shrink(pixels, factors, averaged=averaged)
+                    units.write(tile.inner, shrink(pixels, factors, averaged=averaged))
                 yield
             above = array
         if len(self._levels) > 1:
             with writing(self.path):
                 self._group.attrs.update(self._attributes(self._levels))
+
+    def _flush(self) -> None:
+        assert self._units is not None
+        with writing(self.path):
+            self._units.flush()
 
     def finish(self) -> None:
         """Give the folder its final name, and list it if it is a label image inside another zarr."""
@@ -174,24 +248,25 @@ class ZarrSink(PathSink):
         if self._kept_labels is not None:
             with writing(self.path):
                 _take_over(self._kept_labels, self.partial / self._kept_labels.name)
-        self._folder.release()
+        self._folder.before_move()
         publish_folder(self.partial, self.path, self._overwrite)
-        if self.path.parent.name == "labels" and is_zarr(self.path.parent.parent):
+        self._folder.finish(self.path)
+        if self.path.parent.name == LABELS and is_zarr(self.path.parent.parent):
             with writing(self.path):
                 _list_label(self.path)
 
     def abort(self) -> None:
-        """Leave ``<name>.partial`` behind, so that the regions that are finished can be looked at."""
+        """Leave ``<name>.partial`` behind, so that the regions that are finished can be looked at, or gone on with."""
+        if self._is_empty:
+            self._folder.discard()
+            return
+        with suppress(StorageError):  # a full disk may be why it is given up
+            self._flush()
         self._folder.release()
 
 
-def _checked_chunks(chunks: Sequence[int] | None, spec: ImageSpec) -> tuple[int, ...]:
-    if chunks is None:
-        edge = 512 if max(spec.sizes["y"], spec.sizes["x"]) <= 4096 else 1024
-        return tuple(min(n, edge) if axis in "yx" else 1 for axis, n in zip(spec.axes, spec.shape, strict=True))
-    if len(chunks) != len(spec.shape) or min(chunks) < 1:
-        raise InvalidInputError(f"Chunks {tuple(chunks)} do not fit axes {spec.axes!r}: give one length for each.")
-    return tuple(min(int(chunk), n) for chunk, n in zip(chunks, spec.shape, strict=True))
+def _read(array: zarr.Array[Any], region: Region) -> NDArray[Any]:
+    return np.array(array[region])
 
 
 def _zarr_format(version: NgffVersion) -> Literal[2, 3]:

@@ -163,7 +163,7 @@ def predict(
     path = None if out is None else expand_home(out)
     if path is not None:
         check_apart(path, [image])
-        check_output(path, overwrite)
+        check_output(path, overwrite, resumable=True)
     loaded = model if isinstance(model, Model) else load_model(expand_home(model))
     memory: list[MemorySink] = []
 
@@ -171,8 +171,9 @@ def predict(
         memory.append(MemorySink(plan.output))
         return memory[0]
 
-    open_sink = keep if path is None else prediction.file_sink(loaded.spec, path, config, overwrite=overwrite)
-    with closing(prediction.predict_into(loaded, open_image(image), open_sink, config, cancel or CancelToken())) as job:
+    source = open_image(image)
+    open_sink = keep if path is None else prediction.file_sink(loaded.spec, source, path, config, overwrite=overwrite)
+    with closing(prediction.predict_into(loaded, source, open_sink, config, cancel or CancelToken())) as job:
         drain(job, listener(on_event))
     return memory[0].array if path is None else path
 

@@ -114,6 +114,8 @@ class ApplyRequest(Config):
         Suffix chooses the format; ``.csv`` or ``.npy`` for points.
     tile, threads
         None: chosen by memory and cores; neither changes the result.
+    shard
+        Edge of shards in pixels, for a zarr; None: a file for each chunk.
     """
 
     job: Literal["apply"] = "apply"
@@ -124,6 +126,7 @@ class ApplyRequest(Config):
     overwrite: bool = False
     tile: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
+    shard: int | None = Field(default=None, ge=1)
 
 
 Suffix = Literal[".ome.zarr", ".tif", ".npy", ".png"]

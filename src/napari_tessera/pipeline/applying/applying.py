@@ -28,6 +28,7 @@ from napari_tessera.pipeline.known_labels import check_not_labels
 from napari_tessera.pipeline.positions import check_points_output, read_array, write_points
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
 from napari_tessera.pipeline.running.parallel import Report, Work, in_background
+from napari_tessera.pipeline.running.resuming import fingerprint
 from napari_tessera.pipeline.running.sinks import choose_chunks, finishing, what_is_kept
 from napari_tessera.pipeline.running.tiling import default_threads
 
@@ -174,7 +175,7 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
     check_result_path(operation, out, request.overwrite, request.inputs.values())
     inputs = open_inputs(operation, request.inputs)
     options = ApplyOptions(tile=request.tile, threads=request.threads)
-    open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite)
+    open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite, shard=request.shard)
     with closing(apply_into(operation, inputs, open_sink, cancel, options)) as events:
         for event in events:
             if not isinstance(event, Result):
@@ -200,7 +201,7 @@ def check_result_path(operation: Operation, out: Path, overwrite: bool, inputs: 
         check_points_output(out)
         check_free(out, overwrite)
     else:
-        check_output(out, overwrite)
+        check_output(out, overwrite, resumable=True)
 
 
 def open_inputs(operation: Operation, files: Mapping[str, InputFile | Path]) -> dict[str, OperationInput]:
@@ -235,17 +236,31 @@ def open_input(
     return as_labels(source) if kind in ("labels", "seeds") else source
 
 
-def file_sink(operation: Operation, out: Path, inputs: Mapping[str, OperationInput], *, overwrite: bool) -> OpenSink:
-    """Return what creates the output file of `operation`; a zarr gets the chunks of the image where they suit it."""
+def file_sink(
+    operation: Operation,
+    out: Path,
+    inputs: Mapping[str, OperationInput],
+    *,
+    overwrite: bool,
+    shard: int | None = None,
+) -> OpenSink:
+    """Return what creates the output file of `operation`, or goes on with it where all images lie in files.
+
+    A zarr gets the chunks of the image where they suit it.
+    """
     image = inputs.get(operation.inputs[0].name)
 
     def open_sink(spec: ImageSpec) -> ImageSink:
-        metadata = {
+        metadata: dict[str, Any] = {
             "operation": operation.name(),
             "version": operation.version,
             "parameters": operation.model_dump(mode="json"),
         }
         chunks = choose_chunks(operation, spec, image) if isinstance(image, ImageSource) else None
-        return create_image(out, spec, overwrite=overwrite, chunks=chunks, metadata=metadata)
+        decisive = {"the operation": f"{operation.name()} {operation.version}", **metadata["parameters"]}
+        decides = fingerprint({f"the input {name}": value for name, value in inputs.items()}, decisive)
+        return create_image(
+            out, spec, overwrite=overwrite, chunks=chunks, metadata=metadata, fingerprint=decides, shard=shard
+        )
 
     return open_sink

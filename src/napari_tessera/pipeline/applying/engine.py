@@ -1,8 +1,7 @@
 """The engine: takes an operation through the frames of its inputs, whole or tile by tile, each family in its way."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -10,19 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tessera.core.errors import InvalidInputError, NoContrastError
+from napari_tessera.core.errors import NoContrastError
 from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import Warning
-from napari_tessera.core.tiles import Tile, TileGrid
+from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.memory import free_memory
 from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped, Operation
 from napari_tessera.operations.paging import Paged
-from napari_tessera.operations.whole import check_finite_result, quiet, run_whole
-from napari_tessera.pipeline.applying.frames import Frames, Position, crop
+from napari_tessera.operations.whole import check_finite_result, run_whole
+from napari_tessera.pipeline.applying.frames import Frames, Position
 from napari_tessera.pipeline.applying.mapped import MappedTiles, plan_mapped
 from napari_tessera.pipeline.applying.merging import TiledComponents
 from napari_tessera.pipeline.applying.paged import FramePages
 from napari_tessera.pipeline.applying.plain_frames import PlainFrames, StandIn
+from napari_tessera.pipeline.applying.results import Results, checked, cut_axes, cut_out, naming, where_in
 from napari_tessera.pipeline.applying.surveys import TiledSurvey
 from napari_tessera.pipeline.running.parallel import Counter, Report, Work, run_all
 from napari_tessera.pipeline.running.tiling import SMALL, choose_unit, memory_budget, pixel_bytes, plan_tiles
@@ -60,6 +60,7 @@ class Engine:
 
     def run(self) -> Mapping[str, Any]:
         """Apply the operation to every frame and return ``tiles``, their number, and ``points``, if any."""
+        self.plain.go_on(self.sink)
         told = self._run()
         doubts = self.plain.conclude(self.frames.operation, len(self.frames))
         if doubts:
@@ -88,36 +89,25 @@ class Engine:
         return {"tiles": sum(tiles)}
 
     @property
+    def results(self) -> Results:
+        """Where what comes out goes."""
+        return Results(self.frames, self.sink, self.work)
+
+    @property
     def message(self) -> str:
         """What a person reads beside the progress."""
         return f"{self.frames.operation.title} on {self.frames.inputs.image.name}"
 
-    @contextmanager
-    def _naming(self, position: Position) -> Iterator[None]:
-        """Say which of several frames cannot be worked on; what numpy warns of is found in the results."""
-        try:
-            with quiet():
-                yield
-        except InvalidInputError as error:
-            where = self._where(position)
-            if not where:
-                raise
-            raise type(error)(f"{where}: {error}") from error
-
-    def _where(self, position: Position) -> str:
-        sizes = self.frames.inputs.image.spec.sizes
-        return ", ".join(f"{axis}={at}" for axis, at in position.items() if sizes[axis] > 1)
-
     def _stand_in(self, position: Position, error: NoContrastError) -> StandIn:
         """Return what stands for the result of a frame in which nothing was found, and note that."""
-        self.plain.note(self._where(position), error)
+        self.plain.note(where_in(self.frames, position), error, self.sink)
         return StandIn.of(self.frames.operation, self.frames.spec)
 
     # -- whole frames ----------------------------------------------------------------------------------------------
 
     @property
     def _is_one_tile(self) -> bool:
-        spec, cut = self.frames.spec, self._cut
+        spec, cut = self.frames.spec, cut_axes(self.frames)
         if self.tile is not None:
             return all(spec.sizes[axis] <= self.tile for axis in cut)
         pixels = math.prod(spec.shape)
@@ -131,8 +121,11 @@ class Engine:
         points: dict[tuple[int, ...], NDArray[Any]] = {}
 
         def apply(position: Position) -> None:
+            if self.results.are_done(position, {}):
+                counter.step()
+                return
             try:
-                with self._naming(position):
+                with naming(self.frames, position):
                     block = self.frames.block(position)
                     result = np.asarray(run_whole(self.frames.operation, block))
             except NoContrastError as error:
@@ -145,7 +138,7 @@ class Engine:
             if self.sink is None:
                 points[tuple(position.values())] = _placed(self.frames.operation, position, result)
             else:
-                self._write(position, {}, _checked(self.frames, result, {}))
+                self.results.write(position, {}, checked(self.frames, result, {}))
             counter.step()
 
         run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
@@ -174,21 +167,24 @@ class Engine:
         def apply(item: tuple[Position, int]) -> None:
             position, index = item
             tile = grid[index]
-            with self._naming(position):
-                result = operation.compute(self.frames.block(position, tile.outer))
-            self.work.check()
-            self._write_tile(position, tile, result)
+            if not self.results.are_done(position, cut_out(self.frames, tile.inner)):
+                with naming(self.frames, position):
+                    result = operation.compute(self.frames.block(position, tile.outer))
+                self.work.check()
+                self.results.write_tile(position, tile, result)
             counter.step()
 
-        run_all(_in_order(self.frames, positions, len(grid)), apply, threads, self.work.check)
+        run_all(_in_order(self.frames, positions, self._by_unit(grid)), apply, threads, self.work.check)
         return {"tiles": len(grid) * count}
 
     def _run_fitted(self, operation: Fitted, position: Position) -> Mapping[str, Any]:
         """Fit the operation to a frame, then apply what it has become."""
         grid, threads = self._grid((0,) * len(self.frames.spec.axes))
+        if self.results.are_done(position, {}):
+            return {"tiles": len(grid)}
         local: Local
         try:
-            with self._naming(position):
+            with naming(self.frames, position):
                 local = operation.fit(TiledSurvey(self.frames, position, grid, threads, self.report))
         except NoContrastError as error:
             local = self._stand_in(position, error)
@@ -199,26 +195,29 @@ class Engine:
         """Find components tile by tile, merge them, and paint what is decided on each."""
         halo = tuple(1 if axis in self.frames.spec.spatial else 0 for axis in self.frames.spec.axes)
         grid, threads = self._grid(halo)
+        if self.results.are_done(position, {}):
+            return {"tiles": len(grid)}
         components = TiledComponents(operation, self.frames, position, grid)
         counter = Counter(self.report, 2 * len(grid), self.message)
 
         def find(index: int) -> None:
-            with self._naming(position):
+            with naming(self.frames, position):
                 components.find(grid[index])
             counter.step()
 
         def paint(index: int) -> None:
             tile = grid[index]
-            with self._naming(position):
-                result = components.paint(tile)
-            self.work.check()
-            self._write_tile(position, replace(tile, outer=tile.inner), result)
+            if not self.results.are_done(position, cut_out(self.frames, tile.inner)):
+                with naming(self.frames, position):
+                    result = components.paint(tile)
+                self.work.check()
+                self.results.write_tile(position, replace(tile, outer=tile.inner), result)
             counter.step()
 
         run_all(range(len(grid)), find, threads, self.work.check)
-        with self._naming(position):
+        with naming(self.frames, position):
             components.decide()
-        run_all(range(len(grid)), paint, threads, self.work.check)
+        run_all(self._by_unit(grid), paint, threads, self.work.check)
         return {"tiles": len(grid)}
 
     def _run_mapped(self, operation: Mapped) -> Mapping[str, Any]:
@@ -232,14 +231,15 @@ class Engine:
             position, index = item
             tile = grid[index]
             by_axis = dict(zip(tiles.output.axes, tile.inner, strict=True))
-            with self._naming(position):
-                result = _checked(self.frames, tiles.compute(position, tile.inner), by_axis)
-                check_finite_result(operation, result)
-            self.work.check()
-            self._write(position, by_axis, result)
+            if not self.results.are_done(position, by_axis):
+                with naming(self.frames, position):
+                    result = checked(self.frames, tiles.compute(position, tile.inner), by_axis)
+                    check_finite_result(operation, result)
+                self.work.check()
+                self.results.write(position, by_axis, result)
             counter.step()
 
-        run_all(_in_order(self.frames, self.frames, len(grid)), apply, threads, self.work.check)
+        run_all(_in_order(self.frames, self.frames, self._by_unit(grid)), apply, threads, self.work.check)
         return {"tiles": len(grid) * len(self.frames)}
 
     def _run_paged(self, operation: Paged) -> Mapping[str, Any]:
@@ -248,30 +248,39 @@ class Engine:
         grid, _ = self._grid((0,) * len(self.frames.spec.axes))
 
         def apply(position: Position) -> None:
-            with self._naming(position):
+            if self.results.are_done(position, {}):
+                counter.step()
+                return
+            with naming(self.frames, position):
                 for region, result in operation.compute_pages(FramePages(self.frames, position, grid)):
                     self.work.check()
                     by_axis = self.frames.spec.by_axis(region)
                     check_finite_result(operation, result)
-                    self._write(position, by_axis, _checked(self.frames, result, by_axis))
+                    self.results.write(position, by_axis, checked(self.frames, result, by_axis))
+            self.results.settle(position)
             counter.step()
 
         run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
         return {"tiles": len(self.frames)}
 
     @property
-    def _cut(self) -> str:
-        """The axes along which frames may be cut: spatial ones whose length the operation leaves as it is."""
-        spec, output = self.frames.spec, self.frames.frame_output
-        if output is None:
-            return ""
-        return "".join(axis for axis in spec.spatial if output.sizes.get(axis) == spec.sizes[axis])
-
-    @property
     def _pixel_bytes(self) -> int:
         output = self.frames.output
         dtypes = [self.frames.spec.dtype, *(source.dtype for source in self.frames.inputs.sources.values())]
         return pixel_bytes([*dtypes, *([output.dtype] if output is not None else [])])
+
+    def _by_unit(self, grid: TileGrid) -> Sequence[int]:
+        """Return the numbers of the tiles in the order in which few write units wait for the rest of them."""
+        unit = None if self.sink is None else self.sink.write_unit
+        if self.sink is None or unit is None or unit == self.sink.chunks:
+            return range(len(grid))
+        lengths = self.sink.spec.by_axis(unit)
+
+        def unit_of(index: int) -> tuple[int, ...]:
+            parts = cut_out(self.frames, grid[index].inner).items()
+            return tuple(part.start // lengths[axis] for axis, part in parts)
+
+        return sorted(range(len(grid)), key=unit_of)
 
     def _halo(self, operation: Local) -> tuple[int, ...]:
         """Return the halo along every axis of the frame."""
@@ -281,7 +290,7 @@ class Engine:
 
     def _grid(self, halo: tuple[int, ...]) -> tuple[TileGrid, int]:
         """Return how frames are cut, and how many threads work on tiles."""
-        spec, cut = self.frames.spec, self._cut
+        spec, cut = self.frames.spec, cut_axes(self.frames)
         if self.tile is not None:
             asked = [min(self.tile, length) if axis in cut else length for axis, length in spec.sizes.items()]
             return TileGrid(spec.shape, asked, halo), self.threads
@@ -301,27 +310,10 @@ class Engine:
         if store is None or not chunks:
             return None
         by_axis = store.spec.by_axis(chunks)
-        return tuple(by_axis[axis] for axis in self._cut)
-
-    # -- results ---------------------------------------------------------------------------------------------------
-
-    def _write_tile(self, position: Position, tile: Tile, result: NDArray[Any]) -> None:
-        spec, output = self.frames.spec, self.frames.frame_output
-        assert output is not None
-        inner = {axis: part for axis, part in zip(spec.axes, tile.inner, strict=True) if axis in self._cut}
-        outer = {axis: part for axis, part in zip(spec.axes, tile.outer, strict=True) if axis in self._cut}
-        with self._naming(position):
-            result = crop(_checked(self.frames, result, outer), output.axes, inner, outer)
-            check_finite_result(self.frames.operation, result)
-        self._write(position, inner, result)
-
-    def _write(self, position: Position, inner: Mapping[str, slice], result: NDArray[Any]) -> None:
-        assert self.sink is not None
-        with self.work.writing():
-            self.sink.write(self.frames.output_region(position, inner), self.frames.arranged(result))
+        return tuple(by_axis[axis] for axis in cut_axes(self.frames))
 
 
-def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
+def _in_order(frames: Frames, positions: Iterable[Position], tiles: Sequence[int]) -> Iterator[tuple[Position, int]]:
     """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
     chunks = frames.inputs.image.chunks or (1,) * len(frames.inputs.image.axes)
     lengths = dict(zip(frames.inputs.image.axes, chunks, strict=True))
@@ -331,7 +323,7 @@ def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iter
 
     for _, together in groupby(positions, chunk_of):
         shared = tuple(together)
-        for index in range(tiles):
+        for index in tiles:
             for position in shared:
                 yield position, index
 
@@ -343,19 +335,3 @@ def _placed(operation: Operation, position: Position, points: NDArray[Any]) -> N
         raise TypeError(f"{operation.name()} gave points of shape {points.shape}: give (points, dimensions).")
     place = np.broadcast_to(np.array([*position.values()], np.float64), (len(points), len(position)))
     return np.hstack([place, points])
-
-
-def _checked(frames: Frames, result: NDArray[Any], outer: Mapping[str, slice]) -> NDArray[Any]:
-    """Return `result`, or raise TypeError if it is not what the operation said: a fault of the operation."""
-    output = frames.frame_output
-    assert output is not None
-    result = np.asarray(result)
-    expected = tuple(
-        outer[axis].stop - outer[axis].start if axis in outer else length for axis, length in output.sizes.items()
-    )
-    if result.shape != expected or result.dtype != output.dtype:
-        raise TypeError(
-            f"{frames.operation.name()} gave {result.dtype} of shape {result.shape}, but its output_spec says "
-            f"{output.dtype} of shape {expected}."
-        )
-    return result

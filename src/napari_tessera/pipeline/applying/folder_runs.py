@@ -15,6 +15,7 @@ from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.paths import expand_home
 from napari_tessera.core.version import __version__
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
+from napari_tessera.pipeline.running.resuming import state_of
 
 NAME = ".tessera-run.json"
 
@@ -39,13 +40,6 @@ class Noted:
 
     finished: Finished = field(default_factory=dict)
     begun: frozenset[str] = frozenset()
-
-
-def state_of(path: Path) -> str:
-    """Return what changes when the file or zarr at `path` is written anew: size and time; of a zarr, its metadata's."""
-    files = [path, *(path / name for name in ("zarr.json", ".zattrs", ".zgroup", ".zarray"))]
-    stats = [file.stat() for file in files if file.exists()]
-    return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in stats)
 
 
 def work_of(recipe: Recipe, request: RecipeRequest) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tessera.core.errors import NoContrastError
-from napari_tessera.core.image import ImageSpec
+from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.operations.base import Block, Local, Operation
 from napari_tessera.operations.parameters import parameter
+
+_NOTED = "plain"
 
 MOST_NAMED = 8
 """Frames that a warning names one by one."""
@@ -23,10 +25,18 @@ class PlainFrames:
     found: dict[str, NoContrastError] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, where: str, error: NoContrastError) -> None:
-        """Note a frame by its place in the image."""
+    def note(self, where: str, error: NoContrastError, sink: ImageSink | None = None) -> None:
+        """Note a frame by its place in the image, in `sink` as well: a run that goes on does not look at it again."""
         with self._lock:
             self.found[where] = error
+            if sink is not None:
+                sink.remember(_NOTED, {where: str(error) for where, error in self.found.items()})
+
+    def go_on(self, sink: ImageSink | None) -> None:
+        """Take over what an earlier run has noted in `sink`."""
+        noted = None if sink is None else sink.recall(_NOTED)
+        if isinstance(noted, dict):
+            self.found |= {where: NoContrastError(text) for where, text in noted.items()}
 
     def conclude(self, operation: Operation, frames: int) -> str:
         """Return what to say of plain frames, if there were any.

@@ -1,6 +1,7 @@
 """Whatever gives numbers to the pixels of an image: all that planning, prediction and previews know of a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -71,6 +72,14 @@ class PixelPredictor(Protocol):
         ConstantImageError
             If there is nothing to see in it.
         """
+        ...
+
+    def pack(self, context: Context) -> Mapping[str, Any]:
+        """Return a context as JSON-ready fields, for a run that goes on with this one."""
+        ...
+
+    def unpack(self, fields: Mapping[str, Any]) -> Context:
+        """Return the context that `pack` was given."""
         ...
 
     def arrange(self, block: NDArray[Any], region: Region, context: Context) -> NDArray[np.float32]:
@@ -160,6 +169,14 @@ class NetworkPredictor(Predictor):
     def prepare(self, survey: ImageSource) -> IntensityRange:
         """Find the intensities that become 0 and 1, from the whole image; raises as `fit_intensity`."""
         return fit_intensity(survey, self._intensity)
+
+    def pack(self, context: IntensityRange) -> dict[str, Any]:
+        """Return the intensities as JSON-ready fields; of floats, all digits."""
+        return asdict(context)
+
+    def unpack(self, fields: Mapping[str, Any]) -> IntensityRange:
+        """Return the intensities that `pack` was given."""
+        return IntensityRange(**{name: tuple(values) for name, values in fields.items()})
 
     def arrange(self, block: NDArray[Any], region: Region, context: IntensityRange) -> NDArray[np.float32]:
         """Bring intensities to the range of the network; a network looks the same everywhere."""

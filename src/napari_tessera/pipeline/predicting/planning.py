@@ -11,17 +11,22 @@ from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import ModelError
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.tiles import Tile, TileGrid, TileNeeds, round_up
+from napari_tessera.core.tiles import BlockGrid, Tile, TileNeeds, round_up
 from napari_tessera.io.creating import check_output
 from napari_tessera.io.places import check_apart, check_outside_model
+from napari_tessera.io.write_units import shard_shape
 from napari_tessera.nn.extents import grow, least_extents
 from napari_tessera.pipeline.predicting.pixel_predictors import foresee_needs
 from napari_tessera.pipeline.requests import PredictRequest
 
-EDGE_STEP = 256
-"""Automatic tiles that do not span the image have edges of a multiple of this, so that chunks fit into them."""
+CHUNK = {2: {"y": 512, "x": 512}, 3: {"z": 32, "y": 128, "x": 128}}
+"""Edges of chunks along axes that are longer than twice that, by the dimensions of a model.
 
-LONGEST_CHUNK = 1024
+They follow from image and model alone, so that a run may be gone on with where tiles are of another size.
+"""
+
+EDGE_STEP = {2: 256, 3: 64}
+"""Automatic tiles that are smaller than a chunk have edges of a multiple of this."""
 
 CPU_MEMORY = 2**30
 GPU_MEMORY = 4 * 2**30
@@ -44,7 +49,7 @@ class PredictionPlan:
     output
         Specification of the result.
     chunks
-        Shape of a unit of storage; tiles consist of whole ones where they are automatic.
+        Shape of a unit of storage; a tile consists of whole ones, or lies within one.
     grid
         The tiles, over the axes of the image without ``c``.
     convolved
@@ -61,7 +66,7 @@ class PredictionPlan:
 
     output: ImageSpec
     chunks: tuple[int, ...]
-    grid: TileGrid
+    grid: BlockGrid
     axes: str
     convolved: str
     needs: TileNeeds
@@ -119,7 +124,7 @@ def plan_request(request: PredictRequest) -> PredictionPlan:
         As the job itself would.
     """
     check_apart(request.out, [request.image])
-    check_output(request.out, request.overwrite)
+    check_output(request.out, request.overwrite, resumable=True)
     spec = load_model_spec(request.model)
     check_outside_model(request.out, request.model)
     image = request.image.open().spec
@@ -177,7 +182,7 @@ def plan_prediction(
     image
         The image to predict.
     config
-        Its `tile` is rounded up to the stride, and down to what the image needs.
+        Its `tile` is rounded up to the stride, and down to whole chunks and what the image needs.
     device
         Where the network runs.
     memory
@@ -189,21 +194,24 @@ def plan_prediction(
     budget = CPU_MEMORY if device == "cpu" else (memory // 2 if memory else GPU_MEMORY)
     longest = _longest_edge(needs, budget, CPU_OVERHEAD if device == "cpu" else GPU_OVERHEAD)
     halo, stride = (dict(zip(convolved, each, strict=True)) for each in (needs.halo, needs.stride))
-    lengths = {
-        axis: _tile_length(plain.sizes[axis], config.tile, longest, stride[axis]) if axis in convolved else 1
-        for axis in plain.axes
+    edges, plane = CHUNK[needs.dimensions], dict.fromkeys(plain.axes, 1)
+    chunk = plane | {axis: _chunk(plain.sizes[axis], round_up(edges[axis], stride[axis])) for axis in convolved}
+    lengths = plane | {
+        axis: _tile_length(plain.sizes[axis], chunk[axis], config.tile, longest, stride[axis]) for axis in convolved
     }
-    grid = TileGrid(
+    unit = [chunk[axis] for axis in plain.axes]
+    block = unit if config.shard is None else shard_shape(plain.shape, unit, config.shard)
+    grid = BlockGrid(
         plain.shape,
-        [lengths[axis] for axis in plain.axes],
-        [halo.get(axis, 0) for axis in plain.axes],
-        [stride.get(axis, 1) for axis in plain.axes],
+        tuple(max(lengths[axis], edge) for axis, edge in zip(plain.axes, block, strict=True)),
+        tuple(lengths[axis] for axis in plain.axes),
+        tuple(halo.get(axis, 0) for axis in plain.axes),
+        tuple(stride.get(axis, 1) for axis in plain.axes),
     )
     read = math.prod(min(lengths[axis] + 2 * halo[axis], plain.sizes[axis]) for axis in convolved)
     read = max(read, min(needs.least_pixels, math.prod(plain.sizes[axis] for axis in convolved)))
     one = read * needs.bytes_per_pixel
     batch = 1 if device == "cpu" else max(1, min(budget // one, LARGEST_BATCH, len(grid)))
-    chunk = {axis: _chunk(lengths[axis], plain.sizes[axis]) if axis in convolved else 1 for axis in plain.axes}
     # Beside the network: three batches read as float32, and three of results on their way to storage.
     written = math.prod(lengths[axis] for axis in convolved) * output.dtype.itemsize * output.channels
     return PredictionPlan(
@@ -223,9 +231,10 @@ def _longest_edge(needs: TileNeeds, budget: int, overhead: float) -> int:
     """Return the shortest edge at which the halo costs little, or the longest that fits into `budget` bytes."""
     share: float = overhead ** (1 / needs.dimensions) - 1
     halo = max(needs.halo)
-    wanted = round_up(math.ceil(2 * halo / share), EDGE_STEP)
+    chunk = max(*CHUNK[needs.dimensions].values(), *needs.stride)
+    wanted = round_up(math.ceil(2 * halo / share), chunk)
     fits = int((budget / needs.bytes_per_pixel) ** (1 / needs.dimensions)) - 2 * halo
-    step = max(EDGE_STEP if needs.dimensions == 2 else EDGE_STEP // 4, *needs.stride)
+    step = chunk if fits >= chunk else max(EDGE_STEP[needs.dimensions], *needs.stride)
     return max(step, min(wanted, fits // step * step, LONGEST_EDGE))
 
 
@@ -234,23 +243,17 @@ def _one_if_equal(lengths: tuple[int, ...]) -> int | list[int]:
     return lengths[0] if len(set(lengths)) == 1 else list(lengths)
 
 
-def _tile_length(length: int, asked: int | None, longest: int, stride: int) -> int:
+def _tile_length(length: int, chunk: int, asked: int | None, longest: int, stride: int) -> int:
     """Return the tile's edge along an axis: what was asked for, or the image shared out evenly."""
     whole = round_up(length, stride)
-    if asked is not None:
-        return min(round_up(asked, stride), whole)
-    count = math.ceil(length / longest)
-    if count == 1:
-        return whole
-    step = max(min(EDGE_STEP, longest), stride)
-    return min(round_up(math.ceil(length / count), step), longest)
+    if asked is None:
+        count = math.ceil(length / longest)
+        step = max(min(chunk, longest), stride)
+        asked = whole if count == 1 else min(round_up(math.ceil(length / count), step), longest)
+    tile = min(round_up(asked, stride), whole)
+    return tile if tile == whole or tile < chunk else tile // chunk * chunk
 
 
-def _chunk(tile: int, length: int) -> int:
-    """Return a chunk's edge that divides the tile's, unless one tile spans the axis and any will do."""
-    if tile >= length:
-        return min(length, LONGEST_CHUNK // 2) if length > LONGEST_CHUNK else length
-    for count in range(1, tile // 128 + 1):
-        if tile % count == 0 and tile // count <= LONGEST_CHUNK:
-            return tile // count
-    return tile
+def _chunk(length: int, edge: int) -> int:
+    """Return a chunk's edge along an axis."""
+    return edge if length > 2 * edge else length

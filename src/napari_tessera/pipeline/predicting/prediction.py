@@ -1,7 +1,7 @@
 """The prediction job: a model applied to an image of any size, tile by tile, with the result of the whole image."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from napari_tessera.pipeline.predicting.pixel_predictors import Context, PixelPr
 from napari_tessera.pipeline.predicting.planning import PredictionPlan, check_image, output_spec, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
 from napari_tessera.pipeline.running.cancelling import CancellableSource
+from napari_tessera.pipeline.running.resuming import digest, fingerprint
 from napari_tessera.pipeline.running.sinks import finishing, what_is_kept
 from napari_tessera.pipeline.running.streaming import stream
 
@@ -53,27 +54,52 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
         If the output exists and may not be overwritten; nothing has been loaded then.
     """
     check_apart(request.out, [request.image])
-    check_output(request.out, request.overwrite)
+    check_output(request.out, request.overwrite, resumable=True)
     spec = load_model_spec(request.model)
     check_outside_model(request.out, request.model)
     image = request.image.open()
     check_image(spec, image.spec)
     check_fits(request.out, output_spec(spec, image.spec, request.config))
     model = load_model(request.model)
-    open_sink = file_sink(model.spec, request.out, request.config, overwrite=request.overwrite)
+    open_sink = file_sink(model.spec, image, request.out, request.config, overwrite=request.overwrite)
     with closing(predict_into(model, image, open_sink, request.config, cancel)) as events:
         for event in events:
             yield Result({"out": str(request.out), **event.value}) if isinstance(event, Result) else event
 
 
-def file_sink(spec: ModelSpec, out: Path, config: PredictionConfig, *, overwrite: bool) -> OpenSink:
-    """Return what creates the output file `out` of a prediction by the model of `spec`."""
+def file_sink(spec: ModelSpec, image: ImageSource, out: Path, config: PredictionConfig, *, overwrite: bool) -> OpenSink:
+    """Return what creates the output file `out` of a prediction by the model of `spec`, or goes on with it.
+
+    That takes an `image` which lies in a file.
+    """
 
     def open_sink(plan: PredictionPlan) -> ImageSink:
         metadata = describe_prediction(spec, config)
-        return create_image(out, plan.output, overwrite=overwrite, chunks=plan.chunks, metadata=metadata)
+        decisive = {
+            "the model": f"{spec.name} ({digest(spec.model_dump(mode='json'))})",
+            **{name.replace("_", " "): value for name, value in _decisive(config).items()},
+        }
+        return create_image(
+            out,
+            plan.output,
+            overwrite=overwrite,
+            chunks=plan.chunks,
+            metadata=metadata,
+            fingerprint=fingerprint({"the image": image}, decisive, _kind(plan.device)),
+            shard=config.shard,
+        )
 
     return open_sink
+
+
+def _decisive(config: PredictionConfig) -> dict[str, Any]:
+    """Return the settings that decide the result: whatever tiles and device, it is the same."""
+    return config.model_dump(mode="json", include={"output", "probability_dtype", "precision"})
+
+
+def _kind(device: str) -> str:
+    """Return the kind of a device, ``cuda`` of ``cuda:1``."""
+    return device.partition(":")[0]
 
 
 def describe_prediction(spec: ModelSpec, config: PredictionConfig) -> dict[str, Any]:
@@ -82,7 +108,7 @@ def describe_prediction(spec: ModelSpec, config: PredictionConfig) -> dict[str, 
         "model": spec.name,
         "weights_sha256": spec.weights_sha256,
         "score_offsets": list(spec.score_offsets),
-        "prediction": config.model_dump(mode="json"),
+        "prediction": _decisive(config),
         "classes": [entry.model_dump(mode="json") for entry in spec.classes],
     }
 
@@ -158,11 +184,12 @@ def predict_with(
     plan = plan_prediction(spec, predictor.needs, image.spec, config, device, predictor.free_memory)
     predictor.batch = plan.batch
     yield Progress(0, plan.tiles, "tile", f"Measuring the intensities of {image.name}")
-    context = _survey(predictor, CancellableSource(image, cancel), spec)
-    if context is None:
-        yield Warning(f"{image.name} has the same intensity everywhere, so there is nothing in it but background.")
+    cancel.raise_if_cancelled()
     with predictor, finishing(open_sink(plan)) as sink:
+        yield from _mixed(sink, device)
+        context = _context(predictor, sink, CancellableSource(image, cancel), spec)
         if context is None:
+            yield Warning(f"{image.name} has the same intensity everywhere, so there is nothing in it but background.")
             yield from _fill_background(plan, sink, config, spec, cancel)
         else:
             yield from _run(_Work(plan, predictor, image, context, sink, config, spec), cancel)
@@ -181,6 +208,28 @@ def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:
             f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "
             f"plane; if the first dimension holds channels, name the axes c{image.axes[1:]}."
         )
+
+
+def _mixed(sink: ImageSink, device: str) -> Iterator[Warning]:
+    others = sorted(sink.earlier_devices - {_kind(device)})
+    if others:
+        yield Warning(
+            f"A part of this was predicted on {' and '.join(others)}, and the rest is on {_kind(device)}: the parts "
+            "may differ in their last digits; begin anew with --overwrite if that matters."
+        )
+
+
+_CONTEXT = "context"
+
+
+def _context(predictor: PixelPredictor, sink: ImageSink, image: ImageSource, spec: ModelSpec) -> Context | None:
+    """Return what the whole image decides, as an earlier run found it, or as it is found now."""
+    known = sink.recall(_CONTEXT)
+    if isinstance(known, dict) and "found" in known:
+        return None if known["found"] is None else predictor.unpack(known["found"])
+    context = _survey(predictor, image, spec)
+    sink.remember(_CONTEXT, {"found": None if context is None else predictor.pack(context)})
+    return context
 
 
 def _survey(predictor: PixelPredictor, image: ImageSource, spec: ModelSpec) -> Context | None:
@@ -224,6 +273,11 @@ class _Work:
     config: PredictionConfig
     spec: ModelSpec
 
+    def place(self, tile: Tile) -> Region:
+        """Return where a tile goes in the output."""
+        region = {**dict(zip(self.plan.axes, tile.inner, strict=True)), "c": slice(0, self.plan.output.channels)}
+        return tuple(region[axis] for axis in self.plan.output.axes)
+
     def read(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
         """Return the pixels (c, y, x) of each tile, as the predictor takes them."""
         return [self._read(tile.outer) for tile in tiles]
@@ -249,28 +303,28 @@ class _Work:
 
     def _write(self, tile: Tile, result: NDArray[Any]) -> None:
         output = self.plan.output
-        region = dict(zip(self.plan.axes, tile.inner, strict=True))
         if self.config.output == "labels":
             ids = np.array([entry.id for entry in self.spec.classes], dtype=output.dtype)
             result = ids[result]
         leading = "" if self.config.output == "labels" else "c"
-        region["c"] = slice(0, output.channels)
         pixels = move_axes(result, leading + self.plan.convolved, output.axes)
-        self.sink.write(tuple(region[axis] for axis in output.axes), pixels)
+        self.sink.write(self.place(tile), pixels)
 
 
 def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
-    total, done = work.plan.tiles, 0
-    written: list[int] = []
+    total = work.plan.tiles
+    before = done = sum(work.sink.holds(work.place(tile)) for tile in work.plan)
+    missing = (tile for tile in work.plan if not work.sink.holds(work.place(tile)))
+    written = [before]
 
     def write(tiles: Sequence[Tile], results: list[Pending]) -> int:
         written.append(work.write(tiles, results))
         return written[-1]
 
     message = f"Predicting {work.image.name} on {work.plan.device}"
-    yield Progress(0, total, "tile", message)
+    yield Progress(done, total, "tile", message)
     started, edge = time.perf_counter(), None
-    steps = stream(_batches(work.plan, work.predictor), work.read, work.compute, write, cancel.raise_if_cancelled)
+    steps = stream(_batches(missing, work.predictor), work.read, work.compute, write, cancel.raise_if_cancelled)
     try:
         with closing(steps):
             for count in steps:
@@ -281,7 +335,7 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
                     )
                 done += count
                 seconds = time.perf_counter() - started
-                yield Progress(done, total, "tile", message, seconds / done * (total - done))
+                yield Progress(done, total, "tile", message, seconds / (done - before) * (total - done))
         for _ in work.sink.write_levels():
             cancel.raise_if_cancelled()
     except JobCancelledError as error:
@@ -290,10 +344,10 @@ def _run(work: _Work, cancel: CancelToken) -> Iterator[Progress | Warning]:
         ) from error
 
 
-def _batches(plan: PredictionPlan, predictor: PixelPredictor) -> Iterator[tuple[Tile, ...]]:
+def _batches(tiles: Iterable[Tile], predictor: PixelPredictor) -> Iterator[tuple[Tile, ...]]:
     """Group tiles that follow one another and have one shape, as many as the predictor takes at once."""
     batch: list[Tile] = []
-    for tile in plan:
+    for tile in tiles:
         if batch and (len(batch) >= predictor.batch or not _alike(batch[0], tile)):
             yield tuple(batch)
             batch = []

@@ -118,7 +118,8 @@ def copy_image(source: ImageSource, sink: ImageSink, check: Callable[[], None]) 
     with finishing(sink):
         for tile in TileGrid(shape, chunks):
             check()
-            sink.write(tile.inner, source.read(tile.inner))
+            if not sink.holds(tile.inner):
+                sink.write(tile.inner, source.read(tile.inner))
 
 
 def _bytes(spec: ImageSpec) -> int:

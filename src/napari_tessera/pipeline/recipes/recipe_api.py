@@ -15,6 +15,7 @@ from napari_tessera.core.jobs import CancelToken, JobEvent, drain
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import create_image
+from napari_tessera.io.ledger import Fingerprint
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.places import check_apart
 from napari_tessera.pipeline.applying.applying import ApplyOptions
@@ -76,7 +77,7 @@ def run_recipe(
     paths = _output_paths(checked, out, overwrite)
     for path in paths.values():
         check_apart(path, [image, *(inputs or {}).values()])
-    outputs = _Outputs(checked, paths, overwrite)
+    outputs = _Outputs(checked, paths, overwrite, lambda name: run.fingerprint(name))  # noqa: PLW0108  made below
     opened = open_image(image)
     further = {name: Path(value) if isinstance(value, str) else value for name, value in (inputs or {}).items()}
     given = {**({checked.image: opened} if checked.image else {}), **further}
@@ -93,11 +94,18 @@ class _Outputs:
     checked: CheckedRecipe
     paths: dict[str, Path]
     overwrite: bool
+    fingerprint: Callable[[str], Fingerprint | None] = lambda _name: None
     memory: dict[str, MemorySink] = field(default_factory=dict)
 
     def open(self, name: str, spec: ImageSpec) -> ImageSink:
         if name in self.paths:
-            return create_image(self.paths[name], spec, overwrite=self.overwrite, metadata=metadata_of(self.checked))
+            return create_image(
+                self.paths[name],
+                spec,
+                overwrite=self.overwrite,
+                metadata=metadata_of(self.checked),
+                fingerprint=self.fingerprint(name),
+            )
         self.memory[name] = MemorySink(spec)
         return self.memory[name]
 

@@ -14,7 +14,8 @@ from napari_tessera.core.image import ImageSink, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import create_image
-from napari_tessera.io.partial import is_being_written
+from napari_tessera.io.ledger import has_ledger
+from napari_tessera.io.partial import is_being_written, partial_of
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.tiff_names import split_part
 from napari_tessera.io.writing import writing
@@ -25,7 +26,6 @@ from napari_tessera.pipeline.applying.folder_runs import (
     forget_finished,
     note,
     read_noted,
-    state_of,
     work_of,
 )
 from napari_tessera.pipeline.failures import describe_error
@@ -34,6 +34,7 @@ from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipes.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
+from napari_tessera.pipeline.running.resuming import state_of
 
 READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8", ".png", ".npy")
 """What images of a folder are called; the longer ones first, so that all of it is taken off a name."""
@@ -134,10 +135,18 @@ def _run(
     cancel: CancelToken,
 ) -> Generator[Progress | Warning]:
     given = {**({checked.image: target.image} if checked.image else {}), **request.inputs}
-    metadata, overwrite = metadata_of(checked), request.overwrite or target.begun
+    metadata = metadata_of(checked)
 
     def open_output(name: str, spec: ImageSpec) -> ImageSink:
-        return create_image(target.outputs[name], spec, overwrite=overwrite, metadata=metadata)
+        path = target.outputs[name]
+        again = target.begun and not has_ledger(partial_of(path))
+        return create_image(
+            path,
+            spec,
+            overwrite=request.overwrite or again,
+            metadata=metadata,
+            fingerprint=run.fingerprint(name),
+        )
 
     options = ApplyOptions(tile=request.tile, threads=request.threads)
     beside = next(iter(target.outputs.values()))
@@ -145,7 +154,7 @@ def _run(
     with closing(run.events()) as events:
         yield from events
     for name, points in run.points.items():
-        write_points(target.outputs[name], points, overwrite=overwrite)
+        write_points(target.outputs[name], points, overwrite=request.overwrite or target.begun)
 
 
 def _of_all(progress: Progress, index: int, targets: list[Target], started: float) -> Progress:

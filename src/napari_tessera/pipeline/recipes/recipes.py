@@ -18,6 +18,7 @@ from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
 from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning
 from napari_tessera.io.arrays import ArraySource
 from napari_tessera.io.creating import check_fits, check_output
+from napari_tessera.io.ledger import Fingerprint
 from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import InputKind, Kind, Operation
 from napari_tessera.operations.describe import KINDS
@@ -30,6 +31,7 @@ from napari_tessera.pipeline.recipes.identity import identify_image
 from napari_tessera.pipeline.recipes.intermediates import Intermediates, copy_image
 from napari_tessera.pipeline.recipes.recording import installed_versions
 from napari_tessera.pipeline.requests import InputFile
+from napari_tessera.pipeline.running.resuming import digest, fingerprint
 
 Given = OperationInput | InputFile | Path
 """What an input of a recipe may be: open, or a file that is opened as each step needs it."""
@@ -143,7 +145,7 @@ def _check_inputs(step: RecipeStep, operations: Mapping[str, Operation]) -> None
 def check_target(checked: CheckedRecipe, output: str, path: Path, overwrite: bool) -> None:
     """Refuse a file that the output of that name cannot be written to; raises as `plan_targets` does."""
     if checked.kind_of(output) != "points":
-        check_output(path, overwrite)
+        check_output(path, overwrite, resumable=True)
         return
     check_points_output(path)
     check_free(path, overwrite)
@@ -207,6 +209,18 @@ class RecipeRun:
         for name in recipe.arrays:
             if name in used and name not in self.arrays:
                 raise InvalidInputError(f"The recipe needs its data {name!r}: load it together with them.")
+
+    def fingerprint(self, output: str) -> Fingerprint | None:
+        """Return what decides an output; None if an input lies in no file."""
+        recipe = self.checked.recipe
+        opened = {f"the input {name}": self._open(name) for name in recipe.inputs if name in self.given}
+        inputs = {name: value for name, value in opened.items() if isinstance(value, ImageSource | np.ndarray)}
+        if len(inputs) < len(opened):
+            return None
+        arrays = {f"the data {name}": value for name, value in self.arrays.items() if name in recipe.used()}
+        return fingerprint(
+            {**inputs, **arrays}, {"the recipe": digest(recipe.model_dump(mode="json")), "the output": output}
+        )
 
     def events(self) -> Generator[Progress | Warning]:
         """Do all steps; progress is in percent of all of them."""

@@ -20,9 +20,11 @@ def what_is_kept(sink: ImageSink | None) -> str:
     """Return where the finished part of an output that was given up lies, to end a sentence with."""
     if sink is not None and sink.kept is not None:
         return f"what was finished lies in {sink.kept}"
-    if isinstance(sink, PathSink):
-        return "a file of this type cannot keep what was finished, write to .ome.zarr if it should"
-    return "nothing is kept"
+    if not isinstance(sink, PathSink):
+        return "nothing is kept"
+    if sink.path.suffix.lower() in (".tif", ".tiff", ".npy"):
+        return "nothing is kept, write to .ome.zarr if what was finished should be"
+    return "nothing was finished"
 
 
 @contextmanager
