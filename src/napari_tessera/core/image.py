@@ -1,7 +1,7 @@
 """What an image is: its specification, and the protocols through which it is read and written piece by piece."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
@@ -137,6 +137,31 @@ class ImageSpec:
             self,
             shape=regions.size(region),
             translate=tuple(position + step * at for position, step, at in starts),
+        )
+
+    def scaled(self, factors: Sequence[float], shape: Sequence[int], centred: bool = True) -> Self:
+        """Return the specification of the same ground in steps that are larger.
+
+        Parameters
+        ----------
+        factors
+            How many steps of this image are one of the other, per dimension.
+        shape
+            Length of each dimension of the other image.
+        centred
+            Whether a pixel stands for the middle of the steps that it covers, as their mean does, or for the first.
+
+        Returns
+        -------
+        The specification; the first pixel has moved with the middle if `centred`.
+        """
+        shift = 0.5 if centred else 0.0
+        steps = tuple(zip(self.translate, self.scale, factors, strict=True))
+        return replace(
+            self,
+            shape=tuple(shape),
+            scale=tuple(step * factor for _, step, factor in steps),
+            translate=tuple(at + shift * step * (factor - 1) for at, step, factor in steps),
         )
 
     def with_dtype(self, dtype: DTypeLike) -> Self:

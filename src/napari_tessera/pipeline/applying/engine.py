@@ -229,7 +229,7 @@ class Engine:
         def apply(item: tuple[Position, int]) -> None:
             position, index = item
             tile = grid[index]
-            by_axis = dict(zip(tiles.output.axes, tile.inner, strict=True))
+            by_axis = tiles.output.by_axis(tile.inner)
             with self._naming(position):
                 result = _checked(self.frames, tiles.compute(position, tile.inner), by_axis)
                 check_finite_result(operation, result)
@@ -284,7 +284,7 @@ class Engine:
             asked = [min(self.tile, length) if axis in cut else length for axis, length in spec.sizes.items()]
             return TileGrid(spec.shape, asked, halo), self.threads
         lengths = [spec.sizes[axis] for axis in cut]
-        halos = [halo[spec.axes.index(axis)] for axis in cut]
+        halos = [spec.by_axis(halo)[axis] for axis in cut]
         others = math.prod(length for axis, length in spec.sizes.items() if axis not in cut)
         size = self._pixel_bytes * others
         unit = choose_unit(lengths, self._chunks(self.sink), self._chunks(self.frames.inputs.image), size)
@@ -322,7 +322,7 @@ class Engine:
 def _in_order(frames: Frames, positions: Iterable[Position], tiles: int) -> Iterator[tuple[Position, int]]:
     """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
     chunks = frames.inputs.image.chunks or (1,) * len(frames.inputs.image.axes)
-    lengths = dict(zip(frames.inputs.image.axes, chunks, strict=True))
+    lengths = frames.inputs.image.spec.by_axis(chunks)
 
     def chunk_of(position: Position) -> tuple[int, ...]:
         return tuple(at // lengths[axis] for axis, at in position.items())
