@@ -175,7 +175,15 @@ class ImageSpec:
         return self.ordered(self.axes.replace(axis, ""))
 
     def with_leading(self, axis: str, length: int, channel_names: tuple[str, ...] = ()) -> Self:
-        """Return the specification with a new first dimension `axis` of `length`."""
+        """Return the specification with a new first dimension, in steps of length 1.
+
+        Parameters
+        ----------
+        axis, length
+            Its letter, and how long it is.
+        channel_names
+            Names along it if it is ``c``; else the names of the channels stay.
+        """
         return replace(
             self,
             axes=axis + self.axes,
