@@ -116,3 +116,13 @@ def test_values_under_the_letters_of_the_axes() -> None:
     assert FULL.by_axis(FULL.scale) == {"c": 1, "z": 2, "y": 0.5, "x": 0.25}
     with pytest.raises(ValueError, match="shorter"):
         FULL.by_axis((1, 2, 3))
+
+
+def test_fewer_larger_steps_cover_the_same_ground():
+    spec = ImageSpec(axes="yx", shape=(9, 8), dtype=np.dtype("u1"), scale=(0.5, -2.0), translate=(10.0, 3.0))
+    means = spec.scaled((3, 2), (3, 4))
+    assert (means.shape, means.scale, means.translate) == ((3, 4), (1.5, -4.0), (10.5, 2.0))
+    first = spec.scaled((3, 2), (3, 4), centred=False)
+    assert (first.shape, first.scale, first.translate) == ((3, 4), (1.5, -4.0), (10.0, 3.0))
+    with pytest.raises(ValueError, match="shorter"):
+        spec.scaled((3,), (3, 4))

@@ -566,6 +566,16 @@ def test_regions_between_edges_end_on_them_and_keep_to_what_they_may_have():
     np.testing.assert_array_equal(whole(limited, truth.shape), before)
 
 
+def test_competing_regions_of_millions_of_large_integers_are_summed_exactly():
+    image = np.full((1500, 1500), 2**32 - 1, np.uint32)  # 2^21 of these sum up to more than floats tell apart
+    image[-1] -= 3 + np.arange(1500, dtype=np.uint32) % 3
+    expected = grow(image, [(0, 0)], "running_mean", 4.0)
+    assert np.count_nonzero(expected[-1]) == 1000
+    regions = grow_competing(frame_of(image, (1, 1), ClickRule()), [(0, 0)], 4.0)
+    np.testing.assert_array_equal(regions.labels, expected[regions.box])
+    assert regions.sizes.tolist() == [np.count_nonzero(expected)]
+
+
 def test_competing_regions_end_on_edges_and_not_in_each_other():
     y, x = np.mgrid[:60, :110]
     one, other = np.hypot(y - 30, x - 30) < 18, np.hypot(y - 30, x - 75) < 18

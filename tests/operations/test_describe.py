@@ -7,7 +7,6 @@ from napari_tessera.config.base import Config
 from napari_tessera.operations.base import Block, Input, Local, PlaneOrVolume
 from napari_tessera.operations.describe import (
     FAMILIES,
-    PAGED,
     Bounds,
     by_group,
     describe_operation,
@@ -66,7 +65,7 @@ def test_what_the_class_says_is_told():
 
 
 def test_paged_operations_do_not_claim_to_take_the_whole_image_into_memory():
-    assert describe_operation(find_operation("grow_regions")).family_text == PAGED
+    assert describe_operation(find_operation("grow_regions")).family_text == FAMILIES["paged"]
     assert describe_operation(find_operation("wiener")).family_text == FAMILIES["global"]
 
 

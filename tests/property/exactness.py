@@ -18,7 +18,7 @@ from napari_tessera.core.axes import spatial_axes
 from napari_tessera.core.errors import InvalidInputError, NoContrastError
 from napari_tessera.core.image import ImageSource
 from napari_tessera.io.opening import open_image
-from napari_tessera.operations.base import Global, Input, Mapped, Operation
+from napari_tessera.operations.base import Input, Operation
 from napari_tessera.operations.whole import run_whole
 from napari_tessera.pipeline.api import apply
 from napari_tessera.pipeline.applying.frames import make_frames
@@ -252,4 +252,4 @@ def _example_value(about: Mapping[str, Any], share: float) -> Any:
 
 def is_tiled(operation_class: type[Operation]) -> bool:
     """Whether it goes tile by tile."""
-    return not issubclass(operation_class, Global) or issubclass(operation_class, Mapped)
+    return operation_class.family not in ("global", "paged")

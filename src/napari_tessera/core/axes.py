@@ -10,6 +10,9 @@ from napari_tessera.core.errors import InvalidInputError
 CANONICAL = "tczyx"
 SPATIAL = "zyx"
 
+FEW_CHANNELS = 4
+"""A dimension of guessed meaning that is no longer than this may well be the channels."""
+
 
 def validate_axes(axes: str, ndim: int | None = None) -> str:
     """Return `axes` unchanged, or say what is wrong with it.

@@ -1,7 +1,7 @@
 """What an image is: its specification, and the protocols through which it is read and written piece by piece."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
@@ -139,6 +139,31 @@ class ImageSpec:
             translate=tuple(position + step * at for position, step, at in starts),
         )
 
+    def scaled(self, factors: Sequence[float], shape: Sequence[int], centred: bool = True) -> Self:
+        """Return the specification of the same ground in steps that are larger.
+
+        Parameters
+        ----------
+        factors
+            How many steps of this image are one of the other, per dimension.
+        shape
+            Length of each dimension of the other image.
+        centred
+            Whether a pixel stands for the middle of the steps that it covers, as their mean does, or for the first.
+
+        Returns
+        -------
+        The specification; the first pixel has moved with the middle if `centred`.
+        """
+        shift = 0.5 if centred else 0.0
+        steps = tuple(zip(self.translate, self.scale, factors, strict=True))
+        return replace(
+            self,
+            shape=tuple(shape),
+            scale=tuple(step * factor for _, step, factor in steps),
+            translate=tuple(at + shift * step * (factor - 1) for at, step, factor in steps),
+        )
+
     def with_dtype(self, dtype: DTypeLike) -> Self:
         """Return the same specification with another dtype."""
         return replace(self, dtype=np.dtype(dtype))
@@ -150,7 +175,15 @@ class ImageSpec:
         return self.ordered(self.axes.replace(axis, ""))
 
     def with_leading(self, axis: str, length: int, channel_names: tuple[str, ...] = ()) -> Self:
-        """Return the specification with a new first dimension `axis` of `length`."""
+        """Return the specification with a new first dimension, in steps of length 1.
+
+        Parameters
+        ----------
+        axis, length
+            Its letter, and how long it is.
+        channel_names
+            Names along it if it is ``c``; else the names of the channels stay.
+        """
         return replace(
             self,
             axes=axis + self.axes,

@@ -18,7 +18,7 @@ from napari_tessera.core.locks import lock_file
 PARTIAL, STEPS, OLD = "partial", "steps", "old"
 """What is being written, results of steps on the way, and what is being replaced."""
 
-_LOCK = ".writing"
+WRITING = ".writing"
 """File inside a folder that is locked in place of the folder."""
 
 
@@ -46,7 +46,7 @@ class Hidden:
             self.path = output.with_name(f".{output.name}.{uuid.uuid4().hex[:8]}.{what}")
             if folder:
                 self.path.mkdir()
-            locked = self.path / _LOCK if folder else self.path
+            locked = self.path / WRITING if folder else self.path
             self._lock: IO[bytes] = locked.open("xb")
             _hold(self._lock, wait=True)
             if locked.exists():  # not taken for a leftover before it was held
@@ -80,7 +80,7 @@ def _leftovers(output: Path) -> Iterator[Path]:
 
 def _is_free(path: Path) -> bool:
     """Whether it is certain that no process works there."""
-    locked = path / _LOCK if path.is_dir() else path
+    locked = path / WRITING if path.is_dir() else path
     if path.suffix == f".{OLD}" or not locked.exists():
         # nobody works in what is replaced; a folder without the file may have been made this instant
         return path.suffix == f".{OLD}"

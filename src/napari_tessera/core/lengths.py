@@ -14,7 +14,8 @@ def pixel_lengths(spec: ImageSpec, axes: str | None = None) -> tuple[float, ...]
         If the units differ and are not all lengths, so that nobody knows how they compare.
     """
     axes = spec.spatial if axes is None else axes
-    lengths = [abs(spec.scale[spec.axes.index(axis)]) for axis in axes]
+    steps = spec.by_axis(spec.scale)
+    lengths = [abs(steps[axis]) for axis in axes]
     units = _units(spec, axes)
     if len(set(units)) <= 1:
         return tuple(lengths)
@@ -32,7 +33,8 @@ def require_one_unit(spec: ImageSpec) -> None:
 
 
 def _units(spec: ImageSpec, axes: str) -> list[str | None]:
-    return [spec.units[spec.axes.index(axis)] for axis in axes]
+    units = spec.by_axis(spec.units)
+    return [units[axis] for axis in axes]
 
 
 def _differ(spec: ImageSpec, axes: str) -> InvalidInputError:

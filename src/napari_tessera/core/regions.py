@@ -81,9 +81,16 @@ def clipped(region: Region, shape: Sequence[int]) -> Region:
 
 
 def grown(region: Region, by: int | Sequence[int], shape: Sequence[int]) -> Region:
-    """Return `region` with `by` pixels more on every side, within an array of `shape`.
+    """Return a region with more pixels on every side.
 
-    `by` is one number, or one for each dimension.
+    Parameters
+    ----------
+    region
+        Inside the array.
+    by
+        How many pixels more: one number, or one for each dimension.
+    shape
+        Of the array, at whose borders the result is cut.
     """
     steps = (by,) * len(region) if isinstance(by, int) else by
     return tuple(
@@ -123,7 +130,15 @@ def of_pixels(indices: Sequence[NDArray[np.integer[Any]]]) -> Region:
 
 
 def cell(index: Sequence[int], edges: Sequence[int], shape: Sequence[int]) -> Region:
-    """Return the region of one cell of a grid, as chunks are: `edges` long, cut at the end of an array of `shape`."""
+    """Return the region of one cell of a grid, as chunks are.
+
+    Parameters
+    ----------
+    index, edges
+        Which cell, and how long cells are, per dimension.
+    shape
+        Of the array, at whose end cells are cut.
+    """
     return tuple(
         slice(at * edge, min((at + 1) * edge, length)) for at, edge, length in zip(index, edges, shape, strict=True)
     )

@@ -30,7 +30,19 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return the end of a sentence about an unknown `name`: what it may have been meant for, or else `otherwise`."""
+    """Return the end of a sentence about an unknown name.
+
+    Parameters
+    ----------
+    name, known
+        What was written, and what there is.
+    otherwise
+        What to say if nothing is near, without its full stop.
+
+    Returns
+    -------
+    What it may have been meant for, or else `otherwise`.
+    """
     near = nearest(name, known)
     return f"did you mean {' or '.join(near)}?" if near else f"{otherwise}."
 

@@ -228,13 +228,13 @@ class SqueezedSource(DerivedSource):
         """Shape of one unit of storage, or None for an array that has none."""
         if self.base.chunks is None:
             return None
-        own = dict(zip(self.base.axes, self.base.chunks, strict=True))
+        own = self.base.spec.by_axis(self.base.chunks)
         return tuple(own.get(axis, 1) for axis in self.axes)
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return the pixels of `region`."""
         check_region(region, self._spec.shape)
-        by_axis = dict(zip(self.axes, region, strict=True))
+        by_axis = self.spec.by_axis(region)
         pixels = self.base.read(tuple(by_axis.get(axis, slice(0, 1)) for axis in self.base.axes))
         return pixels.reshape(regions.size(region))
 

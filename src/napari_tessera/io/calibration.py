@@ -50,13 +50,7 @@ def level_spec(full: ImageSpec, shape: tuple[int, ...], name: str) -> ImageSpec:
     """Return the specification of a lower level of `full`: its pixels cover the same ground in fewer, larger steps."""
     ratios = [length / short for length, short in zip(full.shape, shape, strict=True)]
     return replace(
-        full,
-        shape=shape,
-        scale=tuple(scale * ratio for scale, ratio in zip(full.scale, ratios, strict=True)),
-        translate=tuple(
-            translate + scale * (ratio - 1) / 2
-            for translate, scale, ratio in zip(full.translate, full.scale, ratios, strict=True)
-        ),
+        full.scaled(ratios, shape),
         name=name,
     )
 

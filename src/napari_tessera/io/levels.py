@@ -1,7 +1,6 @@
 """Smaller copies of a large image, so that a viewer need not read all of it to show all of it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,13 +70,5 @@ def _longest(spec: ImageSpec) -> int:
 
 def _half(spec: ImageSpec) -> ImageSpec:
     factors = factors_of(spec)
-    shift = 0.5 if is_averaged(spec) else 0.0
-    return replace(
-        spec,
-        shape=tuple(-(-length // factor) for length, factor in zip(spec.shape, factors, strict=True)),
-        scale=tuple(scale * factor for scale, factor in zip(spec.scale, factors, strict=True)),
-        translate=tuple(
-            translate + shift * scale * (factor - 1)
-            for translate, scale, factor in zip(spec.translate, spec.scale, factors, strict=True)
-        ),
-    )
+    shape = [-(-length // factor) for length, factor in zip(spec.shape, factors, strict=True)]
+    return spec.scaled(factors, shape, centred=is_averaged(spec))

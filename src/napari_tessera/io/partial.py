@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import IO
 
 from napari_tessera.core.errors import InvalidInputError, OutputExistsError
-from napari_tessera.core.leftovers import remove_leftovers
+from napari_tessera.core.leftovers import WRITING, remove_leftovers
 from napari_tessera.core.locks import is_still, is_taken, lock_file
 from napari_tessera.io.ledger import LEDGER, Fingerprint, Ledger, has_ledger
 from napari_tessera.io.zarr_folders import is_zarr
 
-_LOCK = ".writing"
+_LOCK = WRITING
 """File inside the folder that is locked while a run writes there; the system frees it if that run dies."""
 
 _TRIES = 10

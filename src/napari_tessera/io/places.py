@@ -14,6 +14,7 @@ from napari_tessera.core.errors import InvalidInputError, TesseraError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.ngff import ngff_attributes
+from napari_tessera.io.partial import partial_of
 from napari_tessera.io.tiff_names import SUFFIXES, split_part
 from napari_tessera.io.zarr_folders import is_zarr
 
@@ -85,7 +86,7 @@ def check_apart(out: Path, inputs: Iterable[object]) -> None:
     """
     check_place(out)
     real = _real(out)
-    own = (real, real.with_name(f"{real.name}.partial"))
+    own = (real, partial_of(real))
     for path in _all_files({path for value in inputs for path in origins(value)}, real):
         source = _real(path)
         if source in own or _same(source, real):

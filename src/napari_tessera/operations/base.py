@@ -1,4 +1,4 @@
-"""What an operation is: a frozen set of parameters, four families, and what each is given to work on.
+"""What an operation is: a frozen set of parameters, six families, and what each is given to work on.
 
 ========== ================================================================= =======================
 family     how it is applied                                                  equals the whole image
@@ -6,14 +6,18 @@ family     how it is applied                                                  eq
 local      tile by tile, each read with a halo                                yes
 fitted     a survey of the whole frame gives a local operation                yes
 connected  tile by tile, then merged across faces                             yes
+mapped     tile by tile of the result, each made of what it comes from        yes
+paged      in windows where something is found (`operations.paging`)          yes
 global     on the whole frame, after saying how much memory that takes        it is the whole
 ========== ================================================================= =======================
+
+The families are siblings: none is a kind of another. Who treats them differently has an entry for each and asks
+`of_family` for that of an operation.
 
 A *frame* is what an operation works on at a time: the spatial axes of an image, or ``yx`` if it goes plane by plane.
 Time points and channels are frames of their own unless the operation takes them in (`Operation.frame_axes`).
 """
 
-import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +46,9 @@ read whole. ``points`` are positions in pixels of the frame, float64 (N, dimensi
 points or labels of the frame's shape; ``frequencies`` are positions in a spectrum, in cycles per unit of the image
 (N, dimensions).
 """
+
+Family = Literal["local", "fitted", "connected", "mapped", "paged", "global"]
+"""How an operation is applied."""
 
 Menu = Literal["filter", "segment", "transform", "measure"]
 """The submenu of napari's Layers menu in which an operation stands."""
@@ -142,11 +149,11 @@ class Operation(Config):
     title: ClassVar[str]
     """What a person calls it: ``"Gaussian blur"``."""
     group: ClassVar[str]
-    """Heading in lists: ``"Smoothing and background"``."""
+    """Heading in lists: ``"Smoothing and background"``. People read it; nothing else hangs on it."""
     menu: ClassVar[Menu] = "filter"
     version: ClassVar[int] = 1
     """Raised when the same parameters give another result than before; recipes hold it."""
-    family: ClassVar[Literal["local", "fitted", "connected", "global"]]
+    family: ClassVar[Family]
     inputs: ClassVar[tuple[Input, ...]] = (Input("image", "image", "The image to work on."),)
     """The first is the one whose frames are gone through."""
     output: ClassVar[Kind] = "image"
@@ -211,6 +218,20 @@ class Operation(Config):
     def output_spec(self, spec: ImageSpec) -> ImageSpec:
         """Return what comes out of a frame of `spec`: the same shape unless an operation says otherwise."""
         return spec.with_dtype(self.output_dtype(spec.dtype))
+
+
+def of_family(entries: Mapping[Family, T], operation: Operation) -> T:
+    """Return what `entries` has for the family of `operation`.
+
+    Raises
+    ------
+    TypeError
+        If it is derived from no family.
+    """
+    family = getattr(operation, "family", None)
+    if family is None:
+        raise TypeError(f"{type(operation).__name__} belongs to no family: derive it from one.")
+    return entries[family]
 
 
 class Local(Operation):
@@ -308,7 +329,7 @@ class Connected(Operation):
 class Global(Operation):
     """Needs a whole frame at once."""
 
-    family: ClassVar[Literal["local", "global"]] = "global"
+    family: ClassVar = "global"
 
     @abstractmethod
     def memory(self, spec: ImageSpec) -> int:
@@ -319,14 +340,14 @@ class Global(Operation):
         """Return the result; its shape is that of `output_spec` (of points: any number of rows)."""
 
 
-class Mapped(Global):
+class Mapped(Operation):
     """Puts a frame on another grid: any part of the result comes from a part of the frame that it can name.
 
-    So it goes tile by tile of the result, although it may be done on a whole frame too. What nothing of the result
+    So it goes tile by tile of the result. What nothing of the result
     comes from is not read, and nothing in it refused.
     """
 
-    family = "local"
+    family: ClassVar = "mapped"
 
     @abstractmethod
     def source_region(self, part: Region, spec: ImageSpec, others: Mapping[str, NDArray[Any]]) -> Region:
@@ -347,11 +368,6 @@ class Mapped(Global):
         The same must come out whatever lies in `part` and `block` beside a pixel: positions are to be computed from
         those in the whole result, and shifted by whole pixels only.
         """
-
-    def memory(self, spec: ImageSpec) -> int:
-        """Return what a frame and its result take as wholes, with working copies in float64."""
-        output = self.output_spec(spec)
-        return math.prod(spec.shape) * (spec.dtype.itemsize + 8) + math.prod(output.shape) * (output.dtype.itemsize + 8)
 
     def compute(self, block: Block) -> NDArray[Any]:
         """Return the whole result."""

@@ -10,23 +10,26 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from napari_tessera.operations.base import Input, InputKind, Kind, Menu, Operation
-from napari_tessera.operations.paging import Paged
+from napari_tessera.operations.base import Family, Input, InputKind, Kind, Menu, Operation
 from napari_tessera.operations.parameters import OddSize
 
 ParameterKind = Literal["boolean", "integer", "number", "choice", "text", "list", "other"]
 """What a value looks like; ``other`` is several of these, or a mapping."""
 
-FAMILIES: Mapping[str, str] = {
-    "local": "Computed tile by tile, each read with what lies around it; equals the result of the whole image exactly.",
+_BY_TILES = "Computed tile by tile, each read with what lies around it; equals the result of the whole image exactly."
+
+FAMILIES: Mapping[Family, str] = {
+    "local": _BY_TILES,
     "fitted": "Looks at the whole image first, then works tile by tile; equals the result of the whole image exactly.",
     "connected": "Works tile by tile, joining what touches across tiles; equals the result of the whole image exactly.",
+    "mapped": _BY_TILES,
+    "paged": "Reads of a large image only what it comes to, in windows; equals the result of the whole image exactly.",
     "global": "Takes a whole volume (or plane) into memory at once, and says how much that needs before it starts.",
 }
 """How each family is applied, in plain words."""
 
-PAGED = "Reads of a large image only what it comes to, in windows; equals the result of the whole image exactly."
-"""The same of global operations that are `Paged`."""
+_TOLD_AS: Mapping[Family, str] = {"mapped": "local", "paged": "global"}
+"""What programs that read the list of operations know two families as."""
 
 KINDS: Mapping[InputKind | Kind, str] = {
     "image": "image",
@@ -201,8 +204,8 @@ def describe_operation(operation: type[Operation]) -> OperationDescription:
         group=operation.group,
         menu=operation.menu,
         version=operation.version,
-        family=operation.family,
-        family_text=PAGED if issubclass(operation, Paged) else FAMILIES[operation.family],
+        family=_TOLD_AS.get(operation.family, operation.family),
+        family_text=FAMILIES[operation.family],
         bound=operation.bound,
         inputs=operation.inputs,
         output=operation.output,

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.base import Block, Global
+from napari_tessera.operations.base import Block, Operation
 
 
 class Pages(Protocol):
@@ -48,11 +48,17 @@ class Pages(Protocol):
         ...
 
 
-class Paged(Global):
-    """A global operation whose result is 0 but for some regions, which it finds without reading all of the frame.
+class Paged(Operation):
+    """An operation whose result is 0 but for some regions, which it finds without reading all of the frame.
 
     Pixels that it does not come to are not looked at: neither do they need memory, nor is anything in them refused.
     """
+
+    family: ClassVar = "paged"
+
+    @abstractmethod
+    def memory(self, spec: ImageSpec) -> int:
+        """Return about how many bytes it takes if it comes to all of a frame of `spec`, input and result included."""
 
     @abstractmethod
     def compute_pages(self, pages: Pages) -> Iterator[tuple[Region, NDArray[Any]]]:

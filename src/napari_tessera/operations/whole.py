@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.regions import Region
-from napari_tessera.operations.base import Block, Components, Connected, Fitted, Global, Local, Operation
+from napari_tessera.operations.base import Block, Components, Connected, Family, Fitted, Operation, of_family
 from napari_tessera.operations.labels.components import labels_around, number_components, numbers_at, numbers_on_border
 from napari_tessera.operations.reductions.statistics import TOO_LARGE
 
@@ -69,15 +69,7 @@ def run_whole(operation: Operation, block: Block) -> NDArray[Any]:
     """
     operation.check_frame(block.spec)
     with quiet():
-        match operation:
-            case Local() | Global():
-                result = operation.compute(block)
-            case Fitted():
-                result = operation.fit(WholeFrame(block)).compute(block)
-            case Connected():
-                result = _connect(operation, block)
-            case _:
-                raise TypeError(f"{type(operation).__name__} belongs to no family: derive it from one.")
+        result = of_family(ON_WHOLE, operation)(operation, block)
     check_finite_result(operation, result)
     return result
 
@@ -116,6 +108,25 @@ def _connect(operation: Connected, block: Block) -> NDArray[Any]:
     decided = decide(operation, components)
     block.check()
     return operation.paint(block, np.concatenate([np.zeros(1, decided.dtype), decided])[found.numbers])
+
+
+def _compute(operation: Any, block: Block) -> NDArray[Any]:
+    return np.asarray(operation.compute(block))
+
+
+def _fit(operation: Fitted, block: Block) -> NDArray[Any]:
+    return operation.fit(WholeFrame(block)).compute(block)
+
+
+ON_WHOLE: Mapping[Family, Callable[[Any, Block], NDArray[Any]]] = {
+    "local": _compute,
+    "fitted": _fit,
+    "connected": _connect,
+    "mapped": _compute,
+    "paged": _compute,
+    "global": _compute,
+}
+"""How each family is applied to a block that covers its frame."""
 
 
 def decide(operation: Connected, components: Components) -> NDArray[Any]:

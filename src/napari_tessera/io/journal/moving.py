@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from napari_tessera.core.atomic import sync_file
+from napari_tessera.core.leftovers import PARTIAL
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.session_lock import LOCK_FILE
 from napari_tessera.io.writing import writing
@@ -34,7 +35,7 @@ def move_folder(source: Path, target: Path) -> None:
 
 def _copy_over(source: Path, target: Path) -> None:
     """Copy to a folder of another name, sync files and names, and rename; the original stays."""
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.{PARTIAL}")
     try:
         shutil.copytree(source, partial, copy_function=_copy_synced, ignore=shutil.ignore_patterns(LOCK_FILE))
         for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):

@@ -27,7 +27,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.napari_plugin.filtering.preview_scaling import scaled_to
 from napari_tessera.napari_plugin.filtering.preview_strips import compute_strips, cut_strips
 from napari_tessera.napari_plugin.layers.looking import CroppedSource, Look
-from napari_tessera.operations.base import Connected, Fitted, Global, Local, Operation
+from napari_tessera.operations.base import Connected, Family, Fitted, Local, Operation, of_family
 from napari_tessera.operations.whole import WholeFrame, run_whole
 from napari_tessera.pipeline.applying.frames import Frames, Position, make_frames
 from napari_tessera.pipeline.applying.inputs import gather_inputs
@@ -227,14 +227,21 @@ def _in_view(points: NDArray[Any], shape: list[int]) -> NDArray[Any]:
 
 
 def _work(scene: _Scene, fits: Fits, check: Callable[[], None]) -> _Outcome:
-    match scene.operation:
-        case Local() as operation if _keeps_place(operation, scene.spec):
-            return _local(operation, scene)
-        case Fitted() as operation:
-            return _fitted(operation, scene, fits)
-        case Connected() | Global() | Local():
-            return _whole(scene, check)
-    raise TypeError(f"{type(scene.operation).__name__} belongs to no family: derive it from one.")
+    def whole(_: Operation) -> _Outcome:
+        return _whole(scene, check)
+
+    def local(operation: Local) -> _Outcome:
+        return _local(operation, scene) if _keeps_place(operation, scene.spec) else whole(operation)
+
+    runners: Mapping[Family, Callable[[Any], _Outcome]] = {
+        "local": local,
+        "fitted": lambda operation: _fitted(operation, scene, fits),
+        "connected": whole,
+        "mapped": whole,
+        "paged": whole,
+        "global": whole,
+    }
+    return of_family(runners, scene.operation)(scene.operation)
 
 
 def _local(operation: Local, scene: _Scene) -> _Outcome:

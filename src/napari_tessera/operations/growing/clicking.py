@@ -26,7 +26,8 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.growing.engine.click_window import Frame, Reader
-from napari_tessera.operations.growing.engine.growth import EVER, Ended, Growth
+from napari_tessera.operations.growing.engine.criteria import EVER
+from napari_tessera.operations.growing.engine.growth import Ended, Growth
 from napari_tessera.operations.growing.engine.physical import physical_steps, relative_sides
 
 Criterion = Literal["running_mean", "fixed_range", "edge_stopped"]

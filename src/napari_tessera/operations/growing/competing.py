@@ -11,7 +11,8 @@ from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.growing.clicking import ClickFrame, check_seeds
-from napari_tessera.operations.growing.engine.growth import EVER, Ended
+from napari_tessera.operations.growing.engine.criteria import EVER
+from napari_tessera.operations.growing.engine.growth import Ended
 
 SLICE = 200_000
 """Pixels between two looks at whether to stop."""

@@ -17,9 +17,8 @@ from napari_tessera.io.memory import describe_bytes, free_memory
 from napari_tessera.io.opening import as_labels, notes_about, open_image
 from napari_tessera.io.places import check_apart
 from napari_tessera.io.writing import check_free
-from napari_tessera.operations.base import Global, Mapped, Operation
+from napari_tessera.operations.base import Global, Operation
 from napari_tessera.operations.compiling import FIRST_USE, noticing_compilation
-from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.registry import build_operation
 from napari_tessera.pipeline.applying.engine import Engine
 from napari_tessera.pipeline.applying.frames import Frames, make_frames
@@ -144,7 +143,7 @@ def _run(
 def _check_memory(frames: Frames) -> Iterator[Progress | Warning]:
     """Say what a global operation needs, warn if that is much, and refuse what cannot fit."""
     operation = frames.operation
-    if not isinstance(operation, Global) or isinstance(operation, Mapped | Paged):
+    if not isinstance(operation, Global):
         return
     need, free = operation.memory(frames.spec), free_memory()
     says = f"{operation.title} on {frames.inputs.image.name}: needs about {describe_bytes(need)}"

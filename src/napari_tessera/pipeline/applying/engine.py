@@ -1,7 +1,7 @@
 """The engine: takes an operation through the frames of its inputs, whole or tile by tile, each family in its way."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,7 @@ from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import Warning
 from napari_tessera.core.tiles import TileGrid
 from napari_tessera.io.memory import free_memory
-from napari_tessera.operations.base import Connected, Fitted, Global, Local, Mapped, Operation
+from napari_tessera.operations.base import Connected, Family, Fitted, Global, Local, Mapped, Operation, of_family
 from napari_tessera.operations.paging import Paged
 from napari_tessera.operations.whole import check_finite_result, run_whole
 from napari_tessera.pipeline.applying.frames import Frames, Position
@@ -70,23 +70,21 @@ class Engine:
         return told
 
     def _run(self) -> Mapping[str, Any]:
-        operation = self.frames.operation
-        if isinstance(operation, Mapped):
-            return self._run_mapped(operation)
-        if isinstance(operation, Paged):
-            return self._run_paged(operation)
-        if isinstance(operation, Global) or self._is_one_tile:
-            return self._run_whole()
-        match operation:
-            case Local():
-                return self._run_local(operation, self.frames)
-            case Fitted():
-                tiles = [self._run_fitted(operation, position)["tiles"] for position in self.frames]
-            case Connected():
-                tiles = [self._run_connected(operation, position)["tiles"] for position in self.frames]
-            case _:
-                raise TypeError(f"{type(operation).__name__} belongs to no family: derive it from one.")
-        return {"tiles": sum(tiles)}
+        runners: Mapping[Family, Callable[[Any], Mapping[str, Any]]] = {
+            "local": self._unless_one_tile(lambda operation: self._run_local(operation, self.frames)),
+            "fitted": self._unless_one_tile(self._frame_by_frame(self._run_fitted)),
+            "connected": self._unless_one_tile(self._frame_by_frame(self._run_connected)),
+            "mapped": self._run_mapped,
+            "paged": self._run_paged,
+            "global": lambda _: self._run_whole(),
+        }
+        return of_family(runners, self.frames.operation)(self.frames.operation)
+
+    def _unless_one_tile(self, run: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], Mapping[str, Any]]:
+        return lambda operation: self._run_whole() if self._is_one_tile else run(operation)
+
+    def _frame_by_frame(self, run: Callable[[Any, Position], Mapping[str, Any]]) -> Callable[[Any], Mapping[str, Any]]:
+        return lambda operation: {"tiles": sum(run(operation, position)["tiles"] for position in self.frames)}
 
     @property
     def results(self) -> Results:
@@ -150,7 +148,7 @@ class Engine:
     @property
     def _frames_at_a_time(self) -> int:
         operation, spec = self.frames.operation, self.frames.spec
-        if not isinstance(operation, Global):
+        if not isinstance(operation, Global | Paged):
             return self.threads
         free = free_memory()
         return 1 if free is None else max(1, min(self.threads, free // 2 // max(1, operation.memory(spec))))
@@ -230,7 +228,7 @@ class Engine:
         def apply(item: tuple[Position, int]) -> None:
             position, index = item
             tile = grid[index]
-            by_axis = dict(zip(tiles.output.axes, tile.inner, strict=True))
+            by_axis = tiles.output.by_axis(tile.inner)
             if not self.results.are_done(position, by_axis):
                 with naming(self.frames, position):
                     result = checked(self.frames, tiles.compute(position, tile.inner), by_axis)
@@ -295,7 +293,7 @@ class Engine:
             asked = [min(self.tile, length) if axis in cut else length for axis, length in spec.sizes.items()]
             return TileGrid(spec.shape, asked, halo), self.threads
         lengths = [spec.sizes[axis] for axis in cut]
-        halos = [halo[spec.axes.index(axis)] for axis in cut]
+        halos = [spec.by_axis(halo)[axis] for axis in cut]
         others = math.prod(length for axis, length in spec.sizes.items() if axis not in cut)
         size = self._pixel_bytes * others
         unit = choose_unit(lengths, self._chunks(self.sink), self._chunks(self.frames.inputs.image), size)
@@ -316,7 +314,7 @@ class Engine:
 def _in_order(frames: Frames, positions: Iterable[Position], tiles: Sequence[int]) -> Iterator[tuple[Position, int]]:
     """Yield every tile of every frame; of frames that share chunks, one tile of all of them after the other."""
     chunks = frames.inputs.image.chunks or (1,) * len(frames.inputs.image.axes)
-    lengths = dict(zip(frames.inputs.image.axes, chunks, strict=True))
+    lengths = frames.inputs.image.spec.by_axis(chunks)
 
     def chunk_of(position: Position) -> tuple[int, ...]:
         return tuple(at // lengths[axis] for axis, at in position.items())

@@ -337,7 +337,7 @@ def _all_frames(operation: Operation, image: ImageSpec, looped: str, frame: Imag
     origin = {axis: image if axis in looped else frame for axis in axes}
 
     def along(what: str) -> tuple[Any, ...]:
-        return tuple(getattr(origin[axis], what)[origin[axis].axes.index(axis)] for axis in axes)
+        return tuple(origin[axis].by_axis(getattr(origin[axis], what))[axis] for axis in axes)
 
     return ImageSpec(
         axes=axes,

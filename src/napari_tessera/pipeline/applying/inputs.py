@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tessera.core.axes import FEW_CHANNELS
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSource, ImageSpec
 from napari_tessera.io.memory import check_memory
@@ -18,9 +19,6 @@ from napari_tessera.pipeline.running.chunk_cache import cached
 
 OperationInput = ImageSource | NDArray[Any]
 """Images and labels of the frame's size as sources (arrays are opened, their axes guessed); the rest as arrays."""
-
-MOST_CHANNELS = 4
-"""A dimension of guessed meaning that is no longer than this may well be the channels."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +172,9 @@ def _doubts_about_axes(image: ImageSource) -> str:
         return ""
     first, last = image.shape[0], image.shape[-1]
     spare = image.axes[1:]
-    if len(image.shape) == 3 and last <= MOST_CHANNELS < first:
+    if len(image.shape) == 3 and last <= FEW_CHANNELS < first:
         meant = "yxc"
-    elif first <= MOST_CHANNELS:
+    elif first <= FEW_CHANNELS:
         meant = f"c{spare}"
     else:
         return ""

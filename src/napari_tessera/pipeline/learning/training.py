@@ -280,6 +280,7 @@ def _describe_model(
     pairs: Sequence[Pair], dataset: Dataset, config: TrainingConfig, classes: Any, name: str
 ) -> ModelSpec:
     spec = pairs[0][0].spec
+    space = spec.ordered(spec.spatial)
     return ModelSpec(
         name=name,
         package_version=__version__,
@@ -288,8 +289,8 @@ def _describe_model(
         input_axes="cyx",
         channel_names=spec.channel_names,
         channels=dataset.channels,
-        pixel_size={axis: spec.scale[spec.axes.index(axis)] for axis in spec.spatial},
-        units={axis: spec.units[spec.axes.index(axis)] for axis in spec.spatial},
+        pixel_size=space.by_axis(space.scale),
+        units=space.by_axis(space.units),
         intensity=config.data.intensity,
         classes=classes,
         training=config,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core import regions
-from napari_tessera.core.axes import move_axes
+from napari_tessera.core.axes import FEW_CHANNELS, move_axes
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.image import ImageSink, ImageSource
 from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
@@ -37,10 +37,6 @@ from napari_tessera.pipeline.running.streaming import stream
 
 OpenSink = Callable[[PredictionPlan], ImageSink]
 """Creates the output once the plan says what it will be: ``plan.output`` and ``plan.chunks``."""
-
-
-MOST_CHANNELS = 4
-"""A first dimension of guessed meaning that is no longer than this may well be the channels."""
 
 
 def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
@@ -203,7 +199,7 @@ def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:
     if not spec.finished:
         ending = "was ended early" if spec.cancelled else "has not come to its end"
         yield Warning(f"The training of {spec.name!r} {ending}: continue it if the result is poor.")
-    if axes_are_guessed(image) and image.shape[0] <= MOST_CHANNELS:
+    if axes_are_guessed(image) and image.shape[0] <= FEW_CHANNELS:
         yield Warning(
             f"{image.name} does not name its axes, so its shape {image.shape} is taken for {image.axes}, plane by "
             f"plane; if the first dimension holds channels, name the axes c{image.axes[1:]}."

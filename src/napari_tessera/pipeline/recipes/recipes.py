@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -354,15 +354,8 @@ class RecipeRun:
             return array
         image = self._open(self.checked.image) if self.checked.image else None
         like = image.spec if isinstance(image, ImageSource) else ImageSpec(axes="yx", shape=(1, 1), dtype=array.dtype)
-        spec = ImageSpec(
-            axes=identity.axes,
-            shape=array.shape,
-            dtype=array.dtype,
-            scale=tuple(like.scale[like.axes.index(axis)] if axis in like.axes else 1.0 for axis in identity.axes),
-            translate=tuple(like.translate[like.axes.index(a)] if a in like.axes else 0.0 for a in identity.axes),
-            units=tuple(like.units[like.axes.index(axis)] if axis in like.axes else None for axis in identity.axes),
-            name=like.name,
-        )
+        placed = like.ordered(identity.axes)
+        spec = replace(placed, shape=array.shape, dtype=array.dtype, channel_names=())
         return ArraySource(array, spec)
 
     def _needed_after(self, name: str) -> bool:

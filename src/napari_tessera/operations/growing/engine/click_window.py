@@ -59,7 +59,7 @@ class Frame:
     blocked
         Returns which pixels of a box may not be entered, bool; or None.
     real
-        Whether pixels are held as real numbers, whatever the image.
+        Whether pixels are held as real numbers wherever sums of those are exact: not integers of 32 bits.
     """
 
     read: Reader
@@ -82,7 +82,7 @@ class Frame:
         """In which pixels are held: one of few, so that few loops are compiled."""
         kind, size = self.dtype.kind, self.dtype.itemsize
         small = kind == "b" or (kind in "ui" and size <= 2) or (kind == "f" and size <= 4)
-        if kind == "f" or self.real or self.channels or self.sigma or self.edges:
+        if kind == "f" or (self.real and small) or self.channels or self.sigma or self.edges:
             return np.dtype(np.float32 if small else np.float64)
         if kind == "b" or (kind == "u" and size <= 2):
             return np.dtype(np.uint16 if size == 2 else np.uint8)

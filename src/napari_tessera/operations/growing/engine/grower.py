@@ -1,23 +1,6 @@
-"""Regions that grow from seeds over pixels of like intensity.
+"""Regions that grow from seeds over pixels of like intensity, in an image in memory; for the rule see `criteria`."""
 
-The result depends on the order in which pixels are looked at, so it is fixed. There is one first-in-first-out queue
-(breadth first). It begins with the seeds: region by region in the order of their ids, and within a region in raster
-order. The first pixel of the queue is taken out, and each of its neighbours in raster order (last axis fastest) that
-belongs to no region joins that of the pixel, at the end of the queue, if the criterion holds. So regions take turns and
-never overlap. A pixel that was turned away is tried again from its other neighbours.
-
-Criteria, for a pixel ``x`` and a region ``R`` of ``n`` pixels:
-
-- ``running_mean``: ``|mean(R) − I(x)| < tolerance``, with the mean of all pixels that have joined until then;
-- ``fixed_range``: ``|mean(seed) − I(x)| ≤ tolerance``, with the mean of the region's own seed pixels.
-
-They are evaluated as ``|sum − n·I(x)| < n·tolerance`` (``≤`` as less than the next float64 above the tolerance): with
-integer images ``sum`` and ``n·I(x)`` are whole numbers, and no mean is ever rounded.
-"""
-
-import math
-from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,12 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.regions import Region
+from napari_tessera.operations.growing.engine.criteria import EVER, Criterion, limits
+from napari_tessera.operations.growing.engine.physical import physical_steps
 from napari_tessera.operations.reductions.histograms import flat_pixels
 
-Criterion = Literal["running_mean", "fixed_range"]
-
 LONGEST = 2**20
-EVER = 2**62
 RING = 2**14
 """Length of a new queue; a power of two."""
 
@@ -54,7 +36,7 @@ def grow(
         Integers: labels, if in the shape of the image; else points of shape (N, ndim) in pixels, with the ids 1 … N.
         Of points on the same pixel the first has it, and the others grow nothing.
     criterion
-        ``"running_mean"`` or ``"fixed_range"``, see the module.
+        ``"running_mean"`` or ``"fixed_range"``, see `criteria`.
     tolerance
         In grey levels; 0 or more.
     connectivity
@@ -105,13 +87,12 @@ class Grower:
 
     def __init__(self, image: NDArray[Any], connectivity: int = 1) -> None:
         _check_image(image)
-        if not 1 <= connectivity <= image.ndim:
-            raise InvalidInputError(f"Connectivity {connectivity} is not defined here: choose 1 to {image.ndim}.")
         self.shape = image.shape
         self._lead = 3 - image.ndim
         self._shape = tuple([1] * self._lead + list(image.shape))
         self._values, self._arithmetic = _values(image)
-        self._offsets = _offsets(image.ndim, connectivity)
+        steps = physical_steps((1.0,) * image.ndim, connectivity)
+        self._offsets = np.pad(steps, ((0, 0), (self._lead, 0)))
         self._stamps = np.zeros(image.size, np.uint8)
         self._base, self._next = 1, 1
         self._queue = np.empty(RING, np.int64)
@@ -147,8 +128,7 @@ class Grower:
         self._plant(places, owners)
         running = criterion == "running_mean"
         self._sizes = None if running else self._counts.astype(np.int64)
-        # "At most" is "less than the next number".
-        self._tolerance = float(tolerance) if running else math.nextafter(tolerance, math.inf)
+        self._tolerance = float(limits(tolerance, running=running))
 
     def step(self, max_pixels: int | None = None) -> bool:
         """Go on for `max_pixels` pixels, or to the end; the result does not depend on how the work is cut.
@@ -311,13 +291,6 @@ def _values(image: NDArray[Any]) -> tuple[NDArray[Any], type[np.int64] | type[np
 def held_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return in which type pixels of `dtype` are held: integers in one of few, so that few loops are compiled."""
     return dtype if dtype.kind == "f" or dtype in (np.bool_, np.uint8, np.uint16) else np.dtype(np.int64)
-
-
-def _offsets(ndim: int, connectivity: int) -> NDArray[np.int64]:
-    """Return the steps to the neighbours, shape (neighbours, 3), in raster order."""
-    steps = product((-1, 0, 1), repeat=ndim)
-    near = [(0,) * (3 - ndim) + step for step in steps if 0 < sum(map(abs, step)) <= connectivity]
-    return np.array(near, np.int64)
 
 
 def _read_seeds(

@@ -1,10 +1,8 @@
 """One growth in a window: the queue of a region, or of many that compete, and the pages it turns.
 
-The order is that of `grower`: first in, first out, neighbours in raster order. It depends neither on the windows nor on
-how the work is cut.
+The rule is that of `criteria`. The result depends neither on the windows nor on how the work is cut.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,10 +12,9 @@ from numpy.typing import NDArray
 from napari_tessera.core import regions
 from napari_tessera.core.regions import Region
 from napari_tessera.operations.growing.engine.click_window import Frame, Window, first_box
+from napari_tessera.operations.growing.engine.criteria import limits
 
 Ended = Literal["whole", "size", "loaded"]
-
-EVER = 2**62
 
 QUEUE = 2**15
 """Length of a queue at first: what waits in one is little beside what has joined, and stays in the cache."""
@@ -186,8 +183,8 @@ class Growth:
     ) -> None:
         """Begin the means with the seeds."""
         values = self._flat_values[places]
-        whole = values.dtype.kind in "iu"
-        dtype = np.dtype(np.int64 if whole and not self._general else np.float64)
+        # Whole numbers add up exactly, as in `grower`; channels are held as floats.
+        dtype = np.dtype(np.int64 if values.dtype.kind in "iu" and not self.frame.values_channels else np.float64)
         self._sizes = np.bincount(owners, minlength=count)
         if self.frame.edges:
             # The gradient itself is compared: its distance from 0.
@@ -197,8 +194,7 @@ class Growth:
             self._totals = np.zeros((count, *values.shape[1:]), dtype)
             np.add.at(self._totals, owners, values)
             self._counts = self._sizes.astype(dtype)
-        # "At most" is "less than the next number".
-        self._tolerances = tolerances if self.running else np.nextafter(tolerances, math.inf)
+        self._tolerances = limits(tolerances, running=self.running)
 
     def _run(self, budget: int) -> bool:
         """Go on for `budget` pixels; return whether a pixel was met that is not read yet."""
