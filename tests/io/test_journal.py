@@ -18,6 +18,7 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Sto
 from napari_tessera.io.journal import chunks, frames, segments
 from napari_tessera.io.journal.disk import DamageError, Disk
 from napari_tessera.io.journal.exporting import export_labels
+from napari_tessera.io.journal.plain_files import open_plain
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord, PointsRecord, ReplaceRecord, WidenRecord
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.segments import glance
@@ -156,7 +157,7 @@ def test_a_segment_that_goes_between_its_being_found_and_read_is_no_error(
     writer = JournalWriter.create(tmp_path / "layer", header(), disk=disk)
     writer.append(stroke(1))
     assert writer.compact()
-    count, open_plain = iter(range(1, 99)), segments.open_plain
+    count = iter(range(1, 99))
 
     def late(path: Path) -> BinaryIO:
         if next(count) == opened:
@@ -213,7 +214,7 @@ def test_a_log_that_grows_while_it_is_read_is_not_damaged(tmp_path: Path, monkey
     writer = JournalWriter.create(tmp_path / "layer", header())
     writer.append(stroke(1))
     writer.sync()
-    values, open_plain = iter(range(2, 99)), segments.open_plain
+    values = iter(range(2, 99))
 
     def grow() -> None:
         writer.append(stroke(next(values)))

@@ -12,7 +12,6 @@ from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.jobs import Result
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.annotation.annotating import scribbled_classes, scribbles_from
@@ -22,6 +21,7 @@ from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
+from napari_tessera.pipeline.results import TrainResult
 
 from .conftest import fake_job
 
@@ -157,7 +157,7 @@ def test_only_a_finished_training_changes_the_chosen_model(predict, qtbot, sessi
     assert predict.models.folder == old
     predict.runner.start(fake_job(kind), "Train")
     if kind == "quick":
-        predict.runner.event_received.emit(Result({"model": str(new)}))
+        predict.runner.event_received.emit(TrainResult(new))
     elif kind == "slow":
         predict.runner.cancel()
     qtbot.waitUntil(lambda: not predict.runner.state.busy, timeout=120_000)

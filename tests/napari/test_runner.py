@@ -16,10 +16,11 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
 from napari_tessera.napari_plugin.jobs import runner as runner_module
 from napari_tessera.napari_plugin.jobs.runner import MESSAGES_PER_POLL, RunState
 from napari_tessera.napari_plugin.jobs.worker_process import LOG_BYTES, open_log
+from napari_tessera.pipeline.results import TrainResult
 from napari_tessera.pipeline.worker import lower_priority
 
 from .conftest import FAKE_WORKER, FakeRequest, fake_job
@@ -44,9 +45,9 @@ def test_a_job_reports_and_ends(qtbot, runner):
     assert runner.state is RunState.RUNNING
     assert runner.owner == "Train"
     wait_for_state(qtbot, runner, RunState.DONE)
-    assert [type(event) for event in events] == [Progress, Metric, Result]
+    assert [type(event) for event in events] == [Progress, Metric, TrainResult]
     assert states == [RunState.RUNNING, RunState.DONE]
-    assert events[-1].value["pid"] == runner.worker_pid != os.getpid()
+    assert events[-1].steps == runner.worker_pid != os.getpid()
 
 
 def test_no_full_garbage_collection_during_a_job(qtbot, runner):
@@ -63,7 +64,7 @@ def test_the_worker_stays_warm(qtbot, runner):
     for _ in range(2):
         runner.start(fake_job("quick"), "Train")
         wait_for_state(qtbot, runner, RunState.DONE)
-    first, second = (event.value["pid"] for event in events if isinstance(event, Result))
+    first, second = (event.steps for event in events if isinstance(event, TrainResult))
     assert first == second
 
 
@@ -277,7 +278,7 @@ def test_the_view_reaches_the_job(qtbot, runner):
     runner.start(fake_job("views"), "Train")
     runner.look_at(1, ((0, 5), (2, 7)))
     wait_for_state(qtbot, runner, RunState.DONE)
-    assert events[-1].value == {"view": [1, [[0, 5], [2, 7]]]}
+    assert events[-1].doubt == repr((1, ((0, 5), (2, 7))))
 
 
 def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):

@@ -22,10 +22,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_tessera.config.base import Config
 from napari_tessera.core.errors import JobCancelledError, WorkerDiedError
-from napari_tessera.core.jobs import CancelToken, Preview, event_from_dict
+from napari_tessera.core.jobs import CancelToken, Preview
 from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers
 from napari_tessera.napari_plugin.jobs.worker_process import COMMAND, Ended, Reply, WorkerProcess
 from napari_tessera.pipeline.failures import describe_error
+from napari_tessera.pipeline.results import event_from_wire
 
 _log = logging.getLogger(__name__)
 
@@ -287,7 +288,7 @@ class JobRunner(QObject):
         elif "state" in fields:
             self._finish(RunState(fields["state"]), fields.get("message", ""))
         else:
-            self.event_received.emit(event_from_dict(fields))
+            self.event_received.emit(event_from_wire(fields))
 
     def _on_ended(self, ended: Ended) -> None:
         if self._worker is None or ended.generation != self._worker.generation:

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushBut
 
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.jobs import JobEvent, Result
+from napari_tessera.core.jobs import JobEvent
 from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
@@ -22,6 +22,7 @@ from napari_tessera.napari_plugin.layers.images import layer_image, real_viewer
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
 from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
 from napari_tessera.napari_plugin.shown_text import shown_name
+from napari_tessera.pipeline.results import PredictResult, TrainResult
 
 SETTINGS = (
     ("device", "Device"),
@@ -172,13 +173,12 @@ class PredictWidget(JobWidget):
 
     def on_event(self, event: JobEvent) -> None:
         """Add the result to the viewer."""
-        if isinstance(event, Result) and self._inputs is not None:
+        if isinstance(event, PredictResult) and self._inputs is not None:
             for layer in self._inputs.result_layers():
                 self.viewer.add_layer(layer)
                 if isinstance(layer, Labels):
                     self.prediction.layer = layer
-            seconds = event.value.get("seconds")
-            self.panel.say(f"Done in {seconds:.1f} s." if isinstance(seconds, float) else "Done.")
+            self.panel.say(f"Done in {event.seconds:.1f} s.")
 
     def on_end(self, state: RunState) -> None:
         """Remove scratch files, and show what is finished or go on with the next output."""
@@ -207,8 +207,8 @@ class PredictWidget(JobWidget):
 
     def _on_event(self, event: JobEvent) -> None:
         super()._on_event(event)
-        if isinstance(event, Result) and "model" in event.value:
-            self._trained = Path(event.value["model"])
+        if isinstance(event, TrainResult):
+            self._trained = event.model
 
     def _on_state(self, state: RunState) -> None:
         super()._on_state(state)

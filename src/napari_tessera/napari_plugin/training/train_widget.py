@@ -11,7 +11,7 @@ from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.jobs import JobEvent, Preview, Result
+from napari_tessera.core.jobs import JobEvent, Preview
 from napari_tessera.io.journal.naming import naming_remark
 from napari_tessera.napari_plugin.annotation.annotating import new_annotation, show_classes
 from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox, predicted_image
@@ -37,6 +37,7 @@ from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
 from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
+from napari_tessera.pipeline.results import TrainResult
 
 KINDS: Sequence[tuple[Annotation, str, str]] = (
     (
@@ -334,7 +335,7 @@ class TrainWidget(JobWidget):
         """Show previews and say how a training ended."""
         if isinstance(event, Preview) and self._preview is not None:
             self._preview.show(event)
-        elif isinstance(event, Result):
+        elif isinstance(event, TrainResult):
             self.panel.say(f"Trained: choose {self.name.text()!r} in Predict, or paint more and press Continue.")
 
     def on_end(self, state: RunState) -> None:
