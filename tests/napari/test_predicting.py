@@ -20,6 +20,7 @@ from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
+from napari_tessera.napari_plugin.training.training_job import TRAINING
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
 from napari_tessera.pipeline.results import TrainResult
 
@@ -155,7 +156,7 @@ def test_results_come_in_the_order_of_the_image(tmp_path, monkeypatch, large):
 def test_only_a_finished_training_changes_the_chosen_model(predict, qtbot, session_folder, kind, chosen):
     old, new = session_folder / "models" / "old", save_model(session_folder, "new")
     assert predict.models.folder == old
-    predict.runner.start(fake_job(kind), "Train")
+    predict.runner.start(fake_job(kind), TRAINING)
     if kind == "quick":
         predict.runner.event_received.emit(TrainResult(new))
     elif kind == "slow":

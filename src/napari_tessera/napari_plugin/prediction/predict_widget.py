@@ -15,6 +15,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
@@ -32,11 +33,16 @@ SETTINGS = (
 )
 
 
+PREDICTION = JobKind(
+    "Predict", remedy="press Predict to do it again, with a smaller tile size if it was for lack of memory."
+)
+
+
 class PredictWidget(JobWidget):
     """Applies a model to an image layer and adds the result as layers."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__("Predict", runner)
+        super().__init__(PREDICTION, runner)
         self.viewer = viewer = real_viewer(viewer)
         self.session = current_session()
         self._inputs: PredictionInputs | None = None
@@ -212,7 +218,7 @@ class PredictWidget(JobWidget):
 
     def _on_state(self, state: RunState) -> None:
         super()._on_state(state)
-        if self.runner.owner == "Train" and not state.busy:
+        if self.runner.kind.saves and not state.busy:
             # a training that failed or was cancelled may have left a model: it is offered, but not chosen unasked
             self.models.update_models(self._trained if state is RunState.DONE else None)
             self._trained = None

@@ -29,13 +29,13 @@ from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
 from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
-from napari_tessera.napari_plugin.training.judging_figures import JUDGING_FIGURES
 from napari_tessera.napari_plugin.training.learnt_parts import Learnt, part_of, preview_of
 from napari_tessera.napari_plugin.training.paint_counter import PaintCounter, why_unpainted
 from napari_tessera.napari_plugin.training.painted_class import PaintedClass
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
 from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
+from napari_tessera.napari_plugin.training.training_job import TRAINING
 from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
 from napari_tessera.pipeline.results import TrainResult
 
@@ -75,7 +75,7 @@ class TrainWidget(JobWidget):
     """Trains a network on annotated layers and shows what it has learnt while it learns."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__("Train", runner, figures=JUDGING_FIGURES)
+        super().__init__(TRAINING, runner)
         self.viewer = viewer
         self.session = current_session()
         self._inputs: TrainingInputs | None = None
