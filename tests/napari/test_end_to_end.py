@@ -61,9 +61,7 @@ def dock(viewer, runner, steps=150):
     viewer.window.add_dock_widget(train, name="Train")
     viewer.window.add_dock_widget(predict, name="Predict", tabify=True)
     small = {"stop.max_steps": steps, "network.base_width": 8, "data.patch_size": 32, "data.batch_size": 4}
-    for name, value in small.items():
-        train.settings.controls[name].setValue(value)
-    train.settings.controls["network.depth"].setValue(2)
+    train.settings.set_values({**small, "network.depth": 2})
     return train, predict
 
 

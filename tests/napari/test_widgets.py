@@ -12,7 +12,7 @@ from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
-from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.jobs.job_panel import duration, progress_text
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.layers.images import hex_color
@@ -82,7 +82,8 @@ def test_a_new_annotation_layer_fits_and_is_ready_to_paint(train, viewer, qtbot,
     assert layer.selected_label == 1  # background
     assert train.pairs.rows[0].annotation.layer is layer
     assert layer.metadata["tessera"]["classes"][1]["name"] == "background"
-    assert train.train_button.isEnabled()
+    layer.paint((20, 20), 1)
+    qtbot.waitUntil(train.train_button.isEnabled, timeout=120_000)  # once that has been counted
 
 
 @pytest.mark.parametrize(
@@ -388,17 +389,15 @@ def test_the_visible_region_follows_camera_and_sliders(open_viewer, qtbot):
 
 def test_untouched_forms_are_the_defaults(qtbot):
     for settings, fields in ((TrainingConfig, TRAIN_SETTINGS), (PredictionConfig, PREDICT_SETTINGS)):
-        form = SettingsForm(settings, fields)
+        form = settings_form(settings, fields)
         qtbot.addWidget(form)
         assert form.changes() == {}
 
 
 def test_forms_keep_to_bounds_and_give_what_was_changed(qtbot):
-    form = SettingsForm(TrainingConfig, TRAIN_SETTINGS)
+    form = settings_form(TrainingConfig, TRAIN_SETTINGS)
     qtbot.addWidget(form)
-    form.controls["network.depth"].setValue(99)
-    form.controls["stop.max_seconds"].setValue(90)
-    form.controls["optimiser.learning_rate"].setValue(0.0)
+    form.set_values({"network.depth": 99, "stop.max_seconds": 90, "optimiser.learning_rate": 0.0})
     changes = form.changes()
     assert changes["network.depth"] == 6
     assert changes["stop.max_seconds"] == 90
@@ -434,7 +433,7 @@ def test_figures_that_mean_little_are_shown_with_the_reason(train):
 
 def test_continue_needs_a_checkpoint(train, viewer, session_folder):
     viewer.add_image(np.zeros((30, 20)))
-    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    viewer.add_labels(np.ones((30, 20), np.uint8))  # of empty ones nothing can be learnt, once they are counted
     train.name.setText("cells")
     checkpoint = session_folder / "models" / "cells" / "checkpoint" / "state.safetensors"
     checkpoint.parent.mkdir(parents=True)

@@ -10,10 +10,10 @@ from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import JobEvent
 from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox
+from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
@@ -78,7 +78,7 @@ class PredictWidget(JobWidget):
         self.correcting = CorrectionBox(self.viewer)
         self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
         self.prediction, self.scribbles_button = self.correcting.picker, self.correcting.button
-        self.settings = SettingsForm(PredictionConfig, SETTINGS)
+        self.settings = settings_form(PredictionConfig, SETTINGS)
 
     def _arrange(self) -> QWidget:
         content = QWidget()

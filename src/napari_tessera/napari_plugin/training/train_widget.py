@@ -15,9 +15,9 @@ from napari_tessera.core.jobs import JobEvent, Preview
 from napari_tessera.io.journal.naming import naming_remark
 from napari_tessera.napari_plugin.annotation.annotating import new_annotation, show_classes
 from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox, predicted_image
+from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.home import current_session, file_name
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
@@ -130,7 +130,7 @@ class TrainWidget(JobWidget):
         self.train_button.clicked.connect(lambda: self._start(resume=False))
         self.continue_button = QPushButton("Continue")
         self.continue_button.clicked.connect(lambda: self._start(resume=True))
-        self.settings = SettingsForm(TrainingConfig, SETTINGS)
+        self.settings = settings_form(TrainingConfig, SETTINGS)
         self.models = ModelPanel(self.session.models, self.runner)
         self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
         self.models.listed.connect(self.refresh)
