@@ -65,6 +65,13 @@ def dock(viewer, runner, steps=150):
     return train, predict
 
 
+def paint(qtbot, train, layer, numbers):
+    """Paint in a layer from the outside, and wait until Train has counted that."""
+    layer.data[:] = numbers
+    layer.refresh()
+    qtbot.waitUntil(lambda: any((train.painted().counts or {}).get(number) for number in (1, 2)), timeout=PATIENCE)
+
+
 def press(qtbot, widget, button):
     assert button.isEnabled(), button.toolTip()
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -101,7 +108,7 @@ def test_train_and_predict(viewer, runner, qtbot, case):
         predict.axes.axes = axes
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
     painted = viewer.layers.selection.active
-    painted.data[:] = scribbles  # of all planes
+    paint(qtbot, train, painted, scribbles)  # of all planes
     press(qtbot, train, train.train_button)
     assert "Trained" in train.panel.status.text()
     press(qtbot, predict, predict.predict_button)
@@ -125,7 +132,7 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
     viewer.add_image(image, name="cells")
     train, predict = dock(viewer, runner)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     train.name.setText("squares")
     previews = []
     runner.event_received.connect(lambda event: previews.append(event) if isinstance(event, Preview) else None)
@@ -168,7 +175,7 @@ def test_large_results_are_read_piece_by_piece(viewer, runner, qtbot, monkeypatc
     viewer.add_image(image, name="cells", scale=(2, 2))
     train, predict = dock(viewer, runner, steps=5)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     press(qtbot, train, train.train_button)
     press(qtbot, predict, predict.predict_button)
     result = viewer.layers["cells · model"]
@@ -182,7 +189,7 @@ def test_what_cannot_be_predicted_is_refused_with_a_reason(viewer, runner, qtbot
     viewer.add_image(image, name="grey")
     train, predict = dock(viewer, runner, steps=3)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     press(qtbot, train, train.train_button)
     colour = viewer.add_image(np.stack([image] * 3, axis=-1), rgb=True, name="colour")
     predict.image.layer = colour
@@ -210,7 +217,7 @@ def test_images_that_cannot_be_used_are_refused(viewer, runner, qtbot, bad, word
     viewer.add_image(image)
     train, _ = dock(viewer, runner)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     qtbot.mouseClick(train.train_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not runner.state.busy, timeout=PATIENCE)
     assert runner.state is RunState.FAILED
@@ -223,7 +230,7 @@ def test_a_worker_killed_mid_training_goes_on_from_its_checkpoint(viewer, runner
     viewer.add_image(image)
     train, _ = dock(viewer, runner, steps=100_000)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    viewer.layers.selection.active.data[:] = scribbles
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     validated = []
     runner.event_received.connect(
         lambda event: validated.append(event.step) if getattr(event, "name", "").endswith("Dice") else None
@@ -277,7 +284,7 @@ def test_the_window_stays_alive_while_training(viewer, runner, qtbot):
     train, _ = dock(viewer, runner, steps=100_000)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
     layer = viewer.layers.selection.active
-    layer.data[:] = scribbles
+    paint(qtbot, train, layer, scribbles)
     Beats(qtbot, layer, 1)  # the first strokes compile shaders
     idle = Beats(qtbot, layer, 4)
     qtbot.mouseClick(train.train_button, Qt.MouseButton.LeftButton)
