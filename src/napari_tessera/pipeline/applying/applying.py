@@ -112,11 +112,14 @@ def apply_into(
             told = yield from _run(frames, sink, work, cancel, options)
             for _ in sink.write_levels():
                 cancel.raise_if_cancelled()
-    seconds, threads = round(time.perf_counter() - started, 3), options.threads or default_threads()
+    yield _result(operation, told, options.threads or default_threads(), time.perf_counter() - started)
+
+
+def _result(operation: Operation, told: Applied, threads: int, seconds: float) -> ApplyResult:
+    name, seconds = operation.name(), round(seconds, 3)
     if told.points is None:
-        yield ApplyResult(operation.name(), told.tiles, threads, seconds)
-    else:
-        yield PointsResult(operation.name(), told.tiles, threads, seconds, len(told.points), found=told.points)
+        return ApplyResult(name, told.tiles, threads, seconds)
+    return PointsResult(name, told.tiles, threads, seconds, len(told.points), found=told.points)
 
 
 def _run(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
-from napari_tessera.core.jobs import CancelToken, JobEvent
+from napari_tessera.core.jobs import CancelToken, JobEvent, drain
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArrayLike, MemorySink
 from napari_tessera.io.creating import create_image
@@ -82,9 +82,7 @@ def run_recipe(
     given = {**({checked.image: opened} if checked.image else {}), **further}
     options, beside = ApplyOptions(tile, threads), next(iter(outputs.paths.values()), None)
     run = RecipeRun(checked, given, arrays or {}, outputs.open, cancel or CancelToken(), options, beside, paths)
-    hear = listener(on_event)
-    for event in run.events():
-        hear(event)
+    drain(run.events(), listener(on_event))
     return outputs.results(run.points, opened)
 
 
