@@ -405,6 +405,14 @@ def test_forms_keep_to_bounds_and_give_what_was_changed(qtbot):
     TrainingConfig(annotation=Annotation.DENSE).with_overrides(changes)
 
 
+def test_settings_that_may_be_left_out_begin_with_what_is_offered(qtbot):
+    form = settings_form(TrainingConfig, TRAIN_SETTINGS, {"stop.max_seconds": 600})
+    qtbot.addWidget(form)
+    assert form.changes() == {}
+    form.controls["stop.max_seconds"].box.setChecked(True)
+    assert form.changes() == {"stop.max_seconds": 600}
+
+
 def test_texts_for_people():
     assert progress_text(Progress(350, 1200, seconds_left=125)) == "step 350 of 1200 · 2 min left"
     assert progress_text(Progress(3, None, unit="tile")) == "tile 3"

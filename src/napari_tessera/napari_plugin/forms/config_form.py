@@ -13,7 +13,14 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_tessera.config.base import Config
-from napari_tessera.napari_plugin.forms.controls import BoolControl, Control, make_control, titled, words
+from napari_tessera.napari_plugin.forms.controls import (
+    BoolControl,
+    Control,
+    OptionalControl,
+    make_control,
+    titled,
+    words,
+)
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.napari_plugin.preferences import preferred
 from napari_tessera.operations.describe import ParameterDescription, describe_parameter
@@ -149,7 +156,9 @@ class ConfigForm(QWidget):
         return self._why_not[name]
 
 
-def settings_form(settings: type[Config], names: Iterable[tuple[str, str]]) -> ConfigForm:
+def settings_form(
+    settings: type[Config], names: Iterable[tuple[str, str]], offered: Mapping[str, Any] | None = None
+) -> ConfigForm:
     """Return a form of some settings, a little to the right; the device is that of napari's preferences, if any.
 
     Parameters
@@ -158,10 +167,16 @@ def settings_form(settings: type[Config], names: Iterable[tuple[str, str]]) -> C
         The class whose fields are shown.
     names
         Dotted names (``"network.depth"``) and what to call each.
+    offered
+        What settings that may be left out begin with where a person sets them.
     """
     titles = dict(names)
     form = ConfigForm({dotted: _find(settings, dotted) for dotted in titles}, titles)
     form.setContentsMargins(INDENT, 0, 0, 0)
+    for name, value in (offered or {}).items():
+        control = form.controls[name]
+        if isinstance(control, OptionalControl):
+            control.offer(value)
     device = preferred("computing", "device")
     if device in DEVICES:
         form.set_values({"device": device})

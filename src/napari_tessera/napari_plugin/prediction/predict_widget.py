@@ -78,7 +78,7 @@ class PredictWidget(JobWidget):
         self.correcting = CorrectionBox(self.viewer)
         self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
         self.prediction, self.scribbles_button = self.correcting.picker, self.correcting.button
-        self.settings = settings_form(PredictionConfig, SETTINGS)
+        self.settings = settings_form(PredictionConfig, SETTINGS, {"tile": 512})
 
     def _arrange(self) -> QWidget:
         content = QWidget()
