@@ -3,7 +3,8 @@ import subprocess
 import pytest
 
 from napari_tessera.cli import demo
-from napari_tessera.core.jobs import Progress, Result
+from napari_tessera.core.jobs import Progress
+from napari_tessera.pipeline.results import DemoResult
 from napari_tessera.pipeline.samples.samples import SAMPLES
 
 
@@ -27,7 +28,7 @@ def job(monkeypatch):
     def demo_job(out, cancel, samples=tuple(FIGURES)):
         asked.append((out, *samples))
         yield Progress(1, 1)
-        yield Result({"out": str(out), "seconds": 9.0, "samples": {name: FIGURES[name] for name in samples}})
+        yield DemoResult(out, seconds=9.0, samples={name: FIGURES[name] for name in samples})
 
     monkeypatch.setattr("napari_tessera.pipeline.demo.demo_job", demo_job)
     return asked

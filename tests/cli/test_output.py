@@ -128,6 +128,6 @@ def test_warnings_get_a_line_and_results_none():
     bar = ProgressBar(stream)
     bar(Progress(1, None, "tile"))
     bar(Warning("little annotation"))
-    bar(Result({"a": 1}))
+    bar(Result())
     assert "\rwarning: little annotation\n" in stream.getvalue()
     assert stream.getvalue().endswith("annotation\n")

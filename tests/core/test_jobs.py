@@ -23,7 +23,7 @@ EVENTS = [
     Metric(7, "loss", 0.25),
     Preview(1, ((0, 5), (2, 9)), "/tmp/preview.npy"),
     Warning("Little annotation."),
-    Result({"model": "m"}),
+    Result(),
 ]
 
 
@@ -42,9 +42,17 @@ def test_what_is_no_event_is_refused(fields: dict[str, object]) -> None:
 
 def test_draining_hands_on_each_event_and_returns_the_result() -> None:
     seen: list[JobEvent] = []
-    assert drain(iter(EVENTS), seen.append) == {"model": "m"}
+    assert drain(iter(EVENTS), seen.append) is EVENTS[-1]
     assert seen == EVENTS
-    assert drain(iter(EVENTS[:2])) == {}
+
+
+def test_draining_refuses_a_result_of_another_kind() -> None:
+    class Made(Result):
+        pass
+
+    assert isinstance(drain(iter([Made()]), None, Made), Made)
+    with pytest.raises(TypeError, match="not a Made"):
+        drain(iter(EVENTS), None, Made)
 
 
 def test_a_cancelled_job_stops_at_its_next_check() -> None:

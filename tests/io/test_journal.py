@@ -5,8 +5,9 @@ import json
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from napari_tessera.core.errors import InvalidInputError, MissingInputError, Sto
 from napari_tessera.io.journal import chunks, frames, segments
 from napari_tessera.io.journal.disk import DamageError, Disk
 from napari_tessera.io.journal.exporting import export_labels
+from napari_tessera.io.journal.plain_files import open_plain
 from napari_tessera.io.journal.records import BoxRecord, MetadataRecord, PointsRecord, ReplaceRecord, WidenRecord
 from napari_tessera.io.journal.recovery import recover
 from napari_tessera.io.journal.segments import glance
@@ -131,6 +133,98 @@ def test_a_layer_can_be_read_while_its_writer_folds(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="again"):
         early.load()
     assert export_labels(tmp_path / "layer", tmp_path / "labels.tif").load().max() == 1
+
+
+class LateDisk(Disk):
+    """A disk that removes files when told to: its writer has said that they may go, and has not come to it yet."""
+
+    def __init__(self) -> None:
+        self.due: list[Path] = []
+
+    def remove(self, path: Path) -> None:
+        self.due.append(path)
+
+    def go_on(self) -> None:
+        while self.due:
+            super().remove(self.due.pop())
+
+
+@pytest.mark.parametrize("opened", [1, 2, 3])
+def test_a_segment_that_goes_between_its_being_found_and_read_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: int
+) -> None:
+    disk = LateDisk()
+    writer = JournalWriter.create(tmp_path / "layer", header(), disk=disk)
+    writer.append(stroke(1))
+    assert writer.compact()
+    count = iter(range(1, 99))
+
+    def late(path: Path) -> BinaryIO:
+        if next(count) == opened:
+            disk.go_on()
+        return open_plain(path)
+
+    monkeypatch.setattr(segments, "open_plain", late)
+    found = recover(tmp_path / "layer")
+    assert (found.damage, found.load().max()) == ([], 1)
+
+
+@pytest.mark.parametrize("loaded", [1, 2, 3])
+def test_metadata_that_are_folded_while_they_are_read_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: int
+) -> None:
+    writer = JournalWriter.create(tmp_path / "layer", header())
+    writer.append(MetadataRecord({"layer_name": "renamed"}))
+    writer.sync()
+    count, load = iter(range(1, 99)), LayerSpec.load
+
+    def late(path: Path) -> LayerSpec:
+        spec = load(path)
+        if next(count) == loaded:
+            writer.compact()
+        return spec
+
+    monkeypatch.setattr(LayerSpec, "load", late)
+    assert recover(tmp_path / "layer").header.layer_name == "renamed"
+
+
+class Growing:
+    """A file that is appended to whenever its end is reached."""
+
+    def __init__(self, file: BinaryIO, grow: Callable[[], Any]) -> None:
+        self._file, self._grow = file, grow
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int) -> bytes:
+        content = self._file.read(size)
+        if len(content) < size:
+            self._grow()
+        return content
+
+
+def test_a_log_that_grows_while_it_is_read_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = JournalWriter.create(tmp_path / "layer", header())
+    writer.append(stroke(1))
+    writer.sync()
+    values = iter(range(2, 99))
+
+    def grow() -> None:
+        writer.append(stroke(next(values)))
+        writer.sync()
+
+    monkeypatch.setattr(segments, "open_plain", lambda path: Growing(open_plain(path), grow))
+    found = recover(tmp_path / "layer")
+    assert (found.damage, found.torn) == ([], False)
+    monkeypatch.undo()
+    assert found.load().max() == 1
 
 
 @pytest.mark.parametrize("box", [None, box((0, 40), (0, 50))])

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import CancelToken, Job, Metric, Preview, Progress, Result
+from napari_tessera.pipeline.results import TrainResult
 from napari_tessera.pipeline.worker import serve
 
 
@@ -38,13 +39,13 @@ class FakeBackend:
         while not (notes / "gate").exists():
             cancel.raise_if_cancelled()
             time.sleep(0.01)
-        yield Result({})
+        yield Result()
 
     def quick(self, cancel: CancelToken, seconds: float) -> Job:
         print("a library prints this to standard output")  # noqa: T201
         yield Progress(1, 2)
         yield Metric(1, "validation Dice", 0.5)
-        yield Result({"pid": os.getpid()})
+        yield TrainResult(Path("model"), steps=os.getpid())
 
     def slow(self, cancel: CancelToken, seconds: float) -> Job:
         end = time.monotonic() + (seconds or 60)
@@ -54,13 +55,13 @@ class FakeBackend:
             time.sleep(0.01)
             step += 1
             yield Progress(step, 6000, seconds_left=60.0)
-        yield Result({})
+        yield Result()
 
     def views(self, cancel: CancelToken, seconds: float) -> Job:
         while self.view is None:
             cancel.raise_if_cancelled()
             time.sleep(0.01)
-        yield Result({"view": self.view})
+        yield TrainResult(Path("model"), doubt=repr(self.view))
 
     def previews(self, cancel: CancelToken, seconds: float) -> Job:
         folder = Path(tempfile.mkdtemp())
@@ -82,7 +83,7 @@ class FakeBackend:
     def deaf(self, cancel: CancelToken, seconds: float) -> Job:
         yield Progress(0, None)
         time.sleep(60)
-        yield Result({})
+        yield Result()
 
     def refuses(self, cancel: CancelToken, seconds: float) -> Job:
         yield Progress(0, 1)
@@ -100,12 +101,12 @@ class FakeBackend:
         yield Progress(1, 10)
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-        yield Result({})
+        yield Result()
 
     def flood(self, cancel: CancelToken, seconds: float) -> Job:
         for step in range(20000):
             yield Progress(step, 20000)
-        yield Result({})
+        yield Result()
 
 
 if __name__ == "__main__":

@@ -25,8 +25,7 @@ def viewer(open_viewer):
 
 
 def make_tiny(demo):
-    for name, value in TINY.items():
-        demo.train.settings.controls[name].setValue(value)
+    demo.train.settings.set_values(TINY)
 
 
 @pytest.mark.slow

@@ -61,20 +61,19 @@ def dock(viewer, runner, steps=150):
     viewer.window.add_dock_widget(train, name="Train")
     viewer.window.add_dock_widget(predict, name="Predict", tabify=True)
     small = {"stop.max_steps": steps, "network.base_width": 8, "data.patch_size": 32, "data.batch_size": 4}
-    for name, value in small.items():
-        train.settings.controls[name].setValue(value)
-    train.settings.controls["network.depth"].setValue(2)
+    train.settings.set_values({**small, "network.depth": 2})
     return train, predict
 
 
-def paint(layer, scribbles):
-    """Paint all planes of a layer, and say so, as napari does after a stroke."""
-    layer.data[:] = scribbles
+def paint(qtbot, train, layer, numbers):
+    """Paint in a layer from the outside, and wait until Train has counted that."""
+    layer.data[:] = numbers
     layer.refresh()
+    qtbot.waitUntil(lambda: any((train.painted().counts or {}).get(number) for number in (1, 2)), timeout=PATIENCE)
 
 
 def click(qtbot, button):
-    qtbot.waitUntil(button.isEnabled, timeout=PATIENCE)  # what is painted is counted in a thread
+    qtbot.waitUntil(button.isEnabled, timeout=PATIENCE)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
@@ -113,7 +112,7 @@ def test_train_and_predict(viewer, runner, qtbot, case):
         predict.axes.axes = axes
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
     painted = viewer.layers.selection.active
-    paint(painted, scribbles)
+    paint(qtbot, train, painted, scribbles)  # of all planes
     press(qtbot, train, train.train_button)
     assert "Trained" in train.panel.status.text()
     press(qtbot, predict, predict.predict_button)
@@ -137,7 +136,7 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
     viewer.add_image(image, name="cells")
     train, predict = dock(viewer, runner)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    paint(viewer.layers.selection.active, scribbles)
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     train.name.setText("squares")
     previews = []
     runner.event_received.connect(lambda event: previews.append(event) if isinstance(event, Preview) else None)
@@ -180,7 +179,7 @@ def test_large_results_are_read_piece_by_piece(viewer, runner, qtbot, monkeypatc
     viewer.add_image(image, name="cells", scale=(2, 2))
     train, predict = dock(viewer, runner, steps=5)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    paint(viewer.layers.selection.active, scribbles)
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     press(qtbot, train, train.train_button)
     press(qtbot, predict, predict.predict_button)
     result = viewer.layers["cells · model"]
@@ -194,7 +193,7 @@ def test_what_cannot_be_predicted_is_refused_with_a_reason(viewer, runner, qtbot
     viewer.add_image(image, name="grey")
     train, predict = dock(viewer, runner, steps=3)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    paint(viewer.layers.selection.active, scribbles)
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     press(qtbot, train, train.train_button)
     colour = viewer.add_image(np.stack([image] * 3, axis=-1), rgb=True, name="colour")
     predict.image.layer = colour
@@ -222,7 +221,7 @@ def test_images_that_cannot_be_used_are_refused(viewer, runner, qtbot, bad, word
     viewer.add_image(image)
     train, _ = dock(viewer, runner)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    paint(viewer.layers.selection.active, scribbles)
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     click(qtbot, train.train_button)
     qtbot.waitUntil(lambda: not runner.state.busy, timeout=PATIENCE)
     assert runner.state is RunState.FAILED
@@ -235,7 +234,7 @@ def test_a_worker_killed_mid_training_goes_on_from_its_checkpoint(viewer, runner
     viewer.add_image(image)
     train, _ = dock(viewer, runner, steps=100_000)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
-    paint(viewer.layers.selection.active, scribbles)
+    paint(qtbot, train, viewer.layers.selection.active, scribbles)
     validated = []
     runner.event_received.connect(
         lambda event: validated.append(event.step) if getattr(event, "name", "").endswith("Dice") else None
@@ -289,7 +288,7 @@ def test_the_window_stays_alive_while_training(viewer, runner, qtbot):
     train, _ = dock(viewer, runner, steps=100_000)
     qtbot.mouseClick(train.new_button, Qt.MouseButton.LeftButton)
     layer = viewer.layers.selection.active
-    paint(layer, scribbles)
+    paint(qtbot, train, layer, scribbles)
     Beats(qtbot, layer, 1)  # the first strokes compile shaders
     idle = Beats(qtbot, layer, 4)
     click(qtbot, train.train_button)

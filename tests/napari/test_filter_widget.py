@@ -16,6 +16,7 @@ from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.layers import results
 from napari_tessera.napari_plugin.layers.view_tracker import camera_of
 from napari_tessera.napari_plugin.recipes.recording_layers import remembered
+from napari_tessera.napari_plugin.training.training_job import TRAINING
 from napari_tessera.operations.registry import all_operations, build_operation
 from napari_tessera.pipeline.api import apply
 
@@ -596,7 +597,7 @@ def test_cancel_spares_the_job_of_another_widget(widget, viewer, runner, qtbot, 
         yield
 
     monkeypatch.setattr(applying, "apply_into", slow)
-    runner.start(fake_job("slow", 60), "Train")
+    runner.start(fake_job("slow", 60), TRAINING)
     qtbot.waitUntil(lambda: runner.state is RunState.RUNNING, timeout=120_000)
     viewer.add_image(cells())
     widget.choose("median")

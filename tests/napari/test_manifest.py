@@ -123,7 +123,7 @@ def test_the_settings_of_napari_count(qapp, monkeypatch, tmp_path):
         pytest.skip("this napari has no settings of plugins")
     from napari_tessera.config.prediction import PredictionConfig
     from napari_tessera.napari_plugin import home as session
-    from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+    from napari_tessera.napari_plugin.forms.config_form import settings_form
 
     groups = FIELDS["contributions"]["configurations"]
     given = {"files": {"home": str(tmp_path / "mine")}, "computing": {"device": "cpu"}}
@@ -136,7 +136,7 @@ def test_the_settings_of_napari_count(qapp, monkeypatch, tmp_path):
     assert str(session.current_session().folder) != given["files"]["home"]  # the environment goes before it
     monkeypatch.delenv(session.HOME_VARIABLE)
     assert str(session.current_session().folder) == given["files"]["home"]
-    form = SettingsForm(PredictionConfig, (("device", "Device"),))
+    form = settings_form(PredictionConfig, (("device", "Device"),))
     assert form.changes() == {"device": "cpu"}
 
 

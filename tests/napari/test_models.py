@@ -234,7 +234,7 @@ def test_going_on_keeps_the_network_of_the_model(train, viewer, qtbot):
     viewer.add_image(np.zeros((30, 20)))
     viewer.add_labels(np.ones((30, 20), np.uint8))
     choose(train, "model")
-    train._start(resume=True)
+    train.start(resume=True)
     assert train._inputs is not None
     network = train._inputs._config({1: 10, 2: 10}).network
     train.cancel()

@@ -9,8 +9,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLabel, QLineEdit
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
+from napari_tessera.napari_plugin.filtering.operation_form import OperationForm
 from napari_tessera.napari_plugin.filtering.operation_picker import OperationPicker, match
+from napari_tessera.napari_plugin.forms.config_form import defaults_in
 from napari_tessera.operations.base import Block, Local, PlaneOrVolume
 from napari_tessera.operations.describe import describe_operation
 from napari_tessera.operations.parameters import OddSize, parameter
@@ -58,9 +59,9 @@ def test_the_untouched_form_of_every_operation_gives_the_defaults(name, qtbot):
     qtbot.addWidget(form)
     values = form.values()
     assert set(values) == set(operation.model_fields)
-    for field, default in defaults_of(operation).items():
+    for field, default in defaults_in(operation.model_fields).items():
         assert values[field] == default, field
-    if len(defaults_of(operation)) == len(values):
+    if len(defaults_in(operation.model_fields)) == len(values):
         assert form.build() == operation()
 
 

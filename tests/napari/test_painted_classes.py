@@ -142,7 +142,7 @@ def test_a_stray_number_is_told_and_may_be_meant(train, viewer, qtbot):
     press(qtbot, train)
     assert "is 7 a class" in train.panel.status.text()
     started = []
-    train._start = lambda **how: started.append(how)
+    train.start = lambda **how: started.append(how)
     train.finding.sure_button.click()
     assert started == [{"resume": False}]
     assert 7 in train.classes.classes

@@ -26,7 +26,8 @@ from qtpy.QtWidgets import (
 
 from napari_tessera.core.jobs import Metric, Progress
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea, PanelShell, in_a_row
-from napari_tessera.napari_plugin.jobs.job_panel import MOST_TEXT, Figures, JobPanel
+from napari_tessera.napari_plugin.jobs.job_kind import Figures
+from napari_tessera.napari_plugin.jobs.job_panel import MOST_TEXT, JobPanel
 
 pytestmark = pytest.mark.gui
 

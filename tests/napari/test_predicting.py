@@ -12,7 +12,6 @@ from napari_tessera.config.networks import UNetConfig
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, IntensityConfig, TrainingConfig
 from napari_tessera.core.image import ImageSpec
-from napari_tessera.core.jobs import Result
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.annotation.annotating import scribbled_classes, scribbles_from
@@ -21,7 +20,9 @@ from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
 from napari_tessera.napari_plugin.prediction.prediction_inputs import PredictionInputs, open_result
+from napari_tessera.napari_plugin.training.training_job import TRAINING
 from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR
+from napari_tessera.pipeline.results import TrainResult
 
 from .conftest import fake_job
 
@@ -155,9 +156,9 @@ def test_results_come_in_the_order_of_the_image(tmp_path, monkeypatch, large):
 def test_only_a_finished_training_changes_the_chosen_model(predict, qtbot, session_folder, kind, chosen):
     old, new = session_folder / "models" / "old", save_model(session_folder, "new")
     assert predict.models.folder == old
-    predict.runner.start(fake_job(kind), "Train")
+    predict.runner.start(fake_job(kind), TRAINING)
     if kind == "quick":
-        predict.runner.event_received.emit(Result({"model": str(new)}))
+        predict.runner.event_received.emit(TrainResult(new))
     elif kind == "slow":
         predict.runner.cancel()
     qtbot.waitUntil(lambda: not predict.runner.state.busy, timeout=120_000)

@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal
 
 from napari_tessera.napari_plugin.jobs.qt_objects import disconnect, stop_timers, unless_deleted
-from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
+from napari_tessera.napari_plugin.jobs.worker_thread import Post, WorkerThread
 
 pytestmark = pytest.mark.gui
 
@@ -137,3 +137,11 @@ def test_who_is_deleted_while_a_thread_tells_is_told_nothing_and_nothing_crashes
     thread.close()
     QCoreApplication.processEvents()
     assert len(listener.told) == known == 0
+
+
+def test_a_post_outlives_whom_it_tells(listener) -> None:
+    post = Post(listener.take)
+    post.arrived.emit("a", 1)
+    deleted(listener)
+    post.arrived.emit("b", 2)
+    assert listener.told == [("a", 1)]

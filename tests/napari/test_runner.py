@@ -16,10 +16,13 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_tessera.core.errors import InvalidInputError
-from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress, Result
+from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
 from napari_tessera.napari_plugin.jobs import runner as runner_module
 from napari_tessera.napari_plugin.jobs.runner import MESSAGES_PER_POLL, RunState
 from napari_tessera.napari_plugin.jobs.worker_process import LOG_BYTES, open_log
+from napari_tessera.napari_plugin.prediction.predict_widget import PREDICTION
+from napari_tessera.napari_plugin.training.training_job import TRAINING
+from napari_tessera.pipeline.results import TrainResult
 from napari_tessera.pipeline.worker import lower_priority
 
 from .conftest import FAKE_WORKER, FakeRequest, fake_job
@@ -40,19 +43,19 @@ def record(runner):
 
 def test_a_job_reports_and_ends(qtbot, runner):
     events, states = record(runner)
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     assert runner.state is RunState.RUNNING
     assert runner.owner == "Train"
     wait_for_state(qtbot, runner, RunState.DONE)
-    assert [type(event) for event in events] == [Progress, Metric, Result]
+    assert [type(event) for event in events] == [Progress, Metric, TrainResult]
     assert states == [RunState.RUNNING, RunState.DONE]
-    assert events[-1].value["pid"] == runner.worker_pid != os.getpid()
+    assert events[-1].steps == runner.worker_pid != os.getpid()
 
 
 def test_no_full_garbage_collection_during_a_job(qtbot, runner):
     gc.unfreeze()  # what was set aside between tests
     assert gc.get_freeze_count() == 0
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     assert gc.get_freeze_count() > 10_000
     wait_for_state(qtbot, runner, RunState.DONE)
     assert gc.get_freeze_count() == 0
@@ -61,9 +64,9 @@ def test_no_full_garbage_collection_during_a_job(qtbot, runner):
 def test_the_worker_stays_warm(qtbot, runner):
     events, _ = record(runner)
     for _ in range(2):
-        runner.start(fake_job("quick"), "Train")
+        runner.start(fake_job("quick"), TRAINING)
         wait_for_state(qtbot, runner, RunState.DONE)
-    first, second = (event.value["pid"] for event in events if isinstance(event, Result))
+    first, second = (event.steps for event in events if isinstance(event, TrainResult))
     assert first == second
 
 
@@ -82,12 +85,12 @@ def test_warm_up_starts_a_worker_without_a_job(qtbot, runner):
     ],
 )
 def test_errors_arrive_as_one_sentence(qtbot, runner, kind, expected):
-    runner.start(fake_job(kind), "Train")
+    runner.start(fake_job(kind), TRAINING)
     wait_for_state(qtbot, runner, RunState.FAILED)
     assert runner.message.startswith(expected)
     assert "\n" not in runner.message
     assert "Traceback" not in runner.message
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE)
 
 
@@ -95,14 +98,14 @@ def test_an_error_while_preparing_is_reported(qtbot, runner):
     def prepare(cancel: CancelToken):
         raise InvalidInputError("Paint something first.")
 
-    runner.start(prepare, "Train")
+    runner.start(prepare, TRAINING)
     wait_for_state(qtbot, runner, RunState.FAILED)
     assert runner.message == "Paint something first."
 
 
 def test_a_job_that_heeds_cancel_is_not_killed(qtbot, runner):
     events, states = record(runner)
-    runner.start(fake_job("slow"), "Train")
+    runner.start(fake_job("slow"), TRAINING)
     qtbot.waitUntil(lambda: len(events) > 3, timeout=120_000)
     pid = runner.worker_pid
     runner.cancel()
@@ -115,24 +118,24 @@ def test_a_job_that_heeds_cancel_is_not_killed(qtbot, runner):
 def test_a_job_that_ignores_cancel_is_killed(qtbot, runner, monkeypatch):
     monkeypatch.setattr(runner_module, "DRAIN_SECONDS", 0.5)
     events, _ = record(runner)
-    runner.start(fake_job("deaf"), "Train")
+    runner.start(fake_job("deaf"), TRAINING)
     qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     runner.cancel()
     wait_for_state(qtbot, runner, RunState.CANCELLED)
     qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE)
 
 
 def test_the_next_job_does_not_wait_for_one_that_ignores_cancel(qtbot, runner):
     events, _ = record(runner)
-    runner.start(fake_job("deaf"), "Train")
+    runner.start(fake_job("deaf"), TRAINING)
     qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     runner.cancel()
     wait_for_state(qtbot, runner, RunState.CANCELLED)
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE)
     qtbot.waitUntil(lambda: not process.is_running(), timeout=120_000)
 
@@ -150,7 +153,7 @@ def test_cancel_while_preparing_spares_the_worker(qtbot, runner, monkeypatch):
         return FakeRequest(kind="quick")
 
     events, _ = record(runner)
-    runner.start(prepare, "Train")
+    runner.start(prepare, TRAINING)
     runner.cancel()
     wait_for_state(qtbot, runner, RunState.CANCELLED)
     copied.set()
@@ -163,19 +166,19 @@ def test_cancel_while_preparing_spares_the_worker(qtbot, runner, monkeypatch):
 
 def test_a_killed_worker_is_reported_in_one_sentence(qtbot, runner):
     events, _ = record(runner)
-    runner.start(fake_job("slow"), "Train")
+    runner.start(fake_job("slow"), TRAINING)
     qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     psutil.Process(runner.worker_pid).kill()
     wait_for_state(qtbot, runner, RunState.FAILED)
     assert "press Continue" in runner.message
     assert "\n" not in runner.message
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE)
 
 
-@pytest.mark.parametrize(("owner", "advice"), [("Train", "press Continue"), ("Predict", "press Predict")])
-def test_what_to_do_after_a_kill_depends_on_the_job(qtbot, runner, owner, advice):
-    runner.start(fake_job("dies"), owner)
+@pytest.mark.parametrize(("kind", "advice"), [(TRAINING, "press Continue"), (PREDICTION, "press Predict")])
+def test_what_to_do_after_a_kill_depends_on_the_job(qtbot, runner, kind, advice):
+    runner.start(fake_job("dies"), kind)
     wait_for_state(qtbot, runner, RunState.FAILED)
     assert advice in runner.message
 
@@ -183,7 +186,7 @@ def test_what_to_do_after_a_kill_depends_on_the_job(qtbot, runner, owner, advice
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of a terminal")
 def test_ctrl_c_in_the_terminal_spares_the_worker(qtbot, runner):
     events, _ = record(runner)
-    runner.start(fake_job("slow", 1.0), "Train")
+    runner.start(fake_job("slow", 1.0), TRAINING)
     qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     assert os.getpgid(runner.worker_pid) != os.getpgid(0)  # a terminal sends it to its own group
     os.kill(runner.worker_pid, signal.SIGINT)  # other things may send it to each process
@@ -211,7 +214,7 @@ def test_a_log_grows_at_its_end_and_is_put_aside_when_long(tmp_path):
 def test_a_worker_starts_on_the_log_of_the_last(qtbot, qapp, tmp_path):
     for _ in range(2):
         runner = runner_module.JobRunner(arguments=(FAKE_WORKER,), log=tmp_path / "log.txt")
-        runner.start(fake_job("quick"), "Train")
+        runner.start(fake_job("quick"), TRAINING)
         wait_for_state(qtbot, runner, RunState.DONE)
         runner.close()
     assert (tmp_path / "log.txt").read_text().count("a library prints this") == 2
@@ -238,23 +241,23 @@ def test_the_priority_on_windows_is_set_with_whole_handles(monkeypatch):
 
 
 def test_a_worker_that_kills_itself_is_reported(qtbot, runner):
-    runner.start(fake_job("dies"), "Train")
+    runner.start(fake_job("dies"), TRAINING)
     wait_for_state(qtbot, runner, RunState.FAILED)
     assert "ended unexpectedly" in runner.message
 
 
 def test_a_worker_killed_while_idle_is_replaced(qtbot, runner):
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE)
     psutil.Process(runner.worker_pid).kill()
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE, RunState.FAILED)
     assert runner.state is RunState.DONE
 
 
 def test_events_of_an_earlier_run_are_dropped(qtbot, runner, monkeypatch):
     events, _ = record(runner)
-    runner.start(fake_job("previews"), "Train")
+    runner.start(fake_job("previews"), TRAINING)
     qtbot.waitUntil(lambda: len(events) > 2, timeout=120_000)
     read = {event.path for event in events}
     folder = Path(events[0].path).parent
@@ -263,7 +266,7 @@ def test_events_of_an_earlier_run_are_dropped(qtbot, runner, monkeypatch):
     seen = len(events)
     qtbot.wait(300)
     assert len(events) == seen
-    runner.start(fake_job("quick"), "Train")
+    runner.start(fake_job("quick"), TRAINING)
     wait_for_state(qtbot, runner, RunState.DONE)
     assert not any(isinstance(event, Preview) for event in events[seen:])
     # the previews that nobody will read are removed, but for at most the few under way when the process was killed
@@ -274,10 +277,10 @@ def test_events_of_an_earlier_run_are_dropped(qtbot, runner, monkeypatch):
 
 def test_the_view_reaches_the_job(qtbot, runner):
     events, _ = record(runner)
-    runner.start(fake_job("views"), "Train")
+    runner.start(fake_job("views"), TRAINING)
     runner.look_at(1, ((0, 5), (2, 7)))
     wait_for_state(qtbot, runner, RunState.DONE)
-    assert events[-1].value == {"view": [1, [[0, 5], [2, 7]]]}
+    assert events[-1].doubt == repr((1, ((0, 5), (2, 7))))
 
 
 def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):
@@ -297,7 +300,7 @@ def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):
     heart.timeout.connect(beat)
     runner.event_received.connect(hear)
     heart.start(0)
-    runner.start(fake_job("flood"), "Train")
+    runner.start(fake_job("flood"), TRAINING)
     qtbot.waitUntil(lambda: sum(at_once) > 10 * MESSAGES_PER_POLL, timeout=120_000)
     heart.stop()
     assert max(at_once) <= 2 * MESSAGES_PER_POLL
@@ -306,7 +309,7 @@ def test_a_flood_of_events_does_not_block_the_window(qtbot, runner):
 
 def test_close_mid_run_leaves_no_process(qtbot, runner, no_process_left):
     events, _ = record(runner)
-    runner.start(fake_job("deaf"), "Predict")  # which has nothing to save
+    runner.start(fake_job("deaf"), PREDICTION)  # which has nothing to save
     qtbot.waitUntil(lambda: len(events) > 0, timeout=120_000)
     process = psutil.Process(runner.worker_pid)
     runner.close()
@@ -315,9 +318,9 @@ def test_close_mid_run_leaves_no_process(qtbot, runner, no_process_left):
 
 
 def test_only_one_job_at_a_time(qtbot, runner):
-    runner.start(fake_job("slow"), "Train")
+    runner.start(fake_job("slow"), TRAINING)
     with pytest.raises(RuntimeError, match="Train is still running"):
-        runner.start(fake_job("quick"), "Predict")
+        runner.start(fake_job("quick"), PREDICTION)
 
 
 def test_the_worker_ends_when_its_parent_is_killed(tmp_path):

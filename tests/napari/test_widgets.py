@@ -12,7 +12,7 @@ from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.jobs import CancelToken, Metric, Preview, Progress
-from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
+from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.jobs.job_panel import duration, progress_text
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.layers.images import hex_color
@@ -390,22 +390,28 @@ def test_the_visible_region_follows_camera_and_sliders(open_viewer, qtbot):
 
 def test_untouched_forms_are_the_defaults(qtbot):
     for settings, fields in ((TrainingConfig, TRAIN_SETTINGS), (PredictionConfig, PREDICT_SETTINGS)):
-        form = SettingsForm(settings, fields)
+        form = settings_form(settings, fields)
         qtbot.addWidget(form)
         assert form.changes() == {}
 
 
 def test_forms_keep_to_bounds_and_give_what_was_changed(qtbot):
-    form = SettingsForm(TrainingConfig, TRAIN_SETTINGS)
+    form = settings_form(TrainingConfig, TRAIN_SETTINGS)
     qtbot.addWidget(form)
-    form.controls["network.depth"].setValue(99)
-    form.controls["stop.max_seconds"].setValue(90)
-    form.controls["optimiser.learning_rate"].setValue(0.0)
+    form.set_values({"network.depth": 99, "stop.max_seconds": 90, "optimiser.learning_rate": 0.0})
     changes = form.changes()
     assert changes["network.depth"] == 6
     assert changes["stop.max_seconds"] == 90
     assert changes["optimiser.learning_rate"] > 0
     TrainingConfig(annotation=Annotation.DENSE).with_overrides(changes)
+
+
+def test_settings_that_may_be_left_out_begin_with_what_is_offered(qtbot):
+    form = settings_form(TrainingConfig, TRAIN_SETTINGS, {"stop.max_seconds": 600})
+    qtbot.addWidget(form)
+    assert form.changes() == {}
+    form.controls["stop.max_seconds"].box.setChecked(True)
+    assert form.changes() == {"stop.max_seconds": 600}
 
 
 def test_texts_for_people():
@@ -436,7 +442,7 @@ def test_figures_that_mean_little_are_shown_with_the_reason(train):
 
 def test_continue_needs_a_checkpoint(train, viewer, session_folder):
     viewer.add_image(np.zeros((30, 20)))
-    viewer.add_labels(np.zeros((30, 20), np.uint8))
+    viewer.add_labels(np.ones((30, 20), np.uint8))  # of empty ones nothing can be learnt, once they are counted
     train.name.setText("cells")
     checkpoint = session_folder / "models" / "cells" / "checkpoint" / "state.safetensors"
     checkpoint.parent.mkdir(parents=True)

@@ -28,7 +28,7 @@ from napari_tessera.core.errors import (
     StorageError,
 )
 from napari_tessera.core.image import ImageSource, ImageSpec
-from napari_tessera.core.jobs import CancelToken, JobEvent, Progress, Result, Warning, drain
+from napari_tessera.core.jobs import CancelToken, JobEvent, Progress, Warning, drain
 from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.memory import describe_bytes, free_memory
@@ -43,6 +43,7 @@ from napari_tessera.pipeline.applying.inputs import gather_inputs
 from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile, parse_request
+from napari_tessera.pipeline.results import ApplyResult
 from napari_tessera.pipeline.running import chunk_cache, parallel, tiling
 from napari_tessera.pipeline.running.chunk_cache import CachedSource
 from napari_tessera.pipeline.running.parallel import Work
@@ -616,8 +617,8 @@ def test_a_request_runs_from_plain_data(tmp_path: Path) -> None:
         again = parse_request.validate_python(json.loads(request.model_dump_json()))
         assert again == request
         WithArrays.given.clear()
-        told = drain(run_request(again, CancelToken()))
-        assert (told["out"], told["operation"], told["tiles"]) == (str(request.out), "with_arrays", 1)
+        told = drain(run_request(again, CancelToken()), None, ApplyResult)
+        assert (told.out, told.operation, told.tiles) == (request.out, "with_arrays", 1)
         assert WithArrays.given[0].others["points"].tolist() == [[1.5, 2], [3, 4]]
         assert WithArrays.given[0].others["psf"].shape == (2, 2)
         written = open_image(request.out)
@@ -692,7 +693,7 @@ def test_a_table_may_name_no_axis_that_the_image_does_not_have(tmp_path: Path) -
     with pytest.raises(InvalidInputError, match="positions along t, and the image has the axes z, y, x"):
         drain(run_request(request, CancelToken()))
     points.write_text("x,y,z\n3,2,1\n")
-    assert drain(run_request(request, CancelToken()))["out"] == str(request.out)
+    assert drain(run_request(request, CancelToken()), None, ApplyResult).out == request.out
 
 
 def test_no_points_are_no_result_of_zeros(tmp_path: Path) -> None:
@@ -819,8 +820,8 @@ def test_progress_counts_tiles_and_the_result_comes_last(monkeypatch: pytest.Mon
     assert [event.done for event in progress] == sorted(event.done for event in progress)
     assert (progress[0].done, progress[-1].done, progress[-1].total, progress[0].unit) == (0, 25, 25, "tile")
     assert progress[-1].seconds_left == 0
-    assert isinstance(events[-1], Result)
-    assert events[-1].value["tiles"] == 25
+    assert isinstance(events[-1], ApplyResult)
+    assert events[-1].tiles == 25
 
 
 def test_guessed_axes_that_look_like_channels_are_doubted() -> None:

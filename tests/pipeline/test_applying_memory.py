@@ -59,7 +59,7 @@ from napari_tessera.pipeline.requests import parse_request
 
 def run(request):
     try:
-        return drain(run_request(parse_request.validate_python(json.loads(request)), CancelToken()))
+        return drain(run_request(parse_request.validate_python(json.loads(request)), CancelToken())).value
     except MemoryError as error:
         return {"memory": f"{type(error).__name__}: {error}"}
 

@@ -8,6 +8,7 @@ from napari_tessera.core.errors import JobCancelledError, OutputExistsError
 from napari_tessera.core.jobs import CancelToken, Progress, drain
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.demo import TRAINING_SECONDS, check_demo_folder, demo_config, demo_job
+from napari_tessera.pipeline.results import DemoResult
 from napari_tessera.pipeline.samples.samples import SAMPLES, load_sample
 
 TINY = {
@@ -25,7 +26,7 @@ TINY = {
 @pytest.mark.slow
 def test_demo_leaves_everything_that_it_promises(tmp_path):
     events = []
-    value = drain(demo_job(tmp_path, overrides=TINY), events.append)
+    value = drain(demo_job(tmp_path, overrides=TINY), events.append).value
     report = json.loads((tmp_path / "metrics.json").read_text())
     assert report["samples"] == value["samples"]
     assert set(report["samples"]) == {"nuclei", "membranes", "tissue"}
@@ -52,7 +53,7 @@ def test_demo_leaves_everything_that_it_promises(tmp_path):
 @pytest.mark.slow
 def test_the_figures_are_those_of_the_files(tmp_path):
     learning = {**TINY, "max_steps": 60, "patch_size": 64, "learning_rate": 0.02}
-    value = drain(demo_job(tmp_path, samples=["nuclei"], overrides=learning))
+    value = drain(demo_job(tmp_path, samples=["nuclei"], overrides=learning), None, DemoResult)
     folder = tmp_path / "nuclei"
 
     def read(name):
@@ -66,12 +67,12 @@ def test_the_figures_are_those_of_the_files(tmp_path):
     held_out = dice(read("held_out/nuclei_prediction.tif") > 0, read("held_out/nuclei_truth.tif") > 0)
     unlabelled = dice((predicted > 0)[scribbles == 0], (truth > 0)[scribbles == 0])
     assert unlabelled > 0.3  # something is predicted, or the figures below would be 0 whatever they are of
-    assert value["samples"]["nuclei"]["dice_held_out"] == pytest.approx(held_out, abs=1e-4)
-    assert value["samples"]["nuclei"]["dice_unlabelled"] == pytest.approx(unlabelled, abs=1e-4)
+    assert value.samples["nuclei"]["dice_held_out"] == pytest.approx(held_out, abs=1e-4)
+    assert value.samples["nuclei"]["dice_unlabelled"] == pytest.approx(unlabelled, abs=1e-4)
     wrong = ((predicted > 0) != (truth > 0))[scribbles == 0].mean()
-    assert value["samples"]["nuclei"]["error_unlabelled"] == pytest.approx(wrong, abs=1e-4)
+    assert value.samples["nuclei"]["error_unlabelled"] == pytest.approx(wrong, abs=1e-4)
     # nuclei are the rarer class
-    assert value["samples"]["nuclei"]["minority_dice_held_out"] == pytest.approx(held_out, abs=1e-4)
+    assert value.samples["nuclei"]["minority_dice_held_out"] == pytest.approx(held_out, abs=1e-4)
 
 
 def test_settings_are_the_defaults_with_a_limit_on_time():

@@ -110,7 +110,7 @@ def test_tiles_of_what_is_no_network_are_the_whole(tmp_path: Path, tile: int | N
     assert not predictor.inside
     assert 0 < expected.mean() < 0.7
     if tile:
-        assert events[-1].value["tile"] == [tile, tile]
+        assert events[-1].tile == (tile, tile)
         assert max(shape[1] for shape in predictor.blocks) == tile + 2 * 2
         assert max(shape[2] for shape in predictor.blocks) == tile + 2 * 12
 

@@ -28,7 +28,7 @@ from napari_tessera.core.errors import (
     StorageError,
 )
 from napari_tessera.core.image import ImageSource, ImageSpec
-from napari_tessera.core.jobs import CancelToken, Progress, Result, Warning, drain
+from napari_tessera.core.jobs import CancelToken, Progress, Warning, drain
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import TileNeeds
 from napari_tessera.io import levels, room, zarr_sink
@@ -43,6 +43,7 @@ from napari_tessera.pipeline.predicting.intensity import fit_intensity
 from napari_tessera.pipeline.predicting.planning import PredictionPlan, output_spec, plan_prediction, plan_request
 from napari_tessera.pipeline.predicting.prediction import predict_into, prediction_job
 from napari_tessera.pipeline.requests import InputFile, PredictRequest
+from napari_tessera.pipeline.results import PredictResult
 
 CLASSES = (("background", 0), ("nucleus", 2), ("membrane", 7))
 
@@ -322,10 +323,10 @@ def test_the_job_writes_a_file(folder: Path, model: Model, tmp_path: Path) -> No
     assert {(event.total, event.unit) for event in progress} == {(18, "tile")}
     assert progress[-1].seconds_left == 0
     result = events[-1]
-    assert isinstance(result, Result)
+    assert isinstance(result, PredictResult)
     assert json.loads(json.dumps(dict(result.value)))["out"] == str(request.out)
-    assert (result.value["tiles"], result.value["tile"], result.value["device"]) == (18, [64, 64], "cpu")
-    assert result.value["seconds"] > 0
+    assert (result.tiles, result.tile, result.device, result.out) == (18, (64, 64), "cpu", request.out)
+    assert result.seconds > 0
     written = open_image(request.out)
     assert_same(written.read(written.spec.full_region), reference(model, as_image(array, "zyx"))[0])
 

@@ -14,6 +14,7 @@ from napari_tessera.pipeline.learning import dataset as dataset_module
 from napari_tessera.pipeline.learning.dataset import Dataset, load_dataset, split_dataset
 from napari_tessera.pipeline.learning.training import train_pairs
 from napari_tessera.pipeline.learning.trust import describe_held_out, digest_of
+from napari_tessera.pipeline.results import TrainResult
 
 CONFIG = TrainingConfig(
     annotation="scribbles",
@@ -110,8 +111,8 @@ def test_a_patch_reads_its_surroundings_alone(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_training_from_files_ends_where_one_from_memory_does(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     pairs = [annotated("yx", (150, 170))]
-    first = drain(train_pairs(pairs, CONFIG, tmp_path / "held"))
+    first = drain(train_pairs(pairs, CONFIG, tmp_path / "held"), None, TrainResult)
     monkeypatch.setattr(dataset_module, "MOST_HELD", 0)
-    second = drain(train_pairs(pairs, CONFIG, tmp_path / "stored"))
-    assert first.keys() == second.keys()
-    assert second["metrics"]["validation error"] == pytest.approx(first["metrics"]["validation error"], abs=0.02)
+    second = drain(train_pairs(pairs, CONFIG, tmp_path / "stored"), None, TrainResult)
+    assert first.steps == second.steps == CONFIG.stop.max_steps
+    assert second.metrics["validation error"] == pytest.approx(first.metrics["validation error"], abs=0.02)

@@ -29,6 +29,7 @@ from napari_tessera.pipeline.learning import dataset as dataset_module
 from napari_tessera.pipeline.learning.dataset import load_dataset, split_dataset
 from napari_tessera.pipeline.learning.training import train_pairs
 from napari_tessera.pipeline.learning.viewport import View, Viewport
+from napari_tessera.pipeline.results import TrainResult
 
 CONFIG = TrainingConfig(
     annotation="scribbles",
@@ -57,8 +58,8 @@ def pair(image: np.ndarray, labels: np.ndarray, axes: str | None = None):
 
 def test_model_folder_holds_all_that_prediction_needs(tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"class_names": {2: "square"}})
-    value = drain(train_pairs([pair(*squares())], config, tmp_path / "m"))
-    assert value["model"] == str(tmp_path / "m")
+    result = drain(train_pairs([pair(*squares())], config, tmp_path / "m"), None, TrainResult)
+    assert result.model == tmp_path / "m"
     model = load_model(tmp_path / "m")
     assert [entry.id for entry in model.spec.classes] == [0, 2]
     assert model.spec.classes[1].name == "square"
@@ -92,10 +93,9 @@ def test_axes_of_every_kind(tmp_path: Path, shape: tuple[int, ...], axes: str) -
     order = "".join(axis for axis in axes if axis != "c")
     pixels = np.broadcast_to(np.expand_dims(image, [axes.index(a) for a in axes if a not in "yx"]), shape)
     planes = np.broadcast_to(labels, [n for n, axis in zip(shape, axes, strict=True) if axis != "c"])
-    value = drain(
-        train_pairs([(open_image(pixels, axes=axes), open_image(planes, axes=order))], CONFIG, tmp_path / "m")
-    )
-    assert load_model_spec(Path(value["model"])).channels == (shape[axes.index("c")] if "c" in axes else 1)
+    pairs = [(open_image(pixels, axes=axes), open_image(planes, axes=order))]
+    result = drain(train_pairs(pairs, CONFIG, tmp_path / "m"), None, TrainResult)
+    assert load_model_spec(result.model).channels == (shape[axes.index("c")] if "c" in axes else 1)
 
 
 def test_too_little_annotation_is_said(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_cancelled_training_keeps_a_model_and_goes_on(tmp_path: Path) -> None:
             if isinstance(event, Metric) and event.step == 4:
                 cancel.cancel()
     assert not load_model(tmp_path / "m").spec.finished
-    value = drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))
-    assert value["steps"] == 12
+    result = drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True), None, TrainResult)
+    assert result.steps == 12
     assert load_model(tmp_path / "m").spec.finished
 
 
@@ -178,7 +178,7 @@ def test_a_checkpoint_is_there_before_the_first_step(tmp_path: Path) -> None:
             break
     job.close()
     assert (tmp_path / "m" / "checkpoint" / "state.safetensors").exists()
-    assert drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))["steps"] == 12
+    assert drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True), None, TrainResult).steps == 12
 
 
 @pytest.mark.parametrize("change", [{"annotation": "dense"}, {"intensity.low_percentile": 5.0}])
@@ -229,8 +229,8 @@ def test_a_second_training_into_a_folder_is_told(tmp_path: Path, resume: bool) -
     next(job)
     with pytest.raises(ModelTakenError, match="'m' is being trained by another run of this program"):
         drain(train_pairs([pair(*squares(seed=1))], CONFIG, tmp_path / "m", resume=resume))
-    first = drain(job)
-    assert load_model(tmp_path / "m").spec.metrics == first["metrics"]
+    first = drain(job, None, TrainResult)
+    assert load_model(tmp_path / "m").spec.metrics == first.metrics
     drain(train_pairs([pair(*squares())], CONFIG, tmp_path / "m", resume=True))  # it has let go
 
 
@@ -272,8 +272,9 @@ def test_a_finished_model_stays_when_going_on_is_cancelled_at_once(tmp_path: Pat
     before = load_model_spec(folder)
     assert "The model of before stays" in cancelled_continuation(folder, 1)[-1]
     assert load_model(folder).spec == before
-    value = drain(train_pairs([pair(*squares())], CONFIG, folder, resume=True))  # the checkpoint has gone on
-    assert value["steps"] == 24
+    again = train_pairs([pair(*squares())], CONFIG, folder, resume=True)  # the checkpoint has gone on
+    result = drain(again, None, TrainResult)
+    assert result.steps == 24
     assert load_model(folder).spec.weights_sha256 != before.weights_sha256
     assert load_model_spec(folder).finished
 

@@ -16,6 +16,7 @@ from napari_tessera.core.jobs import drain
 from napari_tessera.operations.base import InputKind, Operation
 from napari_tessera.operations.describe import KINDS, OperationDescription, by_group, describe_operation
 from napari_tessera.operations.registry import all_operations, find_operation
+from napari_tessera.pipeline.results import ApplyResult
 
 LIST_HINT = "`napari-tessera apply --list` names them"
 
@@ -201,8 +202,8 @@ def _apply(
         shard=shard,
     )
     with cancel_on_interrupt() as cancel:
-        result = drain(run_request(request, cancel), event_listener(as_json=as_json))
-    emit_result(result, describe_result(result), as_json=as_json)
+        result = drain(run_request(request, cancel), event_listener(as_json=as_json), ApplyResult)
+    emit_result(result.value, describe_result(result), as_json=as_json)
 
 
 def named_paths(assignments: Sequence[str]) -> dict[str, Path]:
@@ -247,11 +248,7 @@ def is_table(kind: InputKind, path: Path) -> bool:
     return kind in ("points", "frequencies") or (kind == "seeds" and path.suffix.lower() in (".csv", ".npy"))
 
 
-def describe_result(result: Mapping[str, Any]) -> list[str]:
+def describe_result(result: ApplyResult) -> list[str]:
     """Return what `apply` did as lines for a person."""
-    lines = [str(result["out"])]
-    if "seconds" in result:
-        count = result.get("tiles", 0)
-        tiles = f"{count} tile{'s' if count > 1 else ''} in " if count else ""
-        lines.insert(0, f"{tiles}{result['seconds']:.1f} s")
-    return lines
+    tiles = f"{result.tiles} tile{'s' if result.tiles > 1 else ''} in " if result.tiles else ""
+    return [f"{tiles}{result.seconds:.1f} s", str(result.out)]

@@ -2,9 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,6 +11,7 @@ from napari_tessera.cli.cancelling import cancel_on_interrupt, raise_on_interrup
 from napari_tessera.cli.output import emit_result, event_listener, json_option
 from napari_tessera.core.jobs import drain
 from napari_tessera.pipeline.out_folders import check_folder
+from napari_tessera.pipeline.results import DemoResult
 
 GUI_MODULE = "napari_tessera.napari_plugin.demo"
 
@@ -52,8 +51,8 @@ def command(out: Path, no_gui: bool, sample: str | None, close: bool, as_json: b
 
     with cancel_on_interrupt() as cancel:
         job = demo_job(out, cancel, samples=(sample,)) if sample else demo_job(out, cancel)
-        result = drain(job, event_listener(as_json=as_json))
-    emit_result(result, describe(result), as_json=as_json)
+        result = drain(job, event_listener(as_json=as_json), DemoResult)
+    emit_result(result.value, describe(result), as_json=as_json)
     return None
 
 
@@ -66,10 +65,10 @@ def window_obstacle() -> str:
     return f"{bad[0].name} {bad[0].value}" if bad else ""  # a display may be named that is gone
 
 
-def describe(result: Mapping[str, Any]) -> list[str]:
+def describe(result: DemoResult) -> list[str]:
     """Return the lines that a person reads at the end."""
     lines = []
-    for name, figures in result["samples"].items():
+    for name, figures in result.samples.items():
         share, seconds = figures["scribbled_share"], figures["training_seconds"]
         lines.append(f"{name}: trained for {seconds:.0f} s on scribbles over {share:.1%} of the pixels")
         if "dice_held_out" in figures:
@@ -81,5 +80,5 @@ def describe(result: Mapping[str, Any]) -> list[str]:
                 lines.append(f"  Dice on {words}: {dice:.3f}, of the rarer class {rarer:.3f}, error {error:.1%}")
         else:
             lines.append("  a real image without truth: look at the overlay")
-    lines.append(f"{result['seconds']:.0f} s in all; look into {result['out']} (overlay.png files, metrics.json)")
+    lines.append(f"{result.seconds:.0f} s in all; look into {result.out} (overlay.png files, metrics.json)")
     return lines

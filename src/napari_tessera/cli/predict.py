@@ -14,6 +14,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import drain
 from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.requests import InputFile, PredictRequest
+from napari_tessera.pipeline.results import PredictResult
 
 
 def _choices(field: str) -> click.Choice[str]:
@@ -91,9 +92,9 @@ def command(
     from napari_tessera.pipeline.dispatch import run_request
 
     with cancel_on_interrupt() as cancel:
-        result = drain(run_request(request, cancel), event_listener(as_json=as_json))
-    lines = [f"{result['tiles']} tiles in {result['seconds']:.1f} s on {result['device']}", str(result["out"])]
-    emit_result(result, lines, as_json=as_json)
+        result = drain(run_request(request, cancel), event_listener(as_json=as_json), PredictResult)
+    lines = [f"{result.tiles} tiles in {result.seconds:.1f} s on {result.device}", str(result.out)]
+    emit_result(result.value, lines, as_json=as_json)
 
 
 def describe_plan(plan: Mapping[str, Any], out: Path) -> list[str]:

@@ -1,8 +1,8 @@
 """The command `run`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
@@ -14,6 +14,7 @@ from napari_tessera.core.errors import InvalidInputError
 from napari_tessera.core.jobs import drain
 from napari_tessera.pipeline.recipes.recipe_job import recipe_job
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest, Suffix
+from napari_tessera.pipeline.results import RecipeResult
 
 
 @click.command("run")
@@ -78,15 +79,15 @@ def command(
         threads=threads,
     )
     with cancel_on_interrupt() as cancel:
-        result = drain(recipe_job(request, cancel), event_listener(as_json=as_json))
-    emit_result(result, describe_result(result), as_json=as_json)
+        result = drain(recipe_job(request, cancel), event_listener(as_json=as_json), RecipeResult)
+    emit_result(result.value, describe_result(result), as_json=as_json)
 
 
-def describe_result(result: Mapping[str, Any]) -> list[str]:
+def describe_result(result: RecipeResult) -> list[str]:
     """Return what was made as lines for a person."""
-    before = f" ({result['finished_before']} were done before)" if result["finished_before"] else ""
-    count = f"{result['images']} images{before}, " if result["images"] > 1 else ""
+    before = f" ({result.finished_before} were done before)" if result.finished_before else ""
+    count = f"{result.images} images{before}, " if result.images > 1 else ""
     return [
-        f"{count}{result['steps']} step{'s' if result['steps'] > 1 else ''} in {result['seconds']:.1f} s",
-        *(entry["out"] for entry in result["outputs"]),
+        f"{count}{result.steps} step{'s' if result.steps > 1 else ''} in {result.seconds:.1f} s",
+        *(str(one.out) for one in result.outputs),
     ]

@@ -15,6 +15,7 @@ from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 from napari_tessera.core.jobs import drain
 from napari_tessera.pipeline.out_folders import check_folder
 from napari_tessera.pipeline.requests import InputFile, TrainRequest
+from napari_tessera.pipeline.results import TrainResult
 
 
 @click.command("train")
@@ -80,10 +81,10 @@ def command(
     )
     with cancel_on_interrupt() as cancel:
         try:
-            result = drain(run_request(request, cancel), event_listener(as_json=as_json))
+            result = drain(run_request(request, cancel), event_listener(as_json=as_json), TrainResult)
         except JobCancelledError as error:
             raise JobCancelledError(describe_cancelled(out)) from error
-    emit_result(result, describe_training(result), as_json=as_json)
+    emit_result(result.value, describe_training(result), as_json=as_json)
 
 
 def describe_cancelled(out: Path) -> str:
@@ -126,9 +127,8 @@ def _check_file(path: Path, fields: dict[str, Any]) -> None:
         raise InvalidInputError(f"{path}: {error}") from error
 
 
-def describe_training(result: Any) -> list[str]:
+def describe_training(result: TrainResult) -> list[str]:
     """Return the lines that a person reads at the end of a training."""
-    metrics = result.get("metrics") or {}
-    figures = [f"{name}: {value:.4g}" for name, value in metrics.items()]
-    doubt = [f"note: {result['doubt']}"] if metrics and result.get("doubt") else []
-    return [f"model: {result.get('model')}", *figures, *doubt]
+    figures = [f"{name}: {value:.4g}" for name, value in result.metrics.items()]
+    doubt = [f"note: {result.doubt}"] if result.metrics and result.doubt else []
+    return [f"model: {result.model}", *figures, *doubt]

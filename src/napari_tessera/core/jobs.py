@@ -1,8 +1,8 @@
 """Jobs: generators of events that know nothing of who listens, and the token through which they are cancelled."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar, overload
 
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError
 
@@ -78,13 +78,17 @@ class Warning:  # noqa: A001  the vocabulary's word for it
 
 @dataclass(frozen=True)
 class Result:
-    """What the job has made: the last event of a job that reached its end."""
+    """The last event of a job that reached its end; one that has made something has a kind of its own."""
 
-    value: Mapping[str, Any] = field(default_factory=dict)
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """What the job has made as plain data by name: numbers, texts, lists and dictionaries."""
+        return {}
 
 
 JobEvent = Progress | Metric | Preview | Warning | Result
 Job = Iterator[JobEvent]
+R = TypeVar("R", bound=Result)
 
 _EVENTS: Mapping[str, type[JobEvent]] = {
     kind.__name__.lower(): kind for kind in (Progress, Metric, Preview, Warning, Result)
@@ -93,11 +97,13 @@ _EVENTS: Mapping[str, type[JobEvent]] = {
 
 def event_to_dict(event: JobEvent) -> dict[str, Any]:
     """Return `event` as JSON-ready fields, with its kind under ``"event"``."""
+    if isinstance(event, Result):
+        return {"event": "result", "value": dict(event.value)}
     return {"event": type(event).__name__.lower(), **asdict(event)}
 
 
 def event_from_dict(fields: Mapping[str, Any]) -> JobEvent:
-    """Invert `event_to_dict`.
+    """Invert `event_to_dict`; of a result only that there is one (`pipeline.results` knows the kinds).
 
     Raises
     ------
@@ -108,6 +114,8 @@ def event_from_dict(fields: Mapping[str, Any]) -> JobEvent:
     kind = _EVENTS.get(values.pop("event", ""))
     if kind is None:
         raise InvalidInputError(f"{fields!r} is not a job event: check that both ends run the same version.")
+    if kind is Result:
+        return Result()
     if kind is Preview:
         values["region"] = tuple((int(start), int(stop)) for start, stop in values["region"])
     return kind(**values)
@@ -143,12 +151,28 @@ class CancelToken:
             raise JobCancelledError("Cancelled; what was finished is kept.")
 
 
-def drain(job: Job, on_event: Callable[[JobEvent], None] | None = None) -> Mapping[str, Any]:
-    """Run `job` to its end, hand each event to `on_event`, and return the value of its `Result`."""
-    value: Mapping[str, Any] = {}
+@overload
+def drain(job: Job, on_event: Callable[[JobEvent], None] | None = ...) -> Result: ...
+
+
+@overload
+def drain(job: Job, on_event: Callable[[JobEvent], None] | None, kind: type[R]) -> R: ...
+
+
+def drain(job: Job, on_event: Callable[[JobEvent], None] | None = None, kind: type[Result] = Result) -> Result:
+    """Run `job` to its end, hand each event to `on_event`, and return its result, which is of `kind`.
+
+    Raises
+    ------
+    TypeError
+        If it is of another kind, which is a mistake in the program.
+    """
+    result = Result()
     for event in job:
         if on_event is not None:
             on_event(event)
         if isinstance(event, Result):
-            value = event.value
-    return value
+            result = event
+    if not isinstance(result, kind):
+        raise TypeError(f"The job gave a {type(result).__name__}, not a {kind.__name__}.")
+    return result

@@ -100,9 +100,8 @@ class Demo(QObject):
         row = self.train.pairs.rows[0]
         row.image.layer, row.annotation.layer = self.image, scribbles
         self.train.name.setText(self.train.session.free_model_name(f"demo {name}"))
-        controls: dict[str, Any] = dict(self.train.settings.controls)
-        for setting, value in {**SETTINGS, "stop.max_seconds": self._seconds or TRAINING_SECONDS[name]}.items():
-            controls[setting].setValue(value)
+        seconds = self._seconds or TRAINING_SECONDS[name]
+        self.train.settings.set_values({**SETTINGS, "stop.max_seconds": seconds})
 
     def _press(self, widget: JobWidget, button: QAbstractButton, then: Callable[[], None]) -> None:
         """Press a button that starts a job, and go on with `then` once the job is done."""

@@ -32,6 +32,7 @@ from napari_tessera.pipeline.applying.inputs import OperationInput
 from napari_tessera.pipeline.judging import evaluation
 from napari_tessera.pipeline.listening import listener
 from napari_tessera.pipeline.positions import write_points
+from napari_tessera.pipeline.results import ApplyResult, PointsResult, PredictResult, TrainResult
 from napari_tessera.pipeline.running.sinks import keeper
 
 # What loads torch is imported where it is used: applying an operation must not wait for it.
@@ -88,7 +89,7 @@ def train(
 
     opened = [(open_image(image), open_image(labels)) for image, labels in pairs]
     job = train_pairs(opened, config, folder, resume=resume, overwrite=overwrite, cancel=cancel)
-    drain(job, listener(on_event))
+    drain(job, listener(on_event), TrainResult)
     return folder
 
 
@@ -174,7 +175,7 @@ def predict(
     source = open_image(image)
     open_sink = keep if path is None else prediction.file_sink(loaded.spec, source, path, config, overwrite=overwrite)
     with closing(prediction.predict_into(loaded, source, open_sink, config, cancel or CancelToken())) as job:
-        drain(job, listener(on_event))
+        drain(job, listener(on_event), PredictResult)
     return memory[0].array if path is None else path
 
 
@@ -262,11 +263,11 @@ def apply(
     memory: list[MemorySink] = []
     open_sink = keeper(memory) if path is None else file_sink(operation, path, given, overwrite=overwrite)
     with closing(apply_into(operation, given, open_sink, cancel or CancelToken(), ApplyOptions(tile, threads))) as job:
-        told = drain(job, listener(on_event))
+        made = drain(job, listener(on_event), ApplyResult)
     if path is None:
-        return told["points"] if operation.output == "points" else memory[0].array
-    if operation.output == "points":
-        write_points(path, told["points"], overwrite=overwrite)
+        return made.found if isinstance(made, PointsResult) else memory[0].array
+    if isinstance(made, PointsResult):
+        write_points(path, made.found, overwrite=overwrite)
     return path
 
 

@@ -47,7 +47,7 @@ def compiling_job(request: CompileRequest, cancel: CancelToken) -> Job:
         else:
             _apply(request)
     _write_note(request)
-    yield Result({})
+    yield Result()
 
 
 def not_compiled(requests: Iterable[CompileRequest]) -> list[CompileRequest]:

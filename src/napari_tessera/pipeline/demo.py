@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.atomic import write_atomically
 from napari_tessera.core.errors import OutputExistsError
-from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Result
+from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.version import __version__
 from napari_tessera.io.opening import open_image
 from napari_tessera.pipeline.dispatch import run_request
 from napari_tessera.pipeline.judging.evaluation import evaluate
 from napari_tessera.pipeline.requests import InputFile, PredictRequest, TrainRequest
+from napari_tessera.pipeline.results import DemoResult, TrainResult
 from napari_tessera.pipeline.samples.overlay import draw_overlay, write_png
 from napari_tessera.pipeline.samples.samples import SAMPLES, Sample, load_sample, write_sample
 
@@ -56,7 +57,7 @@ def demo_job(
     Yields
     ------
     JobEvent
-        Those of the trainings and predictions; the `Result` has ``out``, ``seconds`` and ``samples``.
+        Those of the trainings and predictions; the last is a `DemoResult`.
 
     Raises
     ------
@@ -70,10 +71,10 @@ def demo_job(
     for name in samples:
         sample = load_sample(name)
         metrics[name] = yield from _run_sample(sample, out / name, cancel, overrides or {})
-    value = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "samples": metrics}
-    report = {"package_version": __version__, **value}
+    result = DemoResult(out, round(time.monotonic() - started, 1), metrics)
+    report = {"package_version": __version__, **result.value}
     write_atomically(out / METRICS_FILE, (json.dumps(report, indent=2) + "\n").encode())
-    yield Result(value)
+    yield result
 
 
 def check_demo_folder(out: Path) -> None:
@@ -112,11 +113,11 @@ def _run_sample(sample: Sample, folder: Path, cancel: CancelToken, overrides: Ma
         out=folder / "model",
         overwrite=True,
     )
-    trained = yield from _forward(run_request(request, cancel))
+    trained: TrainResult = yield from _forward(run_request(request, cancel))
     figures: dict[str, Any] = {
         "scribbled_share": round(float((sample.scribbles > 0).mean()), 4),
         "training_seconds": round(time.monotonic() - started, 1),
-        "steps": trained.get("steps"),
+        "steps": trained.steps,
     }
     started = time.monotonic()
     predicted = yield from _predict_and_draw(sample, paths["image"], folder / "model", cancel)
@@ -146,15 +147,14 @@ def _predict_and_draw(sample: Sample, image: Path, model: Path, cancel: CancelTo
 
 
 def _forward(job: Job) -> Any:
-    """Pass on the events of `job`, and return the value of its result in place of yielding it."""
-    value: Mapping[str, Any] = {}
-    event: JobEvent
+    """Pass on the events of `job`, and return its result in place of yielding it."""
+    result = None
     for event in job:
         if isinstance(event, Result):
-            value = event.value
+            result = event
         else:
             yield event
-    return value
+    return result
 
 
 def _figures(where: str, predicted: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]) -> dict[str, float]:

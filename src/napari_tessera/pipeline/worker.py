@@ -29,9 +29,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from napari_tessera.core.errors import JobCancelledError, TesseraError
-from napari_tessera.core.jobs import CancelToken, Job, event_to_dict
+from napari_tessera.core.jobs import CancelToken, Job
 from napari_tessera.pipeline.failures import describe_error
 from napari_tessera.pipeline.learning.viewport import View, Viewport
+from napari_tessera.pipeline.results import event_to_wire
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Server:
         try:
             cancel.raise_if_cancelled()
             for event in self.backend.start(command["request"], cancel):
-                self._reply({"run": run, **event_to_dict(event)})
+                self._reply({"run": run, **event_to_wire(event)})
             state, message = "done", ""
         except JobCancelledError as error:
             state, message = "cancelled", str(error)

@@ -177,7 +177,7 @@ def read_log(folder: Path, folded: int, header: LayerHeader) -> Log:
             log.frames.pop()
         checks.go_back_to(first)
         expected = first
-        with _opened(path) as file:
+        with opened(path) as file:
             for frame, payload in _frames(file, path, first):
                 if not checks.makes_sense(frame, payload):
                     break
@@ -211,11 +211,11 @@ def _finish(log: Log, folder: Path, reached: int) -> None:
     if not paths:
         return
     path = paths[-1]
-    with _opened(path) as file:
-        end = _FILE_HEAD.size
+    with opened(path) as file:
+        size, end = path.stat().st_size, _FILE_HEAD.size  # in this order: its writer may be appending
         for frame, _ in _frames(file, path, first_number(path)):
             end = frame.offset + frame.length
-        if end < path.stat().st_size:
+        if end < size:
             log.torn = True
             later = _later_frames(file, path, end, reached)
             if later:
@@ -223,7 +223,8 @@ def _finish(log: Log, folder: Path, reached: int) -> None:
                 log.damaged.append(path)
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """Open a segment for reading; raises StorageError if that cannot be done, as when its writer has removed it."""
     try:
         return open_plain(path)
     except OSError as error:

@@ -16,7 +16,7 @@ from napari_tessera.io.journal.chunks import ChunkStore
 from napari_tessera.io.journal.disk import Disk
 from napari_tessera.io.journal.frame_checks import changed_header
 from napari_tessera.io.journal.frames import KINDS, METADATA, OF_PIXELS, REPLACE, WIDEN, Frame, decode_fields
-from napari_tessera.io.journal.segments import Log, read_log
+from napari_tessera.io.journal.segments import Log, opened, read_log, segment_paths
 from napari_tessera.io.writing import writing
 
 _CHUNKS = re.compile(r"labels-(\d+)\.zarr")
@@ -74,16 +74,21 @@ def read_state(folder: Path, disk: Disk) -> LayerState:
         If there is no such layer, a newer version wrote it, or its description cannot be read.
     """
     while True:
-        spec = LayerSpec.load(folder / LAYER_FILE)
+        segments, spec = segment_paths(folder), LayerSpec.load(folder / LAYER_FILE)
         try:
-            store = ChunkStore.open(chunks_path(folder, spec.generation), spec.header.shape, spec.header.dtype, disk)
-            log = read_log(folder, spec.folded, spec.header)
+            state = _read_once(folder, spec, disk)
         except StorageError:
-            if LayerSpec.load(folder / LAYER_FILE) == spec:
-                raise
-            continue
+            folded = LayerSpec.load(folder / LAYER_FILE) != spec
+            if folded or segment_paths(folder) != segments:  # segments go after the description tells that they may
+                continue
+            raise
         if LayerSpec.load(folder / LAYER_FILE) == spec:
-            break  # otherwise its writer has folded the log meanwhile
+            return state  # otherwise its writer has folded the log meanwhile
+
+
+def _read_once(folder: Path, spec: LayerSpec, disk: Disk) -> LayerState:
+    store = ChunkStore.open(chunks_path(folder, spec.generation), spec.header.shape, spec.header.dtype, disk)
+    log = read_log(folder, spec.folded, spec.header)
     if any(frame.kind not in KINDS for frame in log.frames):
         raise InvalidInputError(
             f"{folder} was written by a newer version of napari-tessera: update it to open the layer."
@@ -115,7 +120,7 @@ def replay_header(header: LayerHeader, frames: list[Frame]) -> LayerHeader:
     """Return `header` with the changes that `frames` make to it."""
     for frame in frames:
         if frame.kind in (METADATA, WIDEN):
-            with frame.path.open("rb") as file:
+            with opened(frame.path) as file:
                 header = changed_header(header, decode_fields(frame.payload(file)))
     return header
 

@@ -32,6 +32,7 @@ from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip, show_error
 from napari_tessera.napari_plugin.jobs.ahead import Ahead, GettingReady, shared_ahead
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.journal.api import offer_found, protect_layer
@@ -51,7 +52,7 @@ class ClickWidget(JobWidget):
     """Makes objects where a person clicks, and corrects them."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
-        super().__init__(DISPLAY_NAME, runner, tab="Click")
+        super().__init__(JobKind(DISPLAY_NAME), runner, tab="Click")
         self.getting_ready = GettingReady(ahead or shared_ahead())
         self.viewer = viewer = real_viewer(viewer)
         self._bound = False

@@ -35,6 +35,7 @@ from napari_tessera.pipeline.applying.frames import make_frames
 from napari_tessera.pipeline.applying.inputs import OperationInput, gather_inputs
 from napari_tessera.pipeline.positions import read_array
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
+from napari_tessera.pipeline.results import PointsResult
 
 
 @dataclass
@@ -103,23 +104,22 @@ class Application:
             sinks.append(MemorySink(spec))
             return sinks[0]
 
-        result = None
+        result: Result | None = None
         with closing(apply_into(self.operation, inputs, open_sink, cancel)) as events:
             for event in events:
                 if isinstance(event, Result):
                     result = event
                 else:
                     yield event
-        assert result is not None
         recorder = Recorder(self.session.folder / "arrays", cancel)
         if sinks:
             arrays = (getattr(one, "array", one) for one in inputs.values())
             self._take(Finished(own_copy(sinks[0].array, *arrays), sinks[0].spec), recorder)
-        else:
-            self._data = result.value["points"]
+        elif isinstance(result, PointsResult):
+            self._data = result.found
             self._sha256 = hash_positions(self._data)
         self._write_down(recorder)
-        yield Result({"seconds": result.value.get("seconds")})
+        yield Result()
 
     def __call__(self, cancel: CancelToken) -> ApplyRequest:
         """Bring the inputs to where the worker can read them, and return its request; called in a thread.
@@ -169,7 +169,7 @@ class Application:
                 opened(self.out, Finished(None, None), whole=self.into is not None),
                 Recorder(self.session.folder / "arrays", cancel),
             )
-        yield Result({})
+        yield Result()
 
     def _take(self, finished: Finished, recorder: Recorder) -> None:
         """Keep an image or labels as they will be shown, with their hash if they lie in memory."""

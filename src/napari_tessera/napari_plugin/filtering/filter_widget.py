@@ -27,6 +27,7 @@ from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_toolti
 from napari_tessera.napari_plugin.forms.wording import in_words
 from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.ahead import Ahead, shared_ahead
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.jobs.runner import JobRunner
 from napari_tessera.napari_plugin.jobs.work_widget import Work, WorkWidget
@@ -67,7 +68,7 @@ class FilterWidget(WorkWidget):
     """Applies an operation to a layer, with a live preview of what is on screen."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None, ahead: Ahead | None = None) -> None:
-        super().__init__(DISPLAY_NAME, runner, tab="Filter")
+        super().__init__(JobKind(DISPLAY_NAME), runner, tab="Filter")
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
         self.session = current_session()

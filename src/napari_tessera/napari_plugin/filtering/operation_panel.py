@@ -15,9 +15,10 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.napari_plugin.filtering.histogram_data import HistogramData
 from napari_tessera.napari_plugin.filtering.histogram_view import HistogramView, Line
-from napari_tessera.napari_plugin.filtering.operation_form import OperationForm, defaults_of
+from napari_tessera.napari_plugin.filtering.operation_form import OperationForm
 from napari_tessera.napari_plugin.filtering.operation_inputs import OperationInputs
 from napari_tessera.napari_plugin.filtering.remembering import GREY_LEVELS, RememberedSettings, of_an_image
+from napari_tessera.napari_plugin.forms.config_form import defaults_in
 from napari_tessera.napari_plugin.forms.controls import ChoiceControl
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
 from napari_tessera.operations.base import Operation
@@ -89,7 +90,7 @@ class OperationPanel(QWidget):
         self._image = layer
         self.histogram.show_data(None)
         if self.form is not None and self.operation is not None:
-            defaults = defaults_of(self.operation)
+            defaults = defaults_in(self.operation.model_fields)
             anew = {name: defaults[name] for name in of_an_image(self.operation) if name in defaults}
             self.form.set_values({**anew, **self._remembered.of(self.operation, layer)})
 
@@ -134,7 +135,7 @@ class OperationPanel(QWidget):
         """Whether a parameter has another value than its default."""
         if self.form is None or self.operation is None:
             return False
-        defaults = {**defaults_of(self.operation), **self._levels_here()}
+        defaults = {**defaults_in(self.operation.model_fields), **self._levels_here()}
         try:
             return any(defaults.get(name) != value for name, value in self.form.values().items())
         except TesseraError:
@@ -158,7 +159,7 @@ class OperationPanel(QWidget):
     def reset(self) -> None:
         """Show the defaults; thresholds that divide next to nothing of this image are brought into its grey levels."""
         if self.form is not None and self.operation is not None:
-            self.form.set_values({**defaults_of(self.operation), **self._levels_here()})
+            self.form.set_values({**defaults_in(self.operation.model_fields), **self._levels_here()})
 
     def focus_first(self) -> None:
         """Let the person type into the first parameter."""
@@ -253,7 +254,7 @@ class OperationPanel(QWidget):
     def _bring_into_range(self) -> None:
         if self.form is None or self.operation is None or not (levels := self._levels_here()):
             return
-        defaults = defaults_of(self.operation)
+        defaults = defaults_in(self.operation.model_fields)
         if all(self.form.controls[name].value() == defaults[name] for name in levels):
             self.form.set_values(levels)
 
@@ -262,7 +263,7 @@ class OperationPanel(QWidget):
         names, data = self._level_parameters(), self.histogram.data
         if not names or data is None or self.operation is None:
             return {}
-        defaults = defaults_of(self.operation)
+        defaults = defaults_in(self.operation.model_fields)
         if _USUAL[0] <= share_above(data, min(defaults[name] for name in names)) <= _USUAL[1]:
             return {}
         return dict(zip(names, suggested_levels(data, len(names)), strict=True))

@@ -171,6 +171,11 @@ class OptionalControl(Control):
         """Return the value, or None."""
         return self.inner.value() if self.box.isChecked() else None
 
+    def offer(self, value: Any) -> None:
+        """Begin with `value` where the person sets one."""
+        with QSignalBlocker(self):
+            self.inner.set_value(value)
+
     def set_value(self, value: Any) -> None:
         """Show `value`, or that there is none."""
         with QSignalBlocker(self):

@@ -30,7 +30,7 @@ def in_thread(
 
     def job(_cancel: CancelToken) -> Job:
         results.append(work())
-        yield Result({})
+        yield Result()
 
     thread, asked = ThreadJob(job), QObject(parent)
     _under_way.add(thread)

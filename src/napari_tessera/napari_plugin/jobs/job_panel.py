@@ -1,39 +1,16 @@
 """What a person sees of a running job: progress, time left, one figure, and one sentence."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_tessera.core.jobs import Metric, Progress
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel
+from napari_tessera.napari_plugin.jobs.job_kind import Figures
 
 ERROR_COLOR = "#e0533d"
 MOST_TEXT = 120
 """Height of what is said at most, in pixels; longer texts scroll."""
-
-
-def no_figures(_figures: Mapping[str, float]) -> str:
-    """Show none."""
-    return ""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a kind of job shows of its metrics.
-
-    Attributes
-    ----------
-    text
-        Returns a line on the newest value of each metric, by name; empty if none of them is to be shown.
-    help
-        What the figures mean.
-    """
-
-    text: Callable[[Mapping[str, float]], str] = no_figures
-    help: str = ""
 
 
 class JobPanel(QWidget):
@@ -45,14 +22,14 @@ class JobPanel(QWidget):
         What is shown of the job's metrics; nothing by default.
     """
 
-    def __init__(self, figures: Figures | None = None) -> None:
+    def __init__(self, figures: Figures = Figures()) -> None:  # noqa: B008  frozen
         super().__init__()
         self.bar = QProgressBar()
         self.bar.setToolTip("How far the work has come, and how long it will take.")
         self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.figure = PlainLabel()
         self.figure.setWordWrap(True)
-        self._shown = figures or Figures()
+        self._shown = figures
         self.figure.setToolTip(self._shown.help)
         self._figures: dict[str, float] = {}
         self.status = PlainLabel()

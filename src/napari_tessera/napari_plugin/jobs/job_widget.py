@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from napari_tessera.core.jobs import JobEvent, Metric, Progress, Warning
 from napari_tessera.napari_plugin.forms.panel_shell import PanelShell, in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import show_error, show_warning
-from napari_tessera.napari_plugin.jobs.job_panel import Figures, JobPanel
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
+from napari_tessera.napari_plugin.jobs.job_panel import JobPanel
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, Prepare, RunState, shared_runner
 
 _log = logging.getLogger(__name__)
@@ -21,20 +22,17 @@ class JobWidget(PanelShell):
 
     Parameters
     ----------
-    title
-        What the job is called in front of a person.
+    kind
+        Of its jobs.
     runner
         Runs the jobs; None takes the one that all widgets share.
     tab
         A shorter title for its tab.
-    figures
-        What is shown of the metrics of its jobs; nothing by default.
     """
 
-    def __init__(
-        self, title: str, runner: JobRunner | None = None, tab: str = "", figures: Figures | None = None
-    ) -> None:
-        super().__init__(title, tab)
+    def __init__(self, kind: JobKind, runner: JobRunner | None = None, tab: str = "") -> None:
+        super().__init__(kind.title, tab)
+        self.job_kind = kind
         self.runner = runner or shared_runner()
         self._user = uuid.uuid4().hex
         self._running = False
@@ -45,7 +43,7 @@ class JobWidget(PanelShell):
         self.runner.event_received.connect(self._on_event)
         # A lambda, because Qt drops connections to methods of what it deletes.
         self.destroyed.connect(lambda: self._let_go())  # noqa: PLW0108
-        self.panel = JobPanel(figures)
+        self.panel = JobPanel(kind.figures)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop; what was learnt or computed so far is kept.")
         self.cancel_button.clicked.connect(self.cancel)
@@ -68,7 +66,7 @@ class JobWidget(PanelShell):
         """Start a job; `text` says what happens first."""
         self._running = True
         self.panel.begin(text)
-        self.runner.start(prepare, self.title)
+        self.runner.start(prepare, self.job_kind)
 
     def cancel(self) -> None:
         """Stop the widget's own job; that of another widget, which shares the runner, goes on."""

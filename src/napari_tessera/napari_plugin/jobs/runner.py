@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -22,10 +22,12 @@ from qtpy.QtWidgets import QApplication
 
 from napari_tessera.config.base import Config
 from napari_tessera.core.errors import JobCancelledError, WorkerDiedError
-from napari_tessera.core.jobs import CancelToken, Preview, event_from_dict
+from napari_tessera.core.jobs import CancelToken, Preview
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers
 from napari_tessera.napari_plugin.jobs.worker_process import COMMAND, Ended, Reply, WorkerProcess
 from napari_tessera.pipeline.failures import describe_error
+from napari_tessera.pipeline.results import event_from_wire
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +38,6 @@ CANCEL_SECONDS = 0.8
 """How long a cancelled job may take to answer before the widgets are given back."""
 DRAIN_SECONDS = 3.0
 """How much longer it may then take to end on its own, before its process is killed."""
-
-SAVING = frozenset({"Train"})
-"""Owners of jobs that save what they have when they are told to stop: their process is left to it, not killed."""
 
 Prepare = Callable[[CancelToken], Config]
 """Writes what the job needs to disk and returns its request; runs in a thread."""
@@ -72,7 +71,7 @@ class _Prepared:
 @dataclass
 class _Run:
     number: int
-    owner: str
+    kind: JobKind
     cancel: CancelToken = field(default_factory=CancelToken)
     cancelled_at: float | None = None
     request: Config | None = None
@@ -112,7 +111,7 @@ class JobRunner(QObject):
         super().__init__(parent)
         self.state = RunState.IDLE
         self.message = ""
-        self.owner = ""
+        self.kind = JobKind("")
         self._arguments = tuple(arguments)
         self._logfile = log
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -122,11 +121,16 @@ class JobRunner(QObject):
         self._users: set[str] = set()
         self._run: _Run | None = None
         self._kill_at: float | None = None
-        self._draining = ""
+        self._draining: JobKind | None = None
         self._view: tuple[int, tuple[tuple[int, int], ...] | None] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(IDLE_POLL_MS)
         self._timer.timeout.connect(self._poll)
+
+    @property
+    def owner(self) -> str:
+        """Whose job runs or ran last, for other widgets to say; empty before the first."""
+        return self.kind.title
 
     @property
     def worker_pid(self) -> int | None:
@@ -138,15 +142,15 @@ class JobRunner(QObject):
         if self._worker is None:
             self._launch()
 
-    def start(self, prepare: Prepare, owner: str) -> int:
+    def start(self, prepare: Prepare, kind: JobKind) -> int:
         """Start a job and return its run number.
 
         Parameters
         ----------
         prepare
             Called in a thread; makes the inputs ready and returns the request.
-        owner
-            Who started it, for other widgets to say.
+        kind
+            What is known of such a job.
 
         Raises
         ------
@@ -156,8 +160,8 @@ class JobRunner(QObject):
         if self.state.busy:
             raise RuntimeError(f"{self.owner} is still running")
         self._runs += 1
-        self._run = run = _Run(self._runs, owner)
-        self.owner = owner
+        self._run = run = _Run(self._runs, kind)
+        self.kind = kind
         self._view = None
         self._discard_draining_worker()
         self._timer.start()
@@ -199,7 +203,7 @@ class JobRunner(QObject):
 
         A worker that is still saving what a training has learnt is left to end by itself.
         """
-        saving = self.owner in SAVING and (self._run is not None or self._kill_at is not None)
+        saving = self.kind.saves and (self._run is not None or self._kill_at is not None)
         worker, self._worker = self._worker, None
         self._kill_at = None
         if self._run is not None:
@@ -221,7 +225,7 @@ class JobRunner(QObject):
     def _discard_draining_worker(self) -> None:
         """Give up a worker that is still busy with a job given up earlier: the next job must not wait behind it."""
         if self._kill_at is not None and self._worker is not None:
-            if self._draining in SAVING:
+            if self._draining is not None and self._draining.saves:
                 self._worker.leave()
             else:
                 self._worker.kill()
@@ -287,7 +291,7 @@ class JobRunner(QObject):
         elif "state" in fields:
             self._finish(RunState(fields["state"]), fields.get("message", ""))
         else:
-            self.event_received.emit(event_from_dict(fields))
+            self.event_received.emit(event_from_wire(fields))
 
     def _on_ended(self, ended: Ended) -> None:
         if self._worker is None or ended.generation != self._worker.generation:
@@ -303,13 +307,13 @@ class JobRunner(QObject):
             run.retried = True  # most likely it had died while idle, and the request was sent to nobody
             self._send_start(run, run.request)
         elif run.sent:
-            self._finish(RunState.FAILED, str(_died(ended.returncode, run.owner)))
+            self._finish(RunState.FAILED, str(_died(ended.returncode, run.kind)))
 
     def _enforce_cancel(self) -> None:
         now = time.monotonic()
         if self._run is not None and self._run.cancelled_at is not None:
             if now - self._run.cancelled_at > CANCEL_SECONDS:
-                self._kill_at, self._draining = now + DRAIN_SECONDS if self._run.sent else None, self._run.owner
+                self._kill_at, self._draining = now + DRAIN_SECONDS if self._run.sent else None, self._run.kind
                 self._finish(RunState.CANCELLED, "Cancelled.")
         elif self._kill_at is not None and now > self._kill_at:
             self._discard_draining_worker()
@@ -349,18 +353,11 @@ def _drop(fields: dict[str, Any]) -> None:
         Path(fields["path"]).unlink(missing_ok=True)
 
 
-_REMEDIES: Mapping[str, str] = {
-    "Train": "press Continue to go on from the last checkpoint, or Train to start again.",
-    "Predict": "press Predict to do it again, with a smaller tile size if it was for lack of memory.",
-}
-"""What to do when the worker has died, by the owner of the job."""
-
-
-def _died(returncode: int, owner: str) -> WorkerDiedError:
+def _died(returncode: int, kind: JobKind) -> WorkerDiedError:
     how = f"stopped by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
     return WorkerDiedError(
         f"The process that did the work ended unexpectedly ({how}), perhaps for lack of memory: your layers are safe; "
-        + _REMEDIES.get(owner, "start it again.")
+        + kind.remedy
     )
 
 

@@ -9,6 +9,7 @@ from napari_tessera.config.base import Config
 from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Progress, Result, Warning
 from napari_tessera.napari_plugin.forms.plain_text import show_warning
 from napari_tessera.napari_plugin.forms.wording import in_words
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
@@ -50,8 +51,8 @@ class Work(Protocol):
 class WorkWidget(JobWidget):
     """Base of a widget whose buttons start a `Work`, one at a time."""
 
-    def __init__(self, title: str, runner: JobRunner | None = None, tab: str = "") -> None:
-        super().__init__(title, runner, tab=tab)
+    def __init__(self, kind: JobKind, runner: JobRunner | None = None, tab: str = "") -> None:
+        super().__init__(kind, runner, tab)
         self._work: Work | None = None
         self._thread: ThreadJob | None = None
 

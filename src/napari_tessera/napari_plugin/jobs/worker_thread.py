@@ -10,8 +10,16 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 
-class _Post(QObject):
-    """What a thread emits. Qt may delete a widget, and all in it, in the midst of an `emit`: this has no parent."""
+class Post(QObject):
+    """Hands on in the window's thread what another one says with ``arrived.emit(about, what)``.
+
+    Qt may delete a widget, and all in it, in the midst of an `emit`: this has no parent.
+
+    Parameters
+    ----------
+    told
+        A method of a Qt object; not called once that is gone.
+    """
 
     arrived = Signal(object, object)
 
@@ -40,7 +48,7 @@ class WorkerThread:
 
     def __init__(self, name: str, told: Callable[[Any, Any], None]) -> None:
         self._name = name
-        self._post = _Post(told)
+        self._post = Post(told)
         self._pool: ThreadPoolExecutor | None = None
 
     def submit(self, about: object, work: Callable[[], Any]) -> None:

@@ -16,6 +16,7 @@ from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.napari_plugin.forms.plain_text import show_warning
 from napari_tessera.napari_plugin.home import current_session
 from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers, unless_deleted
+from napari_tessera.napari_plugin.jobs.worker_thread import Post
 from napari_tessera.napari_plugin.journal.describing import annotated_image
 from napari_tessera.napari_plugin.journal.messages import Barrier, Command, Key, Pictured
 from napari_tessera.napari_plugin.journal.picturing import picture_of
@@ -39,15 +40,9 @@ class Journal(QObject):
     -------
     changed()
         A layer is protected, or is not any more, or something about that is different.
-    barrier_wanted(object, int)
-        A writer wants everything told that was done until now.
-    answered(object, object)
-        A command has been done: whom to tell, and what has come of it.
     """
 
     changed = Signal()
-    barrier_wanted = Signal(object, int)
-    answered = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,8 +53,8 @@ class Journal(QObject):
         self._pictured = 0.0
         self._followed: list[weakref.ref[Any]] = []
         self._shown: Any = None
-        self.barrier_wanted.connect(self._answer)  # both are queued, for they are emitted in the writer's thread
-        self.answered.connect(_pass_on)
+        self._barriers = Post(self._answer)  # a writer wants everything told that was done until now
+        self._outcomes = Post(self._pass_on)  # a command has been done: whom to tell, and what has come of it
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
@@ -176,8 +171,10 @@ class Journal(QObject):
         return writer
 
     def _new_writer(self, session: SessionFolder | None) -> SessionWriter:
+        barriers = self._barriers
+
         def want_barrier(number: int) -> None:
-            unless_deleted(lambda: self.barrier_wanted.emit(writer, number))
+            unless_deleted(lambda: barriers.arrived.emit(writer, number))
 
         writer = SessionWriter(current_session().folder, want_barrier, session)
         return writer
@@ -185,7 +182,12 @@ class Journal(QObject):
     def command(self, writer: SessionWriter, run: Callable[[SessionWriter], Any], done: Callable[[Any], None]) -> None:
         """Have `run` called in the writer's thread, and then `done` in this one, with its result or its error."""
         self.flush()
-        writer.put(Command(run, lambda outcome: self.answered.emit(done, outcome)))
+        outcomes = self._outcomes
+
+        def tell(outcome: Any) -> None:
+            unless_deleted(lambda: outcomes.arrived.emit(done, outcome))
+
+        writer.put(Command(run, tell))
 
     def flush(self) -> None:
         """Pass everything on to the writers."""
@@ -218,6 +220,9 @@ class Journal(QObject):
         self.flush()
         if writer.alive:
             writer.put(Barrier(number))
+
+    def _pass_on(self, done: Callable[[Any], None], outcome: Any) -> None:
+        done(outcome)
 
     def _tick(self) -> None:
         for writer in self.writers():
@@ -297,10 +302,6 @@ class Journal(QObject):
         picture = picture_of(viewer, layer, annotated_image(layer, list(viewer.layers)))
         if picture is not None:
             self._writers[watch.key].put(Pictured(picture))
-
-
-def _pass_on(done: Callable[[Any], None], outcome: Any) -> None:
-    done(outcome)
 
 
 def _viewer_of(layer: Layer | None) -> Any:

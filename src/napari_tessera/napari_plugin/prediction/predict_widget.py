@@ -8,13 +8,14 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushBut
 
 from napari_tessera.config.prediction import PredictionConfig
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.jobs import JobEvent, Result
+from napari_tessera.core.jobs import JobEvent
 from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox
+from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
 from napari_tessera.napari_plugin.journal.api import offer_found
@@ -22,6 +23,7 @@ from napari_tessera.napari_plugin.layers.images import layer_image, real_viewer
 from napari_tessera.napari_plugin.prediction.model_picker import ModelPicker
 from napari_tessera.napari_plugin.prediction.prediction_inputs import Output, PredictionInputs
 from napari_tessera.napari_plugin.shown_text import shown_name
+from napari_tessera.pipeline.results import PredictResult, TrainResult
 
 SETTINGS = (
     ("device", "Device"),
@@ -31,11 +33,16 @@ SETTINGS = (
 )
 
 
+PREDICTION = JobKind(
+    "Predict", remedy="press Predict to do it again, with a smaller tile size if it was for lack of memory."
+)
+
+
 class PredictWidget(JobWidget):
     """Applies a model to an image layer and adds the result as layers."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__("Predict", runner)
+        super().__init__(PREDICTION, runner)
         self.viewer = viewer = real_viewer(viewer)
         self.session = current_session()
         self._inputs: PredictionInputs | None = None
@@ -71,7 +78,7 @@ class PredictWidget(JobWidget):
         self.correcting = CorrectionBox(self.viewer)
         self.correcting.said.connect(lambda text: self.panel.say(text) if text else None)
         self.prediction, self.scribbles_button = self.correcting.picker, self.correcting.button
-        self.settings = SettingsForm(PredictionConfig, SETTINGS)
+        self.settings = settings_form(PredictionConfig, SETTINGS, {"tile": 512})
 
     def _arrange(self) -> QWidget:
         content = QWidget()
@@ -172,13 +179,12 @@ class PredictWidget(JobWidget):
 
     def on_event(self, event: JobEvent) -> None:
         """Add the result to the viewer."""
-        if isinstance(event, Result) and self._inputs is not None:
+        if isinstance(event, PredictResult) and self._inputs is not None:
             for layer in self._inputs.result_layers():
                 self.viewer.add_layer(layer)
                 if isinstance(layer, Labels):
                     self.prediction.layer = layer
-            seconds = event.value.get("seconds")
-            self.panel.say(f"Done in {seconds:.1f} s." if isinstance(seconds, float) else "Done.")
+            self.panel.say(f"Done in {event.seconds:.1f} s.")
 
     def on_end(self, state: RunState) -> None:
         """Remove scratch files, and show what is finished or go on with the next output."""
@@ -207,12 +213,12 @@ class PredictWidget(JobWidget):
 
     def _on_event(self, event: JobEvent) -> None:
         super()._on_event(event)
-        if isinstance(event, Result) and "model" in event.value:
-            self._trained = Path(event.value["model"])
+        if isinstance(event, TrainResult):
+            self._trained = event.model
 
     def _on_state(self, state: RunState) -> None:
         super()._on_state(state)
-        if self.runner.owner == "Train" and not state.busy:
+        if self.runner.kind.saves and not state.busy:
             # a training that failed or was cancelled may have left a model: it is offered, but not chosen unasked
             self.models.update_models(self._trained if state is RunState.DONE else None)
             self._trained = None

@@ -115,7 +115,7 @@ class RecipeBar(QWidget):
         def write(_cancel: CancelToken) -> Job:
             save_recipe(recipe, path, made_by_hand(recipe, folder), overwrite=True)
             edited.extend(name for name, data, known in contents if was_edited(data, known))
-            yield Result({})
+            yield Result()
 
         self._saving = ThreadJob(write, self)  # what was made by hand may be large
         self._saving.ended.connect(lambda state, message: self._saved(state, message, path, edited))

@@ -30,6 +30,7 @@ from napari_tessera.pipeline.recipes.identity import identify_image, read_identi
 from napari_tessera.pipeline.recipes.recipe_files import arrays_folder
 from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
+from napari_tessera.pipeline.results import RecipeResult
 
 _UNNAMED = ("image", "labels", "points")
 """What outputs are called to which nobody has given a name."""
@@ -149,7 +150,7 @@ class Replay:
             else:
                 found = opened(sink, Finished(None, None))
             self._finish(name, found, cancel)
-        yield Result({})
+        yield Result()
 
     def __call__(self, cancel: CancelToken) -> RecipeRequest:
         """Bring the images to where the worker can read them, and return its request; called in a thread.
@@ -185,7 +186,8 @@ class Replay:
 
     def take(self, result: Result) -> None:
         """Note where the worker has put the results."""
-        self._written = {entry["output"]: Path(entry["out"]) for entry in result.value.get("outputs", ())}
+        if isinstance(result, RecipeResult):
+            self._written = {entry.output: entry.out for entry in result.outputs}
 
     def collect(self, cancel: CancelToken) -> Job:
         """Read what the worker has written, and hash what may be edited; yields events, to be run in a thread.
@@ -199,7 +201,7 @@ class Replay:
             points = self._checked.kind_of(name) == "points"
             found = Finished(read_array(path), None) if points else opened(path, Finished(None, None))
             self._finish(name, found, cancel)
-        yield Result({})
+        yield Result()
 
     def clean(self) -> None:
         """Remove the scratch files."""

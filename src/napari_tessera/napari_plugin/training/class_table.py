@@ -10,20 +10,11 @@ from qtpy.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QLineEdit, QP
 from napari_tessera.config.training import Annotation
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.shown_text import LONGEST_NAME, shown_name
-from napari_tessera.pipeline.learning.annotation import BACKGROUND_COLOR, CLASS_COLORS
+from napari_tessera.napari_plugin.training.usual_classes import default_classes
+from napari_tessera.pipeline.learning.annotation import CLASS_COLORS
 
 MOST_CLASSES = 8
 _KEYS = "in the annotation, the keys - and = take the class before and the next"
-
-
-def default_classes(annotation: Annotation, count: int = 2) -> dict[int, tuple[str, str]]:
-    """Return name and colour of `count` classes by their number, background first."""
-    first = 1 if annotation is Annotation.SCRIBBLES else 0
-    classes = {first: ("background", BACKGROUND_COLOR)}
-    for index in range(count - 1):
-        name = "object" if annotation is Annotation.OBJECTS or index == 0 else f"class {first + 1 + index}"
-        classes[first + 1 + index] = (name, CLASS_COLORS[index % len(CLASS_COLORS)])
-    return classes
 
 
 class ClassTable(QWidget):

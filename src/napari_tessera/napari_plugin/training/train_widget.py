@@ -1,6 +1,6 @@
 """The widget Train: choose images and annotation, train, watch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -9,15 +9,14 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPush
 
 from napari_tessera.config.model import CHECKPOINT_FILE
 from napari_tessera.config.networks import UNetConfig
-from napari_tessera.config.training import SCRIBBLED_BACKGROUND, Annotation, TrainingConfig
+from napari_tessera.config.training import Annotation, TrainingConfig
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.core.jobs import JobEvent, Preview, Result
-from napari_tessera.io.journal.naming import naming_remark
+from napari_tessera.core.jobs import JobEvent, Preview
 from napari_tessera.napari_plugin.annotation.annotating import new_annotation, show_classes
 from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox, predicted_image
+from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.forms.settings_form import SettingsForm
 from napari_tessera.napari_plugin.home import current_session, file_name
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
@@ -27,34 +26,25 @@ from napari_tessera.napari_plugin.layers.notes import is_annotation, layer_class
 from napari_tessera.napari_plugin.layers.view_tracker import Spans, ViewTracker
 from napari_tessera.napari_plugin.models.listing import fixed_settings
 from napari_tessera.napari_plugin.models.model_panel import ModelPanel
-from napari_tessera.napari_plugin.training.class_table import ClassTable, default_classes
+from napari_tessera.napari_plugin.training.class_table import ClassTable
 from napari_tessera.napari_plugin.training.finding_box import FindingBox
-from napari_tessera.napari_plugin.training.judging_figures import JUDGING_FIGURES
 from napari_tessera.napari_plugin.training.learnt_parts import Learnt, part_of, preview_of
 from napari_tessera.napari_plugin.training.paint_counter import PaintCounter, why_unpainted
 from napari_tessera.napari_plugin.training.painted_class import PaintedClass
 from napari_tessera.napari_plugin.training.pair_list import PairList
 from napari_tessera.napari_plugin.training.preview_layer import PreviewLayer
-from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
-from napari_tessera.pipeline.learning.painted import MANY_NUMBERS, Remedy, find_doubt
-
-KINDS: Sequence[tuple[Annotation, str, str]] = (
-    (
-        Annotation.SCRIBBLES,
-        "strokes",
-        "Paint 1 = background and 2, 3, … = what you look for; a few strokes of each do. 0 is left out.",
-    ),
-    (Annotation.DENSE, "complete masks", "Every pixel counts: 0 = background, 1, 2, … = what you look for."),
-    (Annotation.OBJECTS, "objects", "Every pixel counts: 0 = background, every other number is one object."),
+from napari_tessera.napari_plugin.training.train_controller import (
+    KINDS,
+    Classes,
+    Facts,
+    Offer,
+    Painted,
+    TrainController,
 )
-
-_KIND_OF = {
-    Remedy.OBJECTS: Annotation.OBJECTS,
-    Remedy.MASKS: Annotation.DENSE,
-    Remedy.STROKES: Annotation.SCRIBBLES,
-}
-
-_PAINTED_BY = {Remedy.PAINT: SCRIBBLED_BACKGROUND, Remedy.CLASS: SCRIBBLED_BACKGROUND + 1}
+from napari_tessera.napari_plugin.training.training_inputs import TrainingInputs
+from napari_tessera.napari_plugin.training.training_job import TRAINING
+from napari_tessera.pipeline.learning.painted import Doubt, Remedy
+from napari_tessera.pipeline.results import TrainResult
 
 SETTINGS = (
     ("stop.max_steps", "Steps"),
@@ -70,28 +60,27 @@ SETTINGS = (
 )
 
 
+OFFERED = {"stop.max_seconds": 600, "stop.patience": 10}
+
+
 class TrainWidget(JobWidget):
     """Trains a network on annotated layers and shows what it has learnt while it learns."""
 
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
-        super().__init__("Train", runner, figures=JUDGING_FIGURES)
+        super().__init__(TRAINING, runner)
         self.viewer = viewer
         self.session = current_session()
         self._inputs: TrainingInputs | None = None
         self._preview: PreviewLayer | None = None
-        self._resuming = self._sure = False
-        self._seen: set[int] = set()
-        self._classes_of: dict[Annotation | None, dict[int, tuple[str, str]]] = {}
-        self._kind: Annotation | None = None
+        self.controller = TrainController(self)
         self._learnt: list[Learnt] = []
         self._counter = PaintCounter(viewer, self)
-        self._counter.counted.connect(self._show_counts)
-        self._counter.counted.connect(self.refresh)
+        self._counter.counted.connect(self.controller.look)
         self._tracker = ViewTracker(viewer, self)
         self._tracker.view_changed.connect(self._look_at)
         self._make_controls()
         self.set_content(self._arrange(), self.train_button, self.continue_button, self.cancel_button)
-        self._choose_kind()
+        self.controller.choose(self.annotation)
         self._on_pairs()
         self.runner.warm_up()
         offer_found(viewer)
@@ -112,24 +101,24 @@ class TrainWidget(JobWidget):
         self.kind = QComboBox()
         self.kind.addItems([title for _, title, _ in KINDS])
         self.kind.setToolTip("What the numbers in the annotation mean.")
-        self.kind.currentIndexChanged.connect(self._choose_kind)
+        self.kind.currentIndexChanged.connect(lambda _: self.controller.choose(self.annotation))
         self.explanation = PlainLabel()
         self.explanation.setWordWrap(True)
         self.classes = ClassTable()
-        self.classes.changed.connect(self._recolor)
+        self.classes.changed.connect(self.recolor)
         self._painted = PaintedClass(self.viewer, self.classes)
         self.finding = FindingBox()
-        self.finding.remedy_wanted.connect(self._take_remedy)
-        self.finding.sure.connect(self._train_all_the_same)
+        self.finding.remedy_wanted.connect(self.controller.take_remedy)
+        self.finding.sure.connect(self.controller.train_all_the_same)
         self.finding.doubt_gone.connect(self.panel.take_back)  # it was refused for that
         self.name = QLineEdit(self.session.free_model_name("model"))
         set_tooltip(self.name, f"Under this name the model is kept in {self.session.models} and offered in Predict.")
         self.name.textChanged.connect(self.refresh)
         self.train_button = QPushButton("Train")
-        self.train_button.clicked.connect(lambda: self._start(resume=False))
+        self.train_button.clicked.connect(lambda: self.controller.start(resume=False))
         self.continue_button = QPushButton("Continue")
-        self.continue_button.clicked.connect(lambda: self._start(resume=True))
-        self.settings = SettingsForm(TrainingConfig, SETTINGS)
+        self.continue_button.clicked.connect(lambda: self.controller.start(resume=True))
+        self.settings = settings_form(TrainingConfig, SETTINGS, OFFERED)
         self.models = ModelPanel(self.session.models, self.runner)
         self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
         self.models.listed.connect(self.refresh)
@@ -165,96 +154,97 @@ class TrainWidget(JobWidget):
     @property
     def why_not(self) -> str:
         """Why a training cannot be started; empty if it can."""
-        if self.why_busy:
-            return self.why_busy
-        if not self.name.text().strip():
-            return "Give the model a name."
-        return self.pairs.problem or why_unpainted(self.pairs.annotations, self._counter.counts)
+        return self.facts().why_not
 
     def refresh(self) -> None:
         """Enable what applies and say why the rest does not."""
         super().refresh()
-        why_not = self.why_not
         self.models.choose(self._folder())
-        trained = (self._folder() / CHECKPOINT_FILE).is_file()
-        self.train_button.setEnabled(not why_not)
-        set_tooltip(
-            self.train_button,
-            why_not or "Train a new network on the annotation. If the name is taken, the next free one is used.",
-        )
-        self.continue_button.setEnabled(trained and not why_not)
-        set_tooltip(
-            self.continue_button,
-            (why_not or "Go on training this model from where it stopped, on the annotation as it is now.")
-            if trained
-            else "There is no training of this name to go on with.",
-        )
+        self.controller.offer()
+
+    # what the controller asks and tells: see `TrainView`
+
+    @property
+    def shown_classes(self) -> dict[int, tuple[str, str]]:
+        """The classes in the table."""
+        return self.classes.classes
+
+    @property
+    def unknown_numbers(self) -> list[int]:
+        """Numbers that are painted but no classes."""
+        return self.classes.unknown
+
+    def facts(self) -> Facts:
+        """Return what matters for whether a training can begin."""
         row = self.pairs.rows[-1]
-        image = row.image.layer
-        self.new_button.setEnabled(image is not None and row.axes.axes is not None)
-        set_tooltip(
-            self.new_button,
-            "Add an empty Labels layer that fits the image, ready to paint in." if image is not None else why_not,
+        return Facts(
+            name=self.name.text(),
+            why_busy=self.why_busy,
+            running=self._running,
+            elsewhere=self.runner.state.busy,
+            trained=(self._folder() / CHECKPOINT_FILE).is_file(),
+            problem=self.pairs.problem,
+            unpainted=why_unpainted(self.pairs.annotations, self._counter.counts),
+            image=row.image.layer is not None,
+            axes=row.axes.axes is not None,
         )
-        if not self._running:
-            self.panel.say_hint("" if self.runner.state.busy else why_not or naming_remark(self.name.text()))
+
+    def painted(self) -> Painted:
+        """Return what is painted; points and shapes are drawn when the training begins."""
+        annotations = self.pairs.annotations
+        layers = [layer for layer in annotations if isinstance(layer, Labels)]
+        counts = self._counter.counts if layers else None
+        return Painted(counts, len(layers) == len(annotations), all(map(is_annotation, layers)))
+
+    def show_offer(self, offer: Offer) -> None:
+        """Enable what applies and say why the rest does not."""
+        for button, offered in (
+            (self.train_button, offer.train),
+            (self.continue_button, offer.go_on),
+            (self.new_button, offer.new_annotation),
+        ):
+            button.setEnabled(offered.enabled)
+            set_tooltip(button, offered.help)
+        if offer.hint is not None:
+            self.panel.say_hint(offer.hint)
+
+    def show_kind(self, annotation: Annotation, explanation: str, classes: Classes) -> None:
+        """Show what the numbers mean now, and the classes that go with it, or that a layer brings."""
+        self.explanation.setText(explanation)
+        self.classes.setVisible(annotation is not Annotation.OBJECTS)
+        self.classes.set_classes(annotation, classes)
+        self._show_layer_classes()
+
+    def show_painted(self, counts: Mapping[int, int] | None) -> None:
+        """Show how much is painted."""
+        self.classes.show_counts(counts if self.annotation is not Annotation.OBJECTS else None)
+        self.finding.show_found(counts, self.annotation, self.pairs.remark)
+
+    def show_doubt(self, doubt: Doubt | None) -> None:
+        """Show what speaks against learning from what is painted."""
+        self.finding.show_doubt(doubt)
+
+    def choose_kind(self, annotation: Annotation) -> None:
+        """Choose what the numbers mean."""
+        self.kind.setCurrentIndex([kind for kind, _, _ in KINDS].index(annotation))
+
+    def choose_number(self, number: int) -> None:
+        """Choose what is painted with."""
+        self._painted.choose(number)
+
+    def add_classes(self, numbers: list[int]) -> None:
+        """Make classes of painted numbers."""
+        self.classes.add(numbers)
 
     def _folder(self) -> Path:
         return self.session.models / file_name(self.name.text())
-
-    def _choose_kind(self) -> None:
-        annotation, _, explanation = KINDS[self.kind.currentIndex()]
-        before, self._kind = self._kind, annotation
-        self._classes_of[before] = self.classes.classes  # there again for whoever comes back
-        self.explanation.setText(explanation)
-        self.classes.setVisible(annotation is not Annotation.OBJECTS)
-        usual = default_classes(annotation, max(2, len(self.classes.classes)))
-        self.classes.set_classes(annotation, self._classes_of.get(annotation, usual))
-        self._show_layer_classes()
-        if before is not None:
-            self._recolor()
-        self._sure = False
-        self._show_counts()
-        self.refresh()
 
     def _on_pairs(self) -> None:
         self._show_layer_classes()
         annotations = self.pairs.annotations
         self._counter.watch([layer for layer in annotations if isinstance(layer, Labels)])
         self._painted.follow(next((layer for layer in annotations if isinstance(layer, Labels)), None))
-        self._show_counts()
-        self.refresh()
-
-    def _show_counts(self) -> None:
-        """Show what is painted, and what speaks against learning from it."""
-        annotations = self.pairs.annotations
-        painted = [layer for layer in annotations if isinstance(layer, Labels)]
-        counts = self._counter.counts if painted else None  # points and shapes are drawn when the training begins
-        if counts is None or set(counts) != self._seen:
-            self._sure = False
-        self._seen = set(counts or ())
-        self.classes.show_counts(counts if self.annotation is not Annotation.OBJECTS else None)
-        self.finding.show_found(counts, self.annotation, self.pairs.remark)
-        doubt = None
-        if counts and not self._sure and len(painted) == len(annotations):
-            begun = all(map(is_annotation, painted))
-            doubt = find_doubt(counts, self.annotation, self.classes.classes, begun_here=begun)
-        self.finding.show_doubt(doubt)
-
-    def _take_remedy(self, remedy: Remedy) -> None:
-        if remedy in _PAINTED_BY:
-            self._painted.choose(_PAINTED_BY[remedy])
-        else:
-            wanted = _KIND_OF[remedy]
-            self.kind.setCurrentIndex(next(index for index, (kind, _, _) in enumerate(KINDS) if kind is wanted))
-
-    def _train_all_the_same(self) -> None:
-        if self.annotation is not Annotation.OBJECTS and len(self.classes.unknown) <= MANY_NUMBERS:
-            self.classes.add(self.classes.unknown)
-        self._sure = True
-        self.finding.show_doubt(None)
-        if not self.why_not:
-            self._start(resume=self._resuming)
+        self.controller.look()
 
     def _show_layer_classes(self) -> None:
         """Show the classes of an annotation layer that brings its own."""
@@ -264,7 +254,8 @@ class TrainWidget(JobWidget):
         if len(known) > 1 and min(known) == first:
             self.classes.set_classes(self.annotation, known)
 
-    def _recolor(self) -> None:
+    def recolor(self) -> None:
+        """Give the annotation the colours of the classes."""
         if self.annotation is Annotation.OBJECTS:
             return
         for row in self.pairs.rows:
@@ -289,10 +280,10 @@ class TrainWidget(JobWidget):
         name = predicted_image(prediction)
         row.image.layer = next((layer for layer in row.image.layers if layer.name == name), row.image.layer)
         row.annotation.layer = made
-        self._take_remedy(Remedy.STROKES)
+        self.controller.take_remedy(Remedy.STROKES)
 
-    def _start(self, *, resume: bool) -> None:
-        self._resuming = resume
+    def start(self, *, resume: bool) -> None:
+        """Begin a training, or go on with one."""
         if not resume:
             self.name.setText(self.session.free_model_name(file_name(self.name.text())))
         pairs = self.pairs.pairs
@@ -306,7 +297,7 @@ class TrainWidget(JobWidget):
                 self._folder(),
                 self.session,
                 resume=resume,
-                sure=self._sure,
+                sure=self.controller.sure,
             )
         except TesseraError as error:
             self.panel.say_error(str(error))
@@ -334,7 +325,7 @@ class TrainWidget(JobWidget):
         """Show previews and say how a training ended."""
         if isinstance(event, Preview) and self._preview is not None:
             self._preview.show(event)
-        elif isinstance(event, Result):
+        elif isinstance(event, TrainResult):
             self.panel.say(f"Trained: choose {self.name.text()!r} in Predict, or paint more and press Continue.")
 
     def on_end(self, state: RunState) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from napari_tessera.core.axes import CANONICAL
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, OutOfMemoryError
 from napari_tessera.core.image import ImageSink, ImageSource, ImageSpec
-from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.jobs import CancelToken, Job, Progress, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import check_output, create_image
 from napari_tessera.io.memory import describe_bytes, free_memory
@@ -20,12 +20,13 @@ from napari_tessera.io.writing import check_free
 from napari_tessera.operations.base import Global, Operation
 from napari_tessera.operations.compiling import FIRST_USE, noticing_compilation
 from napari_tessera.operations.registry import build_operation
-from napari_tessera.pipeline.applying.engine import Engine
+from napari_tessera.pipeline.applying.engine import Applied, Engine
 from napari_tessera.pipeline.applying.frames import Frames, make_frames
 from napari_tessera.pipeline.applying.inputs import OperationInput, doubts_about, gather_inputs
 from napari_tessera.pipeline.known_labels import check_not_labels
 from napari_tessera.pipeline.positions import check_points_output, read_array, write_points
 from napari_tessera.pipeline.requests import ApplyRequest, InputFile
+from napari_tessera.pipeline.results import ApplyResult, PointsResult
 from napari_tessera.pipeline.running.parallel import Report, Work, in_background
 from napari_tessera.pipeline.running.resuming import fingerprint
 from napari_tessera.pipeline.running.sinks import choose_chunks, finishing, what_is_kept
@@ -62,7 +63,7 @@ def apply_into(
     open_sink: OpenSink,
     cancel: CancelToken,
     options: ApplyOptions = ApplyOptions(),
-) -> Generator[Progress | Warning | Result]:
+) -> Generator[Progress | Warning | ApplyResult]:
     """Apply `operation` and write the result into a sink; whatever the tiles, it is that of `run_whole`, bit for bit.
 
     Memory is bounded by tiles and threads for all families but global ones, which say what they need; components that
@@ -85,9 +86,8 @@ def apply_into(
 
     Yields
     ------
-    Progress, Warning, Result
-        Progress in tiles; a `Result` with ``operation``, ``tiles``, ``threads``, ``seconds`` and, for operations that
-        give them, ``points``: float64 (N, looped axes and dimensions of a frame).
+    Progress, Warning, ApplyResult
+        Progress in tiles; of an operation that gives points, a `PointsResult`.
 
     Raises
     ------
@@ -113,18 +113,24 @@ def apply_into(
             told = yield from _run(frames, sink, work, cancel, options)
             for _ in sink.write_levels():
                 cancel.raise_if_cancelled()
-    yield Result({"operation": operation.name(), **told, "seconds": round(time.perf_counter() - started, 3)})
+    yield _result(operation, told, options.threads or default_threads(), time.perf_counter() - started)
+
+
+def _result(operation: Operation, told: Applied, threads: int, seconds: float) -> ApplyResult:
+    name, seconds = operation.name(), round(seconds, 3)
+    if told.points is None:
+        return ApplyResult(name, told.tiles, threads, seconds)
+    return PointsResult(name, told.tiles, threads, seconds, len(told.points), found=told.points)
 
 
 def _run(
     frames: Frames, sink: ImageSink | None, work: Work, cancel: CancelToken, options: ApplyOptions
-) -> Generator[Progress | Warning, None, Mapping[str, Any]]:
+) -> Generator[Progress | Warning, None, Applied]:
     threads = options.threads or default_threads()
 
-    def body(report: Report) -> Mapping[str, Any]:
+    def body(report: Report) -> Applied:
         with noticing_compilation(lambda: report(Progress(0, None, "tile", FIRST_USE))):
-            told = Engine(frames, sink, work, report, threads, options.tile).run()
-        return {**told, "threads": threads}
+            return Engine(frames, sink, work, report, threads, options.tile).run()
 
     try:
         with closing(in_background(body, work, cancel)) as events:
@@ -160,7 +166,7 @@ def _check_memory(frames: Frames) -> Iterator[Progress | Warning]:
 def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
     """Apply the operation that `request` names to files and write the result to a file; see `apply_into`.
 
-    The ``Result`` holds ``out``, the path, beside what `apply_into` puts there; of points, their number as ``points``.
+    The `ApplyResult` says where it lies; points are written, too.
 
     Raises
     ------
@@ -177,14 +183,13 @@ def application_job(request: ApplyRequest, cancel: CancelToken) -> Job:
     open_sink = file_sink(operation, out, inputs, overwrite=request.overwrite, shard=request.shard)
     with closing(apply_into(operation, inputs, open_sink, cancel, options)) as events:
         for event in events:
-            if not isinstance(event, Result):
-                yield event
-                continue
-            told = dict(event.value)
-            if "points" in told:
-                write_points(out, told["points"], overwrite=request.overwrite)
-                told["points"] = len(told["points"])
-            yield Result({"out": str(out), **told})
+            if isinstance(event, PointsResult):
+                write_points(out, event.found, overwrite=request.overwrite)
+            yield _written(event, out) if isinstance(event, ApplyResult) else event
+
+
+def _written(made: ApplyResult, out: Path) -> ApplyResult:
+    return ApplyResult(made.operation, made.tiles, made.threads, made.seconds, made.points, out)
 
 
 def check_result_path(operation: Operation, out: Path, overwrite: bool, inputs: Iterable[object]) -> None:

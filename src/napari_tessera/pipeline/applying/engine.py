@@ -29,6 +29,22 @@ from napari_tessera.pipeline.running.tiling import SMALL, choose_unit, memory_bu
 
 
 @dataclass(frozen=True)
+class Applied:
+    """What one application came to.
+
+    Attributes
+    ----------
+    tiles
+        How many were computed.
+    points
+        float64 (N, looped axes and dimensions of a frame); None if the operation gives none.
+    """
+
+    tiles: int
+    points: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
 class Engine:
     """One application of an operation.
 
@@ -58,8 +74,8 @@ class Engine:
     tile: int | None = None
     plain: PlainFrames = field(default_factory=PlainFrames)
 
-    def run(self) -> Mapping[str, Any]:
-        """Apply the operation to every frame and return ``tiles``, their number, and ``points``, if any."""
+    def run(self) -> Applied:
+        """Apply the operation to every frame."""
         self.plain.go_on(self.sink)
         told = self._run()
         doubts = self.plain.conclude(self.frames.operation, len(self.frames))
@@ -69,8 +85,8 @@ class Engine:
             self.report(Warning(self.frames.rounding))
         return told
 
-    def _run(self) -> Mapping[str, Any]:
-        runners: Mapping[Family, Callable[[Any], Mapping[str, Any]]] = {
+    def _run(self) -> Applied:
+        runners: Mapping[Family, Callable[[Any], Applied]] = {
             "local": self._unless_one_tile(lambda operation: self._run_local(operation, self.frames)),
             "fitted": self._unless_one_tile(self._frame_by_frame(self._run_fitted)),
             "connected": self._unless_one_tile(self._frame_by_frame(self._run_connected)),
@@ -80,11 +96,11 @@ class Engine:
         }
         return of_family(runners, self.frames.operation)(self.frames.operation)
 
-    def _unless_one_tile(self, run: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], Mapping[str, Any]]:
+    def _unless_one_tile(self, run: Callable[[Any], Applied]) -> Callable[[Any], Applied]:
         return lambda operation: self._run_whole() if self._is_one_tile else run(operation)
 
-    def _frame_by_frame(self, run: Callable[[Any, Position], Mapping[str, Any]]) -> Callable[[Any], Mapping[str, Any]]:
-        return lambda operation: {"tiles": sum(run(operation, position)["tiles"] for position in self.frames)}
+    def _frame_by_frame(self, run: Callable[[Any, Position], Applied]) -> Callable[[Any], Applied]:
+        return lambda operation: Applied(sum(run(operation, position).tiles for position in self.frames))
 
     @property
     def results(self) -> Results:
@@ -113,7 +129,7 @@ class Engine:
             return pixels <= SMALL
         return pixels <= SMALL and pixels * self._pixel_bytes * self.threads <= memory_budget()
 
-    def _run_whole(self) -> Mapping[str, Any]:
+    def _run_whole(self) -> Applied:
         """Apply the operation to frames as wholes, several at a time if memory allows."""
         counter = Counter(self.report, len(self.frames), self.message)
         points: dict[tuple[int, ...], NDArray[Any]] = {}
@@ -140,10 +156,8 @@ class Engine:
             counter.step()
 
         run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
-        told: dict[str, Any] = {"tiles": len(self.frames)}
-        if self.sink is None:
-            told["points"] = np.concatenate([points[index] for index in sorted(points)])
-        return told
+        found = np.concatenate([points[index] for index in sorted(points)]) if self.sink is None else None
+        return Applied(len(self.frames), found)
 
     @property
     def _frames_at_a_time(self) -> int:
@@ -155,7 +169,7 @@ class Engine:
 
     # -- tiles -----------------------------------------------------------------------------------------------------
 
-    def _run_local(self, operation: Local, positions: Iterable[Position]) -> Mapping[str, Any]:
+    def _run_local(self, operation: Local, positions: Iterable[Position]) -> Applied:
         """Apply a local operation tile by tile."""
         halo = self._halo(operation)
         grid, threads = self._grid(halo)
@@ -173,13 +187,13 @@ class Engine:
             counter.step()
 
         run_all(_in_order(self.frames, positions, self._by_unit(grid)), apply, threads, self.work.check)
-        return {"tiles": len(grid) * count}
+        return Applied(len(grid) * count)
 
-    def _run_fitted(self, operation: Fitted, position: Position) -> Mapping[str, Any]:
+    def _run_fitted(self, operation: Fitted, position: Position) -> Applied:
         """Fit the operation to a frame, then apply what it has become."""
         grid, threads = self._grid((0,) * len(self.frames.spec.axes))
         if self.results.are_done(position, {}):
-            return {"tiles": len(grid)}
+            return Applied(len(grid))
         local: Local
         try:
             with naming(self.frames, position):
@@ -189,12 +203,12 @@ class Engine:
         self.work.check()
         return self._run_local(local, (position,))
 
-    def _run_connected(self, operation: Connected, position: Position) -> Mapping[str, Any]:
+    def _run_connected(self, operation: Connected, position: Position) -> Applied:
         """Find components tile by tile, merge them, and paint what is decided on each."""
         halo = tuple(1 if axis in self.frames.spec.spatial else 0 for axis in self.frames.spec.axes)
         grid, threads = self._grid(halo)
         if self.results.are_done(position, {}):
-            return {"tiles": len(grid)}
+            return Applied(len(grid))
         components = TiledComponents(operation, self.frames, position, grid)
         counter = Counter(self.report, 2 * len(grid), self.message)
 
@@ -216,9 +230,9 @@ class Engine:
         with naming(self.frames, position):
             components.decide()
         run_all(self._by_unit(grid), paint, threads, self.work.check)
-        return {"tiles": len(grid)}
+        return Applied(len(grid))
 
-    def _run_mapped(self, operation: Mapped) -> Mapping[str, Any]:
+    def _run_mapped(self, operation: Mapped) -> Applied:
         """Go through tiles of the result, each made of what it comes from."""
         grid, threads = plan_mapped(self.frames, self.sink, self._pixel_bytes, self.threads, self.tile)
         most = None if self.tile is not None else memory_budget() // threads // self._pixel_bytes
@@ -238,9 +252,9 @@ class Engine:
             counter.step()
 
         run_all(_in_order(self.frames, self.frames, self._by_unit(grid)), apply, threads, self.work.check)
-        return {"tiles": len(grid) * len(self.frames)}
+        return Applied(len(grid) * len(self.frames))
 
-    def _run_paged(self, operation: Paged) -> Mapping[str, Any]:
+    def _run_paged(self, operation: Paged) -> Applied:
         """Write the regions of the result that are not empty, frame by frame."""
         counter = Counter(self.report, len(self.frames), self.message)
         grid, _ = self._grid((0,) * len(self.frames.spec.axes))
@@ -259,7 +273,7 @@ class Engine:
             counter.step()
 
         run_all(self.frames, apply, min(self._frames_at_a_time, len(self.frames)), self.work.check)
-        return {"tiles": len(self.frames)}
+        return Applied(len(self.frames))
 
     @property
     def _pixel_bytes(self) -> int:

@@ -19,7 +19,7 @@ from napari_tessera.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Result, Warning
+from napari_tessera.core.jobs import CancelToken, Job, JobEvent, Metric, Progress, Warning
 from napari_tessera.core.version import __version__
 from napari_tessera.io.model_lock import LOCK_FILE, check_not_trained, holding_model
 from napari_tessera.io.opening import as_labels, notes_about
@@ -41,6 +41,7 @@ from napari_tessera.pipeline.learning.viewport import Viewport
 from napari_tessera.pipeline.predicting.likeness import by_name, mixed_pixels
 from napari_tessera.pipeline.predicting.pixel_predictors import PixelPredictor, make_predictor
 from napari_tessera.pipeline.requests import TrainRequest
+from napari_tessera.pipeline.results import TrainResult
 from napari_tessera.pipeline.running.cancelling import CancellableSource
 
 PREVIEWS = "previews"
@@ -104,7 +105,7 @@ def train_pairs(
     Yields
     ------
     JobEvent
-        Progress in steps, metrics, previews, warnings, and a `Result` with ``model`` and ``metrics``.
+        Progress in steps, metrics, previews, warnings, and a `TrainResult`.
 
     Raises
     ------
@@ -150,7 +151,7 @@ def _train_pairs(
             if state.to_beat is not None:
                 yield Warning(_KEPT)
             raise
-    yield Result({"model": str(out), "metrics": save.metrics(state), "doubt": save.last_word, "steps": state.step})
+    yield TrainResult(out, save.metrics(state), save.last_word, state.step)
 
 
 def _alike(pairs: Sequence[Pair], model: Path | None, cancel: CancelToken) -> tuple[list[Pair], tuple[str, ...]]:

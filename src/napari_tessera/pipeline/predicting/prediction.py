@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from napari_tessera.core import regions
 from napari_tessera.core.axes import FEW_CHANNELS, move_axes
 from napari_tessera.core.errors import JobCancelledError
 from napari_tessera.core.image import ImageSink, ImageSource
-from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.jobs import CancelToken, Job, Progress, Warning
 from napari_tessera.core.regions import Region
 from napari_tessera.core.tiles import Tile
 from napari_tessera.io.creating import check_fits, check_output, create_image
@@ -30,6 +30,7 @@ from napari_tessera.pipeline.predicting.likeness import by_name, other_pixels
 from napari_tessera.pipeline.predicting.pixel_predictors import Context, PixelPredictor, make_predictor
 from napari_tessera.pipeline.predicting.planning import PredictionPlan, check_image, output_spec, plan_prediction
 from napari_tessera.pipeline.requests import PredictRequest
+from napari_tessera.pipeline.results import PredictResult
 from napari_tessera.pipeline.running.cancelling import CancellableSource
 from napari_tessera.pipeline.running.resuming import digest, fingerprint
 from napari_tessera.pipeline.running.sinks import finishing, what_is_kept
@@ -42,7 +43,7 @@ OpenSink = Callable[[PredictionPlan], ImageSink]
 def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
     """Apply a model folder to an image file and write the result; see `predict_into`.
 
-    The ``Result`` holds ``out``, the path, beside what `predict_into` puts there.
+    The `PredictResult` says where it lies.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def prediction_job(request: PredictRequest, cancel: CancelToken) -> Job:
     open_sink = file_sink(model.spec, image, request.out, request.config, overwrite=request.overwrite)
     with closing(predict_into(model, image, open_sink, request.config, cancel)) as events:
         for event in events:
-            yield Result({"out": str(request.out), **event.value}) if isinstance(event, Result) else event
+            yield replace(event, out=request.out) if isinstance(event, PredictResult) else event
 
 
 def file_sink(spec: ModelSpec, image: ImageSource, out: Path, config: PredictionConfig, *, overwrite: bool) -> OpenSink:
@@ -111,7 +112,7 @@ def describe_prediction(spec: ModelSpec, config: PredictionConfig) -> dict[str, 
 
 def predict_into(
     model: Model, image: ImageSource, open_sink: OpenSink, config: PredictionConfig, cancel: CancelToken
-) -> Generator[Progress | Warning | Result]:
+) -> Generator[Progress | Warning | PredictResult]:
     """Apply `model` to `image` and write into a sink.
 
     The result does not depend on the tiles: with float32 on the CPU it equals, bit for bit, one call of the folded
@@ -133,8 +134,8 @@ def predict_into(
 
     Yields
     ------
-    Progress, Warning, Result
-        Progress in tiles; a `Result` with ``tiles``, ``tile``, ``seconds``, ``device`` and ``classes``.
+    Progress, Warning, PredictResult
+        Progress in tiles.
 
     Raises
     ------
@@ -159,7 +160,7 @@ def predict_with(
     open_sink: OpenSink,
     config: PredictionConfig,
     cancel: CancelToken,
-) -> Generator[Progress | Warning | Result]:
+) -> Generator[Progress | Warning | PredictResult]:
     """Apply `predictor`, which is any, as `predict_into` applies the network of a model.
 
     Parameters
@@ -190,9 +191,7 @@ def predict_with(
         else:
             yield from _run(_Work(plan, predictor, image, context, sink, config, spec), cancel)
     seconds = round(time.perf_counter() - started, 3)
-    classes = [entry.model_dump(mode="json") for entry in spec.classes]
-    told = {"tiles": plan.tiles, "tile": list(plan.tile), "seconds": seconds, "device": device, "classes": classes}
-    yield Result(told)
+    yield PredictResult(plan.tiles, tuple(plan.tile), seconds, device, spec.classes)
 
 
 def _doubts(spec: ModelSpec, image: ImageSource) -> Iterator[Warning]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_tessera.core.errors import InvalidInputError, JobCancelledError, TesseraError
 from napari_tessera.core.image import ImageSink, ImageSpec
-from napari_tessera.core.jobs import CancelToken, Job, Progress, Result, Warning
+from napari_tessera.core.jobs import CancelToken, Job, Progress, Warning
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.ledger import has_ledger
@@ -34,6 +34,7 @@ from napari_tessera.pipeline.positions import write_points
 from napari_tessera.pipeline.recipes.recipe_files import load_recipe
 from napari_tessera.pipeline.recipes.recipes import CheckedRecipe, RecipeRun, check_recipe, check_target, metadata_of
 from napari_tessera.pipeline.requests import InputFile, RecipeRequest
+from napari_tessera.pipeline.results import RecipeOutput, RecipeResult
 from napari_tessera.pipeline.running.resuming import state_of
 
 READABLE = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8", ".png", ".npy")
@@ -60,10 +61,8 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
 
     Yields
     ------
-    Progress, Warning, Result
-        Progress in percent of everything; a `Result` with ``outputs``, a list of ``image``, ``output`` (its name) and
-        ``out`` (its path), and ``images``, ``finished_before`` (so many of them an earlier run had done), ``steps``
-        and ``seconds``.
+    Progress, Warning, RecipeResult
+        Progress in percent of everything.
 
     Raises
     ------
@@ -109,22 +108,20 @@ def recipe_job(request: RecipeRequest, cancel: CancelToken) -> Job:
     if failed:
         raise TesseraError(f"{len(failed)} of {len(targets)} images could not be done, the first: {failed[0]}")
     forget_finished(folder)
-    yield Result(_summary(checked, targets, time.perf_counter() - started))
+    yield _summary(checked, targets, time.perf_counter() - started)
 
 
-def _summary(checked: CheckedRecipe, targets: list[Target], seconds: float) -> dict[str, Any]:
-    outputs = [
-        {"image": str(target.image.path), "output": name, "out": str(path)}
-        for target in targets
-        for name, path in target.outputs.items()
-    ]
-    return {
-        "outputs": outputs,
-        "images": len(targets),
-        "finished_before": sum(one.finished for one in targets),
-        "steps": len(checked.steps),
-        "seconds": round(seconds, 3),
-    }
+def _summary(checked: CheckedRecipe, targets: list[Target], seconds: float) -> RecipeResult:
+    outputs = tuple(
+        RecipeOutput(target.image.path, name, path) for target in targets for name, path in target.outputs.items()
+    )
+    return RecipeResult(
+        outputs,
+        images=len(targets),
+        finished_before=sum(one.finished for one in targets),
+        steps=len(checked.steps),
+        seconds=round(seconds, 3),
+    )
 
 
 def _run(

@@ -31,6 +31,7 @@ from napari_tessera.pipeline.recipes.identity import identify_image
 from napari_tessera.pipeline.recipes.intermediates import Intermediates, copy_image
 from napari_tessera.pipeline.recipes.recording import installed_versions
 from napari_tessera.pipeline.requests import InputFile
+from napari_tessera.pipeline.results import PointsResult
 from napari_tessera.pipeline.running.resuming import digest, fingerprint
 
 Given = OperationInput | InputFile | Path
@@ -326,8 +327,8 @@ class RecipeRun:
             for event in events:
                 if not isinstance(event, Result):
                     yield event
-                elif "points" in event.value:
-                    self._made[step.id] = event.value["points"]
+                elif isinstance(event, PointsResult):
+                    self._made[step.id] = event.found
         for name in outputs:
             if operation.output == "points":
                 self.points[name] = self._made[step.id].copy()

@@ -1,8 +1,8 @@
-"""Which figures a training shows while it runs, and what they are called."""
+"""Training as the plugin runs it: which figures it shows, what they are called, and what helps when it has died."""
 
 from collections.abc import Mapping
 
-from napari_tessera.napari_plugin.jobs.job_panel import Figures
+from napari_tessera.napari_plugin.jobs.job_kind import Figures, JobKind
 
 _SHOWN = ("Dice", "error")
 _HELP = (
@@ -27,4 +27,9 @@ def figures_text(figures: Mapping[str, float]) -> str:
     return "; ".join(f"{judged.capitalize()}: {', '.join(parts)}" for judged, parts in told.items())
 
 
-JUDGING_FIGURES = Figures(figures_text, _HELP)
+TRAINING = JobKind(
+    "Train",
+    Figures(figures_text, _HELP),
+    remedy="press Continue to go on from the last checkpoint, or Train to start again.",
+    saves=True,
+)
