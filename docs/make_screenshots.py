@@ -169,7 +169,7 @@ PAINTED = "--paint-and-die"
 def paint_and_die() -> None:
     """Make objects by clicks, wait until they are saved, and end as in a crash."""
     from napari_tessera.io.journal.sessions import find_sessions
-    from napari_tessera.napari_plugin.home import current_session
+    from napari_tessera.napari_plugin.home import current_home
     from napari_tessera.napari_plugin.journal.protecting import shared_journal
 
     viewer = napari.Viewer(title="napari")
@@ -186,7 +186,7 @@ def paint_and_die() -> None:
     for place in bright_places(image.data)[:12]:
         mouse.press(place)
         mouse.release()
-    home = current_session().folder
+    home = current_home().folder
     wait_until(lambda: bool(found := find_sessions(home)) and found[0].thumbnail is not None)
     wait_until(lambda: all(not shared_journal().state(watch).unsaved for watch in shared_journal().watches()))
     os.kill(os.getpid(), signal.SIGKILL)

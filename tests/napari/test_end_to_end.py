@@ -166,7 +166,7 @@ def test_the_whole_round(viewer, runner, qtbot, session_folder):
     assert viewer.layers.selection.active is corrected
     train.pairs.rows[0].annotation.layer = corrected
     press(qtbot, train, train.continue_button)
-    assert [folder.name for folder in train.session.model_folders()] == ["squares"]
+    assert [folder.name for folder in train.home.model_folders()] == ["squares"]
 
     press(qtbot, train, train.train_button)  # the name is taken: nothing is overwritten
     assert train.name.text() == "squares 2"

@@ -369,7 +369,7 @@ def test_labels_that_were_edited_are_kept_in_the_recipe(widget, viewer, qtbot, s
 
 def by_the_worker(widget, name, layer):
     """Return a result as it comes from the worker, without starting one."""
-    work = applying.Application(build_operation(name, {}), layer, "yx", {}, widget.session)
+    work = applying.Application(build_operation(name, {}), layer, "yx", {}, widget.home)
     work(CancelToken())
     work.clean()
     apply(work.operation, np.asarray(layer.data), out=work.out)

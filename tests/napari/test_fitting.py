@@ -8,7 +8,7 @@ from napari.layers import Image, Labels
 from napari_tessera.config.training import Annotation
 from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.jobs import CancelToken
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.training.fitting import Fit, fit, take_over
 from napari_tessera.napari_plugin.training.training_inputs import Pair, TrainingInputs
 
@@ -120,7 +120,7 @@ def test_too_few_dimensions_are_refused():
 
 
 def inputs(pairs, annotation=Annotation.SCRIBBLES, **options):
-    session = current_session()
+    session = current_home()
     return TrainingInputs(pairs, annotation, CLASSES, {}, session.models / "m", session, **options)
 
 

@@ -133,9 +133,9 @@ def test_the_settings_of_napari_count(qapp, monkeypatch, tmp_path):
     told = SimpleNamespace(**{name: SimpleNamespace(**values) for name, values in given.items()})
     monkeypatch.setattr(settings, "get_plugin_settings", {"napari-tessera": told}.__getitem__)
     monkeypatch.setattr(session, "_preferred_home", session._preferred_home.__wrapped__)
-    assert str(session.current_session().folder) != given["files"]["home"]  # the environment goes before it
+    assert str(session.current_home().folder) != given["files"]["home"]  # the environment goes before it
     monkeypatch.delenv(session.HOME_VARIABLE)
-    assert str(session.current_session().folder) == given["files"]["home"]
+    assert str(session.current_home().folder) == given["files"]["home"]
     form = settings_form(PredictionConfig, (("device", "Device"),))
     assert form.changes() == {"device": "cpu"}
 

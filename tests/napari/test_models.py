@@ -18,7 +18,7 @@ from napari_tessera.config.training import Annotation, IntensityConfig, Training
 from napari_tessera.core.errors import InvalidInputError, MissingInputError, OutputExistsError
 from napari_tessera.io.folder_lock import LOCK_FILE
 from napari_tessera.io.model_lock import ModelTakenError, holding_model
-from napari_tessera.napari_plugin.home import Session, next_name
+from napari_tessera.napari_plugin.home import Home, next_name
 from napari_tessera.napari_plugin.jobs import leaving
 from napari_tessera.napari_plugin.models import model_panel
 from napari_tessera.napari_plugin.models.listing import list_models, read_entry
@@ -103,7 +103,7 @@ def test_each_model_says_what_became_of_it(tmp_path: Path) -> None:
     assert "restore it" in found["damaged"].state
     assert {name for name, entry in found.items() if entry.why_not_continued} == {"shared", "running"}
     assert entry_words(found["done"]).endswith("· cell")
-    assert {path.name for path in Session(tmp_path.parent).model_folders()} <= set(found)
+    assert {path.name for path in Home(tmp_path.parent).model_folders()} <= set(found)
 
 
 def test_the_last_changed_comes_first(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_any_model_is_chosen_and_gone_on_with(train, viewer):
 
 @pytest.mark.gui
 def test_models_are_named_copied_and_removed_in_the_list(train, session_folder, qtbot, monkeypatch):
-    picker = ModelPicker(train.session)
+    picker = ModelPicker(train.home)
     qtbot.addWidget(picker)
     models = session_folder / "models"
     choose(train, "model")

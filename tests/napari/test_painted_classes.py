@@ -221,7 +221,7 @@ def test_previews_of_a_mask_of_a_part_lie_where_it_lies(train, viewer, tmp_path)
     image = viewer.add_image(np.zeros((64, 80)), name="cells", scale=(2, 2))
     half = viewer.add_labels(np.ones((16, 20), np.uint8), scale=(4, 4), translate=(20 * 2 + 1, 24 * 2 + 1))
     half.data[:8] = 0
-    session = train.session
+    session = train.home
     pair = Pair(image, "yx", half)
     inputs = TrainingInputs([pair], Annotation.DENSE, train.classes.classes, {}, session.models / "m", session)
     seen = []

@@ -15,7 +15,7 @@ from napari_tessera.core.image import ImageSpec
 from napari_tessera.io.creating import create_image
 from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.annotation.annotating import scribbled_classes, scribbles_from
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.runner import RunState
 from napari_tessera.napari_plugin.prediction import prediction_inputs
 from napari_tessera.napari_plugin.prediction.predict_widget import PredictWidget
@@ -74,7 +74,7 @@ def save_model(session_folder, name):
 def half_done(layer, tmp_path, output="labels", axes="yx"):
     """Return the inputs of a prediction whose first tile is written, as an aborted sink leaves it."""
     inputs = PredictionInputs(
-        layer, axes, tmp_path / "model", model_spec(), PredictionConfig(output=output), current_session()
+        layer, axes, tmp_path / "model", model_spec(), PredictionConfig(output=output), current_home()
     )
     shape = tuple(layer.data.shape)
     if output == "labels":
@@ -119,9 +119,7 @@ def test_a_worker_killed_while_predicting_leaves_what_is_finished(predict, viewe
 
 
 def test_nothing_finished_adds_no_layer(viewer, tmp_path):
-    inputs = PredictionInputs(
-        Image(np.zeros((9, 9))), "yx", tmp_path, model_spec(), PredictionConfig(), current_session()
-    )
+    inputs = PredictionInputs(Image(np.zeros((9, 9))), "yx", tmp_path, model_spec(), PredictionConfig(), current_home())
     assert inputs.finished_part("cancelled") == []
     create_image(inputs.out, ImageSpec(axes="yx", shape=(9, 9), dtype=np.dtype(np.uint8))).abort()
     assert inputs.finished_part("cancelled") == []

@@ -9,7 +9,7 @@ from napari.layers import Image, Points
 from napari_tessera.core.jobs import CancelToken, Result
 from napari_tessera.napari_plugin.filtering.applying import Application
 from napari_tessera.napari_plugin.filtering.filter_widget import FilterWidget
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs import inputs
 from napari_tessera.napari_plugin.recipes.recipe_bar import recipe_of
 from napari_tessera.napari_plugin.recipes.recording_layers import made_by_hand, remembered
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.gui
 
 
 def made(name, layer, axes="yx", parameters=None, **layers):
-    work = Application(build_operation(name, parameters or {}), layer, axes, layers, current_session())
+    work = Application(build_operation(name, parameters or {}), layer, axes, layers, current_home())
     list(work.run(CancelToken()))
     (result,) = work.results()
     return result
@@ -32,7 +32,7 @@ def made(name, layer, axes="yx", parameters=None, **layers):
 
 def saved(layers, path):
     recipe = recipe_of(layers)
-    save_recipe(recipe, path, made_by_hand(recipe, current_session().folder / "arrays"))
+    save_recipe(recipe, path, made_by_hand(recipe, current_home().folder / "arrays"))
     return path
 
 
@@ -60,7 +60,7 @@ def test_the_worker_gives_the_same_bytes(qapp, tmp_path):
     grown = made("grow_regions", median, "zyx", {"tolerance": 40.0}, seeds=seeds)
     otsu = made("otsu", median, "zyx")
     path = saved([grown, otsu], tmp_path / "recipe.yaml")
-    session = current_session()
+    session = current_home()
     first = here(Replay(path, layer, "zyx", [], session))
     second = by_worker(Replay(path, layer, "zyx", [], session))
     assert len(first) == len(second) == 2
@@ -81,7 +81,7 @@ def test_points_of_the_worker(qapp, tmp_path):
     layer = Image((100 + 50 * np.sin(2 * np.pi * x / 8)).astype(np.float32), name="striped", scale=(0.3, 0.3))
     found = made("suggest_notches", layer)
     path = saved([found], tmp_path / "recipe.yaml")
-    (again,) = by_worker(Replay(path, layer, "yx", [], current_session()))
+    (again,) = by_worker(Replay(path, layer, "yx", [], current_home()))
     np.testing.assert_array_equal(again.data, found.data)
     assert remembered(again).sha256 == remembered(found).sha256
 
@@ -91,7 +91,7 @@ def test_large_and_lazy_images_go_to_the_worker(qtbot, runner, tmp_path, monkeyp
     layer = viewer.add_image(cells(), name="cells")
     lazy = viewer.add_image(dask.array.from_array(cells(), chunks=50), name="lazy")
     path = saved([made("median", layer)], tmp_path / "recipe.yaml")
-    session = current_session()
+    session = current_home()
     assert Replay(path, layer, "yx", [], session).in_memory
     assert not Replay(path, lazy, "yx", [], session).in_memory
     widget = FilterWidget(viewer, runner)
@@ -110,9 +110,9 @@ def test_large_and_lazy_images_go_to_the_worker(qtbot, runner, tmp_path, monkeyp
 def test_a_second_image_goes_to_the_worker_too(qapp, tmp_path):
     layer, other = Image(cells(), name="cells"), Image(cells(seed=1), name="other")
     path = saved([made("difference", layer, other=other)], tmp_path / "recipe.yaml")
-    replay = Replay(path, layer, "yx", [layer, other], current_session())
+    replay = Replay(path, layer, "yx", [layer, other], current_home())
     (result,) = by_worker(replay)
-    (expected,) = here(Replay(path, layer, "yx", [layer, other], current_session()))
+    (expected,) = here(Replay(path, layer, "yx", [layer, other], current_home()))
     np.testing.assert_array_equal(result.data, expected.data)
 
 
@@ -124,6 +124,6 @@ def test_colours_that_became_channels_stay_a_step(qapp, tmp_path):
     recipe = remembered(blurred).recipe
     assert [step.operation for step in recipe.steps] == ["sobel", "gaussian"]
     assert not recipe.arrays
-    (again,) = here(Replay(saved([blurred], tmp_path / "recipe.yaml"), layer, "yxc", [], current_session()))
+    (again,) = here(Replay(saved([blurred], tmp_path / "recipe.yaml"), layer, "yxc", [], current_home()))
     np.testing.assert_array_equal(again.data, blurred.data)
     assert remembered(again).sha256 == remembered(blurred).sha256

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_tessera.io.partial import partial_of
-from napari_tessera.napari_plugin.home import Session, file_name
+from napari_tessera.napari_plugin.home import Home, file_name
 
 
 @pytest.mark.parametrize("name", ["CON", "nul", "Aux.ome", "com1", "LPT9.txt", "con ", "prn."])
@@ -23,7 +23,7 @@ def test_no_name_ends_in_a_dot_or_space_after_cutting():
 
 
 def test_the_name_of_an_unfinished_prediction_is_taken(tmp_path):
-    session = Session(tmp_path)
+    session = Home(tmp_path)
     first = session.prediction_path("p", ".ome.zarr")
     partial_of(first).mkdir()
     assert session.prediction_path("p", ".ome.zarr").name == "p 2.ome.zarr"

@@ -156,8 +156,8 @@ def test_annotation_that_nothing_can_be_learnt_from(train, viewer, qtbot, labels
 
 def inputs_for(train, pairs, annotation=Annotation.SCRIBBLES):
     classes = {1: ("background", "#808080"), 2: ("cell", "#ff0000"), 3: ("dust", "#00ff00")}
-    out = train.session.models / "m"
-    return TrainingInputs(pairs, annotation, classes, {"max_steps": 7}, out, train.session)
+    out = train.home.models / "m"
+    return TrainingInputs(pairs, annotation, classes, {"max_steps": 7}, out, train.home)
 
 
 def test_the_request_says_what_was_chosen(train, viewer):

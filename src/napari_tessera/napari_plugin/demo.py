@@ -99,7 +99,7 @@ class Demo(QObject):
         self.image, scribbles = self.viewer.open_sample(PLUGIN, name)
         row = self.train.pairs.rows[0]
         row.image.layer, row.annotation.layer = self.image, scribbles
-        self.train.name.setText(self.train.session.free_model_name(f"demo {name}"))
+        self.train.name.setText(self.train.home.free_model_name(f"demo {name}"))
         seconds = self._seconds or TRAINING_SECONDS[name]
         self.train.settings.set_values({**SETTINGS, "stop.max_seconds": seconds})
 

@@ -19,7 +19,7 @@ from napari_tessera.io.journal.session_folder import SESSIONS
 from napari_tessera.io.partial import partial_of
 from napari_tessera.napari_plugin.preferences import preferred
 
-__all__ = ["HOME_VARIABLE", "Session", "changed", "current_session", "file_name", "next_name", "worker_log"]
+__all__ = ["HOME_VARIABLE", "Home", "changed", "current_home", "file_name", "next_name", "worker_log"]
 
 _NUMBERED = re.compile(r"(.*\S) (\d{1,3})")
 HOME_VARIABLE = "NAPARI_TESSERA_HOME"
@@ -27,8 +27,8 @@ HOME_VARIABLE = "NAPARI_TESSERA_HOME"
 
 
 @dataclass(frozen=True)
-class Session:
-    """The home of everything that the plugin keeps: what all annotation efforts share, and the journals of each.
+class Home:
+    """The folder of everything that the plugin keeps: what all sessions share, and the journals of each.
 
     Attributes
     ----------
@@ -94,10 +94,10 @@ class Session:
         return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
 
 
-def current_session() -> Session:
-    """Return the session that the widgets work in."""
+def current_home() -> Home:
+    """Return the home that the widgets work in."""
     home = os.environ.get(HOME_VARIABLE) or _preferred_home()
-    return Session(Path(home) if home else platformdirs.user_data_path("napari-tessera", appauthor=False))
+    return Home(Path(home) if home else platformdirs.user_data_path("napari-tessera", appauthor=False))
 
 
 @cache
@@ -109,7 +109,7 @@ def _preferred_home() -> str:
 
 def worker_log() -> Path:
     """Return the file for the worker's log."""
-    return current_session().log
+    return current_home().log
 
 
 def next_name(name: str, taken: Callable[[str], bool]) -> str:

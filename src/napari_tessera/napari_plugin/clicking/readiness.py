@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.ahead import Ahead
 from napari_tessera.napari_plugin.jobs.qt_objects import disconnect
 from napari_tessera.napari_plugin.jobs.worker_thread import WorkerThread
@@ -72,7 +72,7 @@ class Readiness(QObject):
             dtype=dtype.name,
             dimensions=ndim,
             channels=channels,
-            notes=current_session().compiled,
+            notes=current_home().compiled,
         )
         if self._ahead is not None:
             self._ahead.want([request])

@@ -18,7 +18,7 @@ from napari_tessera.core.regions import Region
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.napari_plugin.filtering.operation_inputs import Given, gather
 from napari_tessera.napari_plugin.filtering.writing_into import changed_box, write_result
-from napari_tessera.napari_plugin.home import Session
+from napari_tessera.napari_plugin.home import Home
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
 from napari_tessera.napari_plugin.layers.images import LayerImage, layer_image
 from napari_tessera.napari_plugin.layers.results import Finished, arranged, opened, own_copy, to_layer
@@ -58,7 +58,7 @@ class Application:
     layer: Layer
     axes: str
     layers: Mapping[str, Layer]
-    session: Session
+    home: Home
     into: Labels | None = None
     recipe: Recipe | None = field(init=False, default=None)
     out: Path | None = field(init=False, default=None)
@@ -111,7 +111,7 @@ class Application:
                     result = event
                 else:
                     yield event
-        recorder = Recorder(self.session.folder / "arrays", cancel)
+        recorder = Recorder(self.home.folder / "arrays", cancel)
         if sinks:
             arrays = (getattr(one, "array", one) for one in inputs.values())
             self._take(Finished(own_copy(sinks[0].array, *arrays), sinks[0].spec), recorder)
@@ -129,9 +129,9 @@ class Application:
         JobCancelledError
             If `cancel` is set.
         """
-        self._scratch = self.session.make_scratch()
+        self._scratch = self.home.make_scratch()
         try:
-            self._write_down(Recorder(self.session.folder / "arrays", cancel))
+            self._write_down(Recorder(self.home.folder / "arrays", cancel))
             return self._request(self._scratch, cancel)
         except BaseException:
             self.clean()
@@ -139,7 +139,7 @@ class Application:
 
     def _request(self, folder: Path, cancel: CancelToken) -> ApplyRequest:
         suffix = ".npy" if self.operation.output == "points" else ".ome.zarr"
-        self.out = self.session.prediction_path(self.name, suffix)
+        self.out = self.home.prediction_path(self.name, suffix)
         inputs: dict[str, InputFile | Path] = {
             self.operation.inputs[0].name: write_input(self._image, folder / "image", cancel)
         }
@@ -167,7 +167,7 @@ class Application:
         else:
             self._take(
                 opened(self.out, Finished(None, None), whole=self.into is not None),
-                Recorder(self.session.folder / "arrays", cancel),
+                Recorder(self.home.folder / "arrays", cancel),
             )
         yield Result()
 

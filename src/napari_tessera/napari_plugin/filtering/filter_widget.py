@@ -25,7 +25,7 @@ from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPic
 from napari_tessera.napari_plugin.forms.panel_shell import in_a_row
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
 from napari_tessera.napari_plugin.forms.wording import in_words
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.ahead import Ahead, shared_ahead
 from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
@@ -71,8 +71,8 @@ class FilterWidget(WorkWidget):
         super().__init__(JobKind(DISPLAY_NAME), runner, tab="Filter")
         self.viewer = viewer = real_viewer(viewer)
         self._newest: Layer | None = None
-        self.session = current_session()
-        self.getting_ready = OperationsAhead(ahead or shared_ahead(), self.session.compiled)
+        self.home = current_home()
+        self.getting_ready = OperationsAhead(ahead or shared_ahead(), self.home.compiled)
         self._paused = False
         self._make_choosers()
         self._make_preview()
@@ -130,7 +130,7 @@ class FilterWidget(WorkWidget):
         self.apply_button = QPushButton("Apply")
         self.apply_button.clicked.connect(self._apply)
         self.cancel_button.setToolTip("Stop; no layer is made.")
-        self.recipes = RecipeBar(self.viewer, self.session, lambda: self.layer)
+        self.recipes = RecipeBar(self.viewer, self.home, lambda: self.layer)
         self.recipes.said.connect(lambda text, wrong: (self.say_error if wrong else self.panel.say)(text))
         self.recipes.replay_wanted.connect(self.replay)
 
@@ -286,7 +286,7 @@ class FilterWidget(WorkWidget):
             operation, layers = self.panel_of_operation.build(), self.panel_of_operation.layers()
             into = self.into.layer
             assert into is None or isinstance(into, Labels)
-            work = Application(operation, layer, axes, layers, self.session, into)
+            work = Application(operation, layer, axes, layers, self.home, into)
         except TesseraError as error:
             self.say_error(str(error))
             return
@@ -346,7 +346,7 @@ class FilterWidget(WorkWidget):
         chosen = [replay_layer(self.viewer, self.layer), self.layer, self.images.layer, self.labels.layer]
         layers = [(layer, self.axes.axes if layer is self.layer else None) for layer in chosen if layer is not None]
         try:
-            work = replay_on(path, layers, list(self.viewer.layers), self.session)
+            work = replay_on(path, layers, list(self.viewer.layers), self.home)
         except TesseraError as error:
             self.say_error(str(error))
             return

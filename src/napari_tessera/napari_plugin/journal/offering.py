@@ -21,7 +21,7 @@ from napari_tessera.io.journal.sessions import (
     summarize,
 )
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, show_warning
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR
 from napari_tessera.napari_plugin.journal.picturing import shared_picture
@@ -47,7 +47,7 @@ def offer(viewer: ViewerModel) -> None:
 
     Once per napari and folder of sessions; nothing happens in a viewer without a window.
     """
-    home = current_session().folder
+    home = current_home().folder
     if getattr(viewer, "window", None) is None or home in _offered:
         return
     _offered.add(home)

@@ -14,7 +14,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.napari_plugin.forms.plain_text import show_warning
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.qt_objects import stop_timers, unless_deleted
 from napari_tessera.napari_plugin.jobs.worker_thread import Post
 from napari_tessera.napari_plugin.journal.describing import annotated_image
@@ -158,7 +158,7 @@ class Journal(QObject):
 
     def current_writer(self) -> SessionWriter:
         """Return the writer of the session that newly protected layers go into; begins one if there is none."""
-        home = current_session().folder
+        home = current_home().folder
         if self._current is None or not self._current.alive or self._current.home != home:
             self._current = self._new_writer(None)
         return self._current
@@ -176,7 +176,7 @@ class Journal(QObject):
         def want_barrier(number: int) -> None:
             unless_deleted(lambda: barriers.arrived.emit(writer, number))
 
-        writer = SessionWriter(current_session().folder, want_barrier, session)
+        writer = SessionWriter(current_home().folder, want_barrier, session)
         return writer
 
     def command(self, writer: SessionWriter, run: Callable[[SessionWriter], Any], done: Callable[[Any], None]) -> None:

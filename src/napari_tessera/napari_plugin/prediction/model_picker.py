@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWi
 
 from napari_tessera.config.model import ModelSpec, load_model_spec
 from napari_tessera.core.errors import TesseraError
-from napari_tessera.napari_plugin.home import Session
+from napari_tessera.napari_plugin.home import Home
 from napari_tessera.napari_plugin.models.model_panel import model_changes
 from napari_tessera.napari_plugin.shown_text import shown_name
 
@@ -23,9 +23,9 @@ class ModelPicker(QWidget):
 
     model_changed = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, home: Home) -> None:
         super().__init__()
-        self._session = session
+        self._home = home
         self._folders: list[Path] = []
         self._browsed: list[Path] = []
         self.spec: ModelSpec | None = None
@@ -55,7 +55,7 @@ class ModelPicker(QWidget):
     def update_models(self, choose: Path | None = None) -> None:
         """Look for models anew; keep the choice, or make `choose` the choice; without either, the newest."""
         chosen = choose or self.folder
-        self._folders = [*self._browsed, *self._session.model_folders()]
+        self._folders = [*self._browsed, *self._home.model_folders()]
         with QSignalBlocker(self.list):
             self.list.clear()
             self.list.addItems([shown_name(folder.name) for folder in self._folders])
@@ -65,12 +65,12 @@ class ModelPicker(QWidget):
 
     def add_folder(self, folder: Path) -> None:
         """Offer a model folder from elsewhere and choose it."""
-        if folder not in self._browsed and folder.parent != self._session.models:
+        if folder not in self._browsed and folder.parent != self._home.models:
             self._browsed.insert(0, folder)
         self.update_models(folder)
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Model folder", str(self._session.models))
+        chosen = QFileDialog.getExistingDirectory(self, "Model folder", str(self._home.models))
         if chosen:
             self.add_folder(Path(chosen))
 

@@ -14,7 +14,7 @@ from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.layer_picker import AxesPicker, LayerPicker
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.job_kind import JobKind
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
@@ -44,7 +44,7 @@ class PredictWidget(JobWidget):
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
         super().__init__(PREDICTION, runner)
         self.viewer = viewer = real_viewer(viewer)
-        self.session = current_session()
+        self.home = current_home()
         self._inputs: PredictionInputs | None = None
         self._waiting: list[PredictionInputs] = []
         self._trained: Path | None = None
@@ -55,7 +55,7 @@ class PredictWidget(JobWidget):
         offer_found(viewer)
 
     def _make_controls(self) -> None:
-        self.models = ModelPicker(self.session)
+        self.models = ModelPicker(self.home)
         self.models.model_changed.connect(self.refresh)
         self.facts = PlainLabel()
         self.facts.setWordWrap(True)
@@ -164,7 +164,7 @@ class PredictWidget(JobWidget):
                     folder,
                     spec,
                     PredictionConfig().with_overrides({**settings, "output": out}),
-                    self.session,
+                    self.home,
                 )
                 for out in self._outputs()
             ]

@@ -16,7 +16,7 @@ from napari_tessera.core.jobs import CancelToken
 from napari_tessera.io.arrays import ArraySource, unwrapped
 from napari_tessera.io.opening import open_image
 from napari_tessera.io.partial import partial_of
-from napari_tessera.napari_plugin.home import Session
+from napari_tessera.napari_plugin.home import Home
 from napari_tessera.napari_plugin.jobs.inputs import write_input
 from napari_tessera.napari_plugin.layers.images import (
     LayerImage,
@@ -49,7 +49,7 @@ class PredictionInputs:
     model: Path
     spec: ModelSpec
     config: PredictionConfig
-    session: Session
+    home: Home
     out: Path = field(init=False)
     _image: LayerImage = field(init=False)
     _placed: dict[str, Any] = field(init=False)
@@ -60,7 +60,7 @@ class PredictionInputs:
         self._placed = placement(self.layer, self.axes)
         kind = "" if self.config.output == "labels" else " · probabilities"
         # a zarr, because of one that is interrupted the finished tiles stay
-        self.out = self.session.prediction_path(f"{self.name}{kind}", ".ome.zarr")
+        self.out = self.home.prediction_path(f"{self.name}{kind}", ".ome.zarr")
 
     @property
     def name(self) -> str:
@@ -75,7 +75,7 @@ class PredictionInputs:
         JobCancelledError
             If `cancel` is set.
         """
-        self._scratch = self.session.make_scratch()
+        self._scratch = self.home.make_scratch()
         try:
             image = write_input(self._image, self._scratch / "image", cancel)
         except BaseException:

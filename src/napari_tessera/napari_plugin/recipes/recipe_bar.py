@@ -13,7 +13,7 @@ from napari_tessera.config.recipe import Recipe
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.napari_plugin.forms.plain_text import set_tooltip
-from napari_tessera.napari_plugin.home import Session, file_name
+from napari_tessera.napari_plugin.home import Home, file_name
 from napari_tessera.napari_plugin.jobs.thread_job import ThreadJob
 from napari_tessera.napari_plugin.layers.images import full_resolution
 from napari_tessera.napari_plugin.layers.notes import taken_unasked
@@ -44,10 +44,10 @@ class RecipeBar(QWidget):
     replay_wanted = Signal(object)
     said = Signal(str, bool)
 
-    def __init__(self, viewer: ViewerModel, session: Session, chosen: Callable[[], Layer | None]) -> None:
+    def __init__(self, viewer: ViewerModel, home: Home, chosen: Callable[[], Layer | None]) -> None:
         super().__init__()
         self._viewer = viewer
-        self._session = session
+        self._home = home
         self._chosen = chosen
         self._why_not_replay = ""
         self._followed: WeakSet[Layer] = WeakSet()
@@ -108,7 +108,7 @@ class RecipeBar(QWidget):
             self.said.emit(str(error), True)
             return
         path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
-        folder = self._session.folder / "arrays"
+        folder = self._home.folder / "arrays"
         contents = [(layer.name, full_resolution(layer), remembered(layer)) for layer in layers]
         edited: list[str] = []
 

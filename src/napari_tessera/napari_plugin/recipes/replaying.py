@@ -18,7 +18,7 @@ from napari_tessera.core.jobs import CancelToken, Job, Result
 from napari_tessera.core.paths import expand_home
 from napari_tessera.io.arrays import ArraySource, MemorySink
 from napari_tessera.io.creating import create_image
-from napari_tessera.napari_plugin.home import Session
+from napari_tessera.napari_plugin.home import Home
 from napari_tessera.napari_plugin.jobs.inputs import small_enough, write_input
 from napari_tessera.napari_plugin.layers.images import LayerImage, axes_like, layer_image, possible_axes
 from napari_tessera.napari_plugin.layers.lazy import LARGE
@@ -36,9 +36,7 @@ _UNNAMED = ("image", "labels", "points")
 """What outputs are called to which nobody has given a name."""
 
 
-def replay_on(
-    path: Path, layers: Sequence[tuple[Layer, str | None]], others: list[Layer], session: Session
-) -> "Replay":
+def replay_on(path: Path, layers: Sequence[tuple[Layer, str | None]], others: list[Layer], home: Home) -> "Replay":
     """Return the replay of a recipe on the first of `layers`, each with its axes, that is what the recipe works on.
 
     Raises
@@ -49,7 +47,7 @@ def replay_on(
     on_labels = works_on_labels(check_recipe(Recipe.load(expand_home(path))))
     for layer, axes in layers:
         if isinstance(layer, Labels) == on_labels:
-            return Replay(path, layer, axes or possible_axes(layer)[0], others, session)
+            return Replay(path, layer, axes or possible_axes(layer)[0], others, home)
     what = "labels: select a Labels layer" if on_labels else "an image: select an image layer"
     raise InvalidInputError(f"The recipe {path.name} works on {what}.")
 
@@ -88,7 +86,7 @@ class Replay:
     layer: Layer
     axes: str
     others: list[Layer]
-    session: Session
+    home: Home
     _image: LayerImage = field(init=False)
     _given: dict[str, LayerImage] = field(init=False)
     _checked: CheckedRecipe = field(init=False)
@@ -136,7 +134,7 @@ class Replay:
             if math.prod(spec.shape) * spec.dtype.itemsize <= LARGE:
                 sink = sinks[name] = MemorySink(spec)
                 return sink
-            path = sinks[name] = self.session.prediction_path(f"{self.layer.name} · {name}", ".ome.zarr")
+            path = sinks[name] = self.home.prediction_path(f"{self.layer.name} · {name}", ".ome.zarr")
             return create_image(path, spec)
 
         run = RecipeRun(self._checked, self._sources(), self._keep_arrays(cancel), open_output, cancel)
@@ -160,7 +158,7 @@ class Replay:
         TesseraError
             If data that belong to the recipe are missing, or `cancel` is set.
         """
-        self._scratch = self.session.make_scratch()
+        self._scratch = self.home.make_scratch()
         try:
             self._keep_arrays(cancel)
             return self._request(self._scratch, cancel)
@@ -181,7 +179,7 @@ class Replay:
             recipe=self.path.absolute(),
             image=write_input(self._image, folder / "image", cancel),
             inputs=inputs,
-            out=self.session.prediction_path(f"{self.layer.name} · replay", suffix),
+            out=self.home.prediction_path(f"{self.layer.name} · replay", suffix),
         )
 
     def take(self, result: Result) -> None:
@@ -229,7 +227,7 @@ class Replay:
         To be called in a thread, for it may be large.
         """
         recipe, folder = self._checked.recipe, arrays_folder(self.path)
-        used, recorder = recipe.used(), Recorder(self.session.folder / "arrays", cancel)
+        used, recorder = recipe.used(), Recorder(self.home.folder / "arrays", cancel)
         needed = {name: identity for name, identity in recipe.arrays.items() if name in used}
         arrays = {name: read_identified(folder / f"{one.sha256}.npy", one) for name, one in needed.items()}
         for name, array in arrays.items():
@@ -243,7 +241,7 @@ class Replay:
         if found.spec is None:
             sha256 = hash_positions(found.data)
         elif isinstance(found.data, np.ndarray):
-            recorder = Recorder(self.session.folder / "arrays", cancel)
+            recorder = Recorder(self.home.folder / "arrays", cancel)
             sha256 = recorder.hash(ArraySource(found.data, found.spec))
         metadata = result_metadata(self._recipe_of(name, cancel), sha256, found.data)
         self._finished.append((name, replace(found, metadata=metadata)))

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_tessera.core.errors import TesseraError
 from napari_tessera.io.journal.session_folder import SessionFolder
 from napari_tessera.io.journal.sessions import SessionSummary, remember_session, remove_session
-from napari_tessera.napari_plugin.home import current_session
+from napari_tessera.napari_plugin.home import current_home
 from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.journal.protecting import Journal
 from napari_tessera.napari_plugin.journal.restoring import ReadSession, read_session
@@ -46,7 +46,7 @@ class SessionWork(QObject):
 
     def open(self, path: Path, title: str, *, elsewhere: bool = False) -> None:
         """Read the session at `path`, which is called `title`; one that lies elsewhere is listed from now on."""
-        home = current_session().folder
+        home = current_home().folder
 
         def work() -> ReadSession:
             found = read_session(path)
@@ -63,7 +63,7 @@ class SessionWork(QObject):
 
     def move(self, session: SessionSummary, target: Path) -> None:
         """Move a session so that its folder is `target`."""
-        home = current_session().folder
+        home = current_home().folder
 
         def move(folder: SessionFolder) -> None:
             remember_session(home, target)  # before: a crash in between leaves it listed

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QLabel, QPush
 from napari_tessera.io.journal.sessions import SessionSummary
 from napari_tessera.napari_plugin.forms.panel_shell import LowArea, PanelShell
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.home import current_session, file_name
+from napari_tessera.napari_plugin.home import current_home, file_name
 from napari_tessera.napari_plugin.jobs.background import in_thread
 from napari_tessera.napari_plugin.jobs.job_panel import ERROR_COLOR, MOST_TEXT
 from napari_tessera.napari_plugin.journal.offering import offer, sure_to_remove
@@ -184,7 +184,7 @@ class SessionsWidget(PanelShell):
         if self._looking:
             return
         self._looking = True
-        home = current_session().folder
+        home = current_home().folder
         in_thread(self, lambda: self.list.found_in(home), self._listed, self._not_listed)
 
     def _listed(self, sessions: list[SessionSummary]) -> None:

@@ -17,7 +17,7 @@ from napari_tessera.napari_plugin.annotation.correcting import CorrectionBox, pr
 from napari_tessera.napari_plugin.forms.config_form import settings_form
 from napari_tessera.napari_plugin.forms.folded_section import FoldedSection
 from napari_tessera.napari_plugin.forms.plain_text import PlainLabel, set_tooltip
-from napari_tessera.napari_plugin.home import current_session, file_name
+from napari_tessera.napari_plugin.home import current_home, file_name
 from napari_tessera.napari_plugin.jobs.job_widget import JobWidget
 from napari_tessera.napari_plugin.jobs.leaving import LeaveGuard
 from napari_tessera.napari_plugin.jobs.runner import JobRunner, RunState
@@ -69,7 +69,7 @@ class TrainWidget(JobWidget):
     def __init__(self, viewer: ViewerModel, runner: JobRunner | None = None) -> None:
         super().__init__(TRAINING, runner)
         self.viewer = viewer
-        self.session = current_session()
+        self.home = current_home()
         self._inputs: TrainingInputs | None = None
         self._preview: PreviewLayer | None = None
         self.controller = TrainController(self)
@@ -111,15 +111,15 @@ class TrainWidget(JobWidget):
         self.finding.remedy_wanted.connect(self.controller.take_remedy)
         self.finding.sure.connect(self.controller.train_all_the_same)
         self.finding.doubt_gone.connect(self.panel.take_back)  # it was refused for that
-        self.name = QLineEdit(self.session.free_model_name("model"))
-        set_tooltip(self.name, f"Under this name the model is kept in {self.session.models} and offered in Predict.")
+        self.name = QLineEdit(self.home.free_model_name("model"))
+        set_tooltip(self.name, f"Under this name the model is kept in {self.home.models} and offered in Predict.")
         self.name.textChanged.connect(self.refresh)
         self.train_button = QPushButton("Train")
         self.train_button.clicked.connect(lambda: self.controller.start(resume=False))
         self.continue_button = QPushButton("Continue")
         self.continue_button.clicked.connect(lambda: self.controller.start(resume=True))
         self.settings = settings_form(TrainingConfig, SETTINGS, OFFERED)
-        self.models = ModelPanel(self.session.models, self.runner)
+        self.models = ModelPanel(self.home.models, self.runner)
         self.models.chosen.connect(lambda entry: self.name.setText(entry.name))
         self.models.listed.connect(self.refresh)
         self._leaving = LeaveGuard(self, self._question_on_leaving)
@@ -237,7 +237,7 @@ class TrainWidget(JobWidget):
         self.classes.add(numbers)
 
     def _folder(self) -> Path:
-        return self.session.models / file_name(self.name.text())
+        return self.home.models / file_name(self.name.text())
 
     def _on_pairs(self) -> None:
         self._show_layer_classes()
@@ -285,7 +285,7 @@ class TrainWidget(JobWidget):
     def start(self, *, resume: bool) -> None:
         """Begin a training, or go on with one."""
         if not resume:
-            self.name.setText(self.session.free_model_name(file_name(self.name.text())))
+            self.name.setText(self.home.free_model_name(file_name(self.name.text())))
         pairs = self.pairs.pairs
         classes = self.classes.classes
         try:
@@ -295,7 +295,7 @@ class TrainWidget(JobWidget):
                 classes,
                 {**self.settings.changes(), **(fixed_settings(self._folder()) if resume else {})},
                 self._folder(),
-                self.session,
+                self.home,
                 resume=resume,
                 sure=self.controller.sure,
             )

@@ -14,7 +14,7 @@ from napari_tessera.core.errors import AnnotationError
 from napari_tessera.core.image import ImageSpec
 from napari_tessera.core.jobs import CancelToken
 from napari_tessera.core.regions import Region
-from napari_tessera.napari_plugin.home import Session
+from napari_tessera.napari_plugin.home import Home
 from napari_tessera.napari_plugin.jobs.inputs import count_numbers, write_input
 from napari_tessera.napari_plugin.layers.images import LayerImage, layer_image
 from napari_tessera.napari_plugin.layers.notes import is_annotation
@@ -98,7 +98,7 @@ class TrainingInputs:
         classes: Mapping[int, tuple[str, str]],
         settings: Mapping[str, Any],
         out: Path,
-        session: Session,
+        home: Home,
         *,
         resume: bool = False,
         sure: bool = False,
@@ -110,7 +110,7 @@ class TrainingInputs:
         self._classes = dict(classes)
         self._settings = dict(settings)
         self._out = out
-        self._session = session
+        self._home = home
         self._resume = resume
         self._scratch: Path | None = None
         self._annotated = _gather(pairs)
@@ -129,7 +129,7 @@ class TrainingInputs:
         JobCancelledError
             If `cancel` is set.
         """
-        self._scratch = self._session.make_scratch()
+        self._scratch = self._home.make_scratch()
         try:
             return self._write(self._scratch, cancel)
         except BaseException:
