@@ -22,6 +22,8 @@ def missing(text: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
             continue
+        if any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list):
+            continue
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
         section = _SECTION.search(ast.get_docstring(node) or "")

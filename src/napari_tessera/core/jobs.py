@@ -160,7 +160,16 @@ def drain(job: Job, on_event: Callable[[JobEvent], None] | None, kind: type[R]) 
 
 
 def drain(job: Job, on_event: Callable[[JobEvent], None] | None = None, kind: type[Result] = Result) -> Result:
-    """Run `job` to its end, hand each event to `on_event`, and return its result, which is of `kind`.
+    """Run a job to its end and return its result.
+
+    Parameters
+    ----------
+    job
+        What is run.
+    on_event
+        Is given each event as it comes.
+    kind
+        Kind of the result.
 
     Raises
     ------
