@@ -1,6 +1,6 @@
 """What predicts need not be a network: planning, prediction and tiles know only what every `PixelPredictor` says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -69,6 +69,12 @@ class Neighbours:
         if mean == 0:
             raise ConstantImageError("nothing")
         return mean
+
+    def pack(self, context: float) -> dict[str, Any]:
+        return {"mean": context}
+
+    def unpack(self, fields: Mapping[str, Any]) -> float:
+        return float(fields["mean"])
 
     def arrange(self, block: np.ndarray, region: Region, context: float) -> np.ndarray:
         assert block.shape[1:] == size(region)[-2:]

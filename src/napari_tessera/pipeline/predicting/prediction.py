@@ -182,14 +182,15 @@ def predict_with(
     predictor.batch = plan.batch
     yield Progress(0, plan.tiles, "tile", f"Measuring the intensities of {image.name}")
     cancel.raise_if_cancelled()
-    with predictor, finishing(open_sink(plan)) as sink:
+    with finishing(open_sink(plan)) as sink:
         yield from _mixed(sink, device)
         context = _context(predictor, sink, CancellableSource(image, cancel), spec)
         if context is None:
             yield Warning(f"{image.name} has the same intensity everywhere, so there is nothing in it but background.")
             yield from _fill_background(plan, sink, config, spec, cancel)
         else:
-            yield from _run(_Work(plan, predictor, image, context, sink, config, spec), cancel)
+            with predictor:
+                yield from _run(_Work(plan, predictor, image, context, sink, config, spec), cancel)
     seconds = round(time.perf_counter() - started, 3)
     yield PredictResult(plan.tiles, tuple(plan.tile), seconds, device, spec.classes)
 
